@@ -1,0 +1,51 @@
+# Every target builds what it needs: Python 3.11 to 3.13 with its venv module is enough.
+PYTHON ?= python3
+DEMO_IMAGES ?= 400
+DEMO_SEED ?= 1
+PYTEST_ARGS ?=
+
+venv := .venv
+bin := $(venv)/bin
+ready := $(venv)/.ready
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+
+demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
+	$(bin)/python tests/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
+	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
+
+test: $(ready)  ## Run every test, also those that train
+	$(bin)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+lint: $(ready)  ## Check format, style, types and imports; change nothing
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	PYTHONPATH=.:shared $(bin)/lint-imports
+
+fmt: $(ready)  ## Format, and mend what the linter can mend
+	$(bin)/ruff format .
+	$(bin)/ruff check --fix .
+
+lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
+	$(lock) requirements/uv.in -o requirements/uv.txt
+	$(lock) pyproject.toml -o requirements/light.txt
+	$(lock) pyproject.toml --extra data -o requirements/data.txt
+	$(lock) pyproject.toml --extra tf --override requirements/overrides.txt -o requirements/tf.txt
+	$(lock) pyproject.toml --extra tf-gpu --override requirements/overrides-gpu.txt -o requirements/tf-gpu.txt
+	$(lock) pyproject.toml --extra data --extra tf --extra dev --override requirements/overrides.txt -o requirements/dev.txt
+
+# Packages that the universal resolution leaves to one platform keep their marker; no index is written down.
+lock := $(bin)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+# uv installs the lock in seconds where pip takes minutes; pip checks uv's own hash.
+$(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is {v[0]}.{v[1]}; Slipway needs 3.11 to 3.13: make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear $(venv)
+	$(bin)/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(bin)/uv pip install -q --python $(bin)/python --no-deps --require-hashes -r requirements/dev.txt
+	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help demo test lint fmt lock
