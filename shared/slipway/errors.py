@@ -1,0 +1,64 @@
+"""Every error a user can meet; the branch decides the exit code.
+
+SlipwayError
+├── InputError          65  what was given is wrong, or the place to write is: do not retry
+│   ├── AnnotationError     one annotation is wrong, or contradicts its image
+│   ├── SpecError           the run file or an option is wrong
+│   └── StoreRefused        the store says no: no permission, no such bucket, read-only
+├── TransientError      75  nothing is wrong with the input: try again
+│   ├── StoreUnavailable    the store does not answer, or is full
+│   └── Stopped             the stage was told to stop and saved what it had
+└── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
+
+Anything else is our bug: 1.
+"""
+
+EXIT_DONE = 0
+EXIT_BUG = 1
+EXIT_INPUT = 65
+EXIT_RETRY = 75
+
+
+class SlipwayError(Exception):
+    """Base of every error that Slipway raises on purpose."""
+
+    exit_code = EXIT_BUG
+
+
+class InputError(SlipwayError, ValueError):
+    """What was given, or the place to write to, is wrong; trying again cannot help."""
+
+    exit_code = EXIT_INPUT
+
+
+class AnnotationError(InputError):
+    """An annotation is wrong in itself or does not fit its image."""
+
+
+class SpecError(InputError):
+    """A run file, an option or a setting is wrong."""
+
+
+class StoreRefused(InputError, PermissionError):
+    """The store answers, and its answer is no."""
+
+
+class TransientError(SlipwayError, RuntimeError):
+    """Nothing is wrong with the input; the same command may succeed later."""
+
+    exit_code = EXIT_RETRY
+
+
+class StoreUnavailable(TransientError):
+    """The store does not answer, or has no room left."""
+
+
+class Stopped(TransientError):
+    """The stage was asked to stop."""
+
+
+class MissingKey(SlipwayError, KeyError):
+    """The store has no such key."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""

@@ -1,0 +1,152 @@
+"""Every object key, spelled once; `docs/architecture.md` draws the tree."""
+
+
+def blob(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}"
+
+
+def dataset(name: str, sha256: str) -> str:
+    return f"datasets/{name}/{sha256}"
+
+
+def manifest(dataset: str) -> str:
+    return f"{dataset}/manifest.json"
+
+
+def label_map(folder: str) -> str:
+    return f"{folder}/label_map.pbtxt"
+
+
+def data_report(dataset: str, extension: str) -> str:
+    return f"{dataset}/report.{extension}"
+
+
+def annotations(dataset: str, split: str, shard: int, num_shards: int) -> str:
+    return f"{dataset}/annotations/{shard_name(split, shard, num_shards)}.jsonl"
+
+
+def shard_name(split: str, shard: int, num_shards: int) -> str:
+    return f"{split}-{shard:05d}-of-{num_shards:05d}"
+
+
+def records(dataset_sha256: str, recipe_sha256: str) -> str:
+    return f"records/{dataset_sha256}/{recipe_sha256}"
+
+
+def table(records: str, split: str) -> str:
+    return f"{records}/{split}.csv"
+
+
+def shard(records: str, split: str, shard: int, num_shards: int) -> str:
+    return f"{records}/{shard_name(split, shard, num_shards)}.tfrecord"
+
+
+def part(records: str, split: str, shard: int, num_shards: int) -> str:
+    return f"{records}/parts/{shard_name(split, shard, num_shards)}.json"
+
+
+def initial_checkpoint(sha256: str) -> str:
+    return f"checkpoints/initial/{sha256}"
+
+
+def run_folder(run: str) -> str:
+    return f"runs/{run}"
+
+
+def run(run: str) -> str:
+    return f"runs/{run}/run.json"
+
+
+def record(run: str) -> str:
+    return f"runs/{run}/record.json"
+
+
+def stage(run: str, stage: str) -> str:
+    return f"runs/{run}/{stage}"
+
+
+def result(run: str, stage: str) -> str:
+    return f"runs/{run}/{stage}/result.json"
+
+
+def failure(run: str, stage: str) -> str:
+    return f"runs/{run}/{stage}/failure.json"
+
+
+def resolved(run: str) -> str:
+    return f"runs/{run}/ingest/resolved.yaml"
+
+
+def faults(run: str) -> str:
+    """Written only when a source is refused: every fault that was found in it."""
+    return f"runs/{run}/ingest/faults.json"
+
+
+def pipeline_config(run: str) -> str:
+    return f"runs/{run}/train/pipeline.yaml"
+
+
+def progress(run: str) -> str:
+    return f"runs/{run}/train/progress.jsonl"
+
+
+def checkpoint(folder: str, step: int) -> str:
+    """The prefix of a checkpoint's files, `….index` and `….data-*`."""
+    return f"{folder}/ckpt-{step}"
+
+
+def checkpoint_listing(folder: str, step: int) -> str:
+    """Written after the checkpoint's files: present means complete."""
+    return f"{folder}/ckpt-{step}.json"
+
+
+def metrics(run: str) -> str:
+    return f"runs/{run}/evaluate/metrics.jsonl"
+
+
+def best(run: str) -> str:
+    return f"runs/{run}/evaluate/best.json"
+
+
+def best_checkpoint(run: str) -> str:
+    return f"runs/{run}/evaluate/best"
+
+
+def verdict(run: str) -> str:
+    return f"runs/{run}/evaluate/verdict.json"
+
+
+def curves(run: str) -> str:
+    return f"runs/{run}/evaluate/curves.json"
+
+
+def saved_model(run: str) -> str:
+    return f"runs/{run}/export/saved_model"
+
+
+def export_manifest(run: str) -> str:
+    return f"runs/{run}/export/manifest.json"
+
+
+def detections(run: str) -> str:
+    return f"runs/{run}/detect/detections.json"
+
+
+def drawn(run: str, filename: str) -> str:
+    return f"runs/{run}/detect/{filename}"
+
+
+def logs(run: str) -> str:
+    return f"runs/{run}/logs"
+
+
+def log(run: str, stage: str, attempt: int, member: str, segment: int) -> str:
+    return f"{logs(run)}/{stage}/{attempt}/{member}-{segment:04d}.log"
+
+
+def report(run: str) -> str:
+    return f"runs/{run}/report.html"
+
+
+def index(started: str, run: str) -> str:
+    return f"index/runs/{started}-{run}"

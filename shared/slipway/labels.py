@@ -1,0 +1,90 @@
+"""The label map: which label has which class id."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from slipway.errors import InputError
+
+_ITEM = re.compile(r"item\s*\{(?P<body>[^{}]*)\}")
+_FIELD = re.compile(r"(?P<key>\w+)\s*:\s*(?P<value>\d+|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Labels in the order of their class ids; the first has id 1, for 0 is background."""
+
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, labels: Iterable[str]) -> "LabelMap":
+        """Number the distinct labels in the order of their names."""
+        return cls(tuple(sorted(set(labels))))
+
+    @classmethod
+    def parse(cls, text: str, source: str = "label map") -> "LabelMap":
+        """Read `item { id: 1 name: 'cat' }` blocks, the tutorial's `label_map.pbtxt`.
+
+        Raises:
+          InputError: There is no item, an item lacks id or name, or the ids are not 1..n.
+        """
+        text = re.sub(r"(?m)^\s*#.*$", "", text)
+        found: dict[int, str] = {}
+        for item in _ITEM.finditer(text):
+            fields = {m["key"]: m["value"] for m in _FIELD.finditer(item["body"])}
+            if not {"id", "name"} <= fields.keys() or not fields["id"].isdigit() or fields["name"].isdigit():
+                raise InputError(
+                    f"{source}: item {{{item['body'].strip()}}} needs id and name; write item {{ id: 1 name: 'cat' }}"
+                )
+            if int(fields["id"]) in found:
+                raise InputError(f"{source}: id {fields['id']} is given twice; number the items 1, 2, 3, …")
+            found[int(fields["id"])] = _unquote(fields["name"])
+        if not found:
+            raise InputError(f"{source}: no item found; write item {{ id: 1 name: 'cat' }}, one a label")
+        if sorted(found) != list(range(1, len(found) + 1)):
+            raise InputError(
+                f"{source}: ids are {sorted(found)}, expected 1 to {len(found)} without gaps; 0 is background"
+            )
+        names = tuple(found[class_id] for class_id in sorted(found))
+        if len(set(names)) != len(names):
+            raise InputError(f"{source}: a name is given twice in {list(names)}; name each label once")
+        return cls(names)
+
+    def dump(self) -> str:
+        """Write the tutorial's `.pbtxt`."""
+        return "\n".join(
+            f"item {{\n  id: {class_id}\n  name: {json.dumps(name, ensure_ascii=False)}\n}}\n"
+            for class_id, name in enumerate(self.names, start=1)
+        )
+
+    def id(self, label: str) -> int:
+        """Return the class id, from 1.
+
+        Raises:
+          InputError: The map lacks the label.
+        """
+        try:
+            return self.names.index(label) + 1
+        except ValueError as error:
+            raise InputError(
+                f"label {label!r} is not in the label map, which has {list(self.names)}; add it or rename the box"
+            ) from error
+
+    def name(self, class_id: int) -> str:
+        """Return the label of a class id, from 1."""
+        if not 1 <= class_id <= len(self.names):
+            raise InputError(f"class id {class_id} is not in the label map, which has 1 to {len(self.names)}")
+        return self.names[class_id - 1]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, label: object) -> bool:
+        return label in self.names
+
+
+def _unquote(literal: str) -> str:
+    if literal[0] == '"':
+        return str(json.loads(literal))
+    return re.sub(r"\\(.)", r"\1", literal[1:-1])

@@ -1,0 +1,30 @@
+"""A source folder: what a user points at, before it is a dataset."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+from slipway.store import ObjectStore
+
+_READERS = 8
+_LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+
+
+def source_files(source: ObjectStore) -> list[str]:
+    """List the source's keys, sorted; hidden names and what other systems leave behind are passed over."""
+    return [key for key in source.list() if not any(_is_noise(name) for name in key.split("/"))]
+
+
+def source_digest(source: ObjectStore) -> str:
+    """Return the sha256 of the source's names and bytes: the same files give the same digest wherever they are."""
+    files = source_files(source)
+    total = hashlib.sha256()
+    with ThreadPoolExecutor(_READERS) as pool:
+        for key, digest in zip(
+            files, pool.map(lambda key: hashlib.sha256(source.read(key)).digest(), files), strict=True
+        ):
+            total.update(key.encode(errors="surrogateescape") + b"\0" + digest)
+    return total.hexdigest()
+
+
+def _is_noise(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_BEHIND

@@ -1,0 +1,195 @@
+"""Object storage: what the stages meet through, and the folder that serves a laptop."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
+
+TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+
+
+class ObjectStore(Protocol):
+    """Keys to bytes. A key is written whole or not at all, and never seen half-written.
+
+    Keys are relative, with `/` between names; a key is never also the folder of another.
+    Every method raises `StoreRefused` when the store's answer is no and `StoreUnavailable` when there is none.
+    """
+
+    url: str
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes. Raises `MissingKey`."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Create or replace the key."""
+
+    def size(self, key: str) -> int | None:
+        """Return the length in bytes, or None when there is no such key."""
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
+
+    def delete(self, key: str) -> None:
+        """Remove the key; an absent one is no error."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Copy the key to a local file, whole or not at all. Raises `MissingKey`."""
+
+    def upload(self, path: Path, key: str) -> None:
+        """Copy a local file to the key."""
+
+
+class FolderStore:
+    """An `ObjectStore` in a folder: each key is a plain file that a person can open.
+
+    A write goes to a temporary file beside the keys and is renamed into place, so a killed process leaves no half
+    key; what it leaves in `.tmp` is never listed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = str(root)
+
+    def read(self, key: str) -> bytes:
+        with self._translated(key):
+            return self._path(key).read_bytes()
+
+    def write(self, key: str, content: bytes) -> None:
+        with self._staged(key) as staged:
+            staged.write_bytes(content)
+
+    def size(self, key: str) -> int | None:
+        path = self._path(key)
+        try:
+            with self._translated(key):
+                status = path.stat()
+        except MissingKey:
+            return None
+        return status.st_size if path.is_file() else None
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        folder = self._path(prefix) if prefix else self.root
+        with self._translated(prefix or "."):
+            yield from self._walk(folder)
+
+    def delete(self, key: str) -> None:
+        with self._translated(key):
+            self._path(key).unlink(missing_ok=True)
+
+    def download(self, key: str, path: Path) -> None:
+        with self._translated(key):
+            _copy(self._path(key), path)
+
+    def upload(self, path: Path, key: str) -> None:
+        with self._staged(key) as staged:
+            shutil.copyfile(path, staged)
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if not key or any(part in ("", ".", "..", TEMPORARY) or "\0" in part for part in parts):
+            raise InputError(f"key {key!r} is not a relative path of plain names; remove '..', '.' and empty parts")
+        return self.root.joinpath(*parts)
+
+    def _walk(self, folder: Path) -> Iterator[str]:
+        try:
+            # A folder's keys go on with a slash, and so stand behind those of `name-…` and `name.…`.
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name + "/" * entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            if entry.is_dir():
+                if not (entry.name == TEMPORARY and folder == self.root):
+                    yield from self._walk(Path(entry.path))
+            else:
+                yield Path(entry.path).relative_to(self.root).as_posix()
+
+    @contextmanager
+    def _staged(self, key: str) -> Iterator[Path]:
+        path = self._path(key)
+        staged = self.root / TEMPORARY / uuid.uuid4().hex
+        with self._translated(key):
+            try:
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                yield staged
+                path.parent.mkdir(parents=True, exist_ok=True)
+                staged.replace(path)
+            except NotADirectoryError as error:
+                raise StoreRefused(f"{path}: a file is where a folder is needed; choose another folder") from error
+            except OSError:
+                staged.unlink(missing_ok=True)
+                raise
+
+    def _translated(self, key: str) -> AbstractContextManager[None]:
+        return translated(f"{self.root}/{key}")
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn the operating system's refusals, met while using the file or folder `where`, into ours."""
+    try:
+        yield
+    except StoreRefused:  # it is an OSError too, and says all already
+        raise
+    except OSError as error:
+        if error.errno in _ABSENT:
+            raise MissingKey(f"{where}: no such key") from error
+        if error.errno in _REFUSED:
+            raise StoreRefused(
+                f"{where}: {error.strerror}; make the folder readable and writable, or choose another"
+            ) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreUnavailable(
+                f"{where}: {error.strerror}; free some room and run the same command again"
+            ) from error
+        raise StoreUnavailable(f"{where}: {error.strerror or error}; try again") from error
+
+
+def open_store(url: str) -> ObjectStore:
+    """Open the store that a setting or an option names: a folder's path.
+
+    Raises:
+      InputError: The address has a scheme that no store speaks.
+    """
+    if "://" in url:
+        raise InputError(f"store {url!r}: expected the path of a folder")
+    return FolderStore(Path(url).absolute())
+
+
+def download_all(store: ObjectStore, prefix: str, folder: Path) -> list[Path]:
+    """Copy every key below `prefix` into `folder`, keeping their names; return the files."""
+    files = []
+    for key in store.list(prefix):
+        path = folder / key.removeprefix(f"{prefix}/")
+        store.download(key, path)
+        files.append(path)
+    return files
+
+
+def upload_all(store: ObjectStore, folder: Path, prefix: str) -> list[str]:
+    """Copy every file below `folder` to keys below `prefix`; return the keys."""
+    keys = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        keys.append(f"{prefix}/{path.relative_to(folder).as_posix()}")
+        store.upload(path, keys[-1])
+    return keys
+
+
+def delete_all(store: ObjectStore, prefix: str) -> None:
+    """Remove every key below `prefix`."""
+    for key in list(store.list(prefix)):
+        store.delete(key)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.copyfile(source, partial)
+    partial.replace(target)

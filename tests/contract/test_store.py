@@ -1,0 +1,136 @@
+"""What every `ObjectStore` promises; a new store joins by one line in `STORES`."""
+
+import threading
+
+import pytest
+
+from slipway.errors import InputError, MissingKey
+from slipway.store import FolderStore, delete_all, download_all, upload_all
+
+STORES = {"folder": lambda tmp_path: FolderStore(tmp_path / "store")}
+
+
+@pytest.fixture(params=STORES.values(), ids=STORES)
+def store(request, tmp_path):
+    return request.param(tmp_path)
+
+
+def test_write_then_read_returns_the_bytes(store):
+    store.write("runs/a/run.json", b"\x00\xff\n")
+    assert store.read("runs/a/run.json") == b"\x00\xff\n"
+
+
+def test_write_replaces_what_was_there(store):
+    store.write("a", b"long before")
+    store.write("a", b"now")
+    assert store.read("a") == b"now"
+
+
+def test_an_empty_key_is_there(store):
+    store.write("a", b"")
+    assert (store.read("a"), store.size("a"), list(store.list())) == (b"", 0, ["a"])
+
+
+def test_a_missing_key_is_named(store):
+    with pytest.raises(MissingKey, match=r"runs/none\.json: no such key"):
+        store.read("runs/none.json")
+
+
+def test_size_is_in_bytes(store):
+    store.write("a/b", "né".encode())
+    assert store.size("a/b") == 3
+
+
+@pytest.mark.parametrize("key", ["a", "a/b/c", "none"])
+def test_size_is_none_for(store, key):
+    store.write("a/b", b"1")
+    assert store.size(key) is None
+
+
+def test_list_is_sorted_and_of_one_folder(store):
+    for key in ("b/z", "b/a/1", "bb/c", "a"):
+        store.write(key, b"")
+    assert list(store.list("b")) == ["b/a/1", "b/z"]
+    assert list(store.list()) == ["a", "b/a/1", "b/z", "bb/c"]
+
+
+def test_list_orders_names_by_their_bytes_also_across_folders(store):
+    keys = ["a-b/1", "a/1", "a.b/1", "a0"]
+    for key in keys:
+        store.write(key, b"")
+    assert list(store.list()) == sorted(keys)
+
+
+def test_list_of_an_absent_folder_is_empty(store):
+    assert list(store.list("none")) == []
+
+
+def test_delete_removes_the_key(store):
+    store.write("a", b"1")
+    store.delete("a")
+    assert store.size("a") is None
+
+
+def test_delete_of_an_absent_key_is_no_error(store):
+    store.delete("none")
+
+
+@pytest.mark.parametrize("key", ["Ünïcode & spaces/a b.jpg", "a/100%.jpg", "a/b#c?d.jpg", "a/'q\".jpg"])
+def test_any_plain_name_is_a_key(store, key):
+    store.write(key, b"1")
+    assert (store.read(key), list(store.list())) == (b"1", [key])
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/.", "a/", "a\0b"])
+def test_a_key_that_is_no_plain_path_is_refused(store, key):
+    for use in (store.read, store.size, store.delete, lambda k: store.write(k, b"1")):
+        with pytest.raises(InputError, match="not a relative path"):
+            use(key)
+
+
+def test_upload_then_download_is_the_same_file(store, tmp_path):
+    (tmp_path / "from").write_bytes(b"12345")
+    store.upload(tmp_path / "from", "a/b")
+    store.download("a/b", tmp_path / "new" / "folder" / "to")
+    assert (tmp_path / "new" / "folder" / "to").read_bytes() == b"12345"
+
+
+def test_download_of_a_missing_key_leaves_no_file(store, tmp_path):
+    with pytest.raises(MissingKey):
+        store.download("none", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_upload_leaves_the_file(store, tmp_path):
+    (tmp_path / "from").write_bytes(b"1")
+    store.upload(tmp_path / "from", "a")
+    assert (tmp_path / "from").read_bytes() == b"1"
+
+
+def test_a_folder_goes_up_and_comes_back(store, tmp_path):
+    (tmp_path / "from" / "deep").mkdir(parents=True)
+    (tmp_path / "from" / "a").write_bytes(b"1")
+    (tmp_path / "from" / "deep" / "b").write_bytes(b"2")
+    assert upload_all(store, tmp_path / "from", "copy") == ["copy/a", "copy/deep/b"]
+    files = download_all(store, "copy", tmp_path / "to")
+    assert [file.relative_to(tmp_path / "to").as_posix() for file in files] == ["a", "deep/b"]
+    assert (tmp_path / "to" / "deep" / "b").read_bytes() == b"2"
+
+
+def test_delete_all_removes_one_folder(store):
+    for key in ("a/1", "a/b/2", "ab"):
+        store.write(key, b"")
+    delete_all(store, "a")
+    assert list(store.list()) == ["ab"]
+
+
+def test_readers_never_see_a_key_half_written(store):
+    contents = {b"a" * 100_000, b"b" * 100_000}
+    store.write("key", b"a" * 100_000)
+    writers = [threading.Thread(target=lambda c=c: [store.write("key", c) for _ in range(30)]) for c in contents]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert store.read("key") in contents
+    for writer in writers:
+        writer.join()

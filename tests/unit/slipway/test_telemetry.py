@@ -1,0 +1,96 @@
+import json
+import logging
+
+import pytest
+
+from slipway.telemetry import EventFormatter, event, parse_event, start_log
+
+
+@pytest.fixture
+def formatted(request):
+    """Format one event the way a stage's standard error gets it."""
+
+    def format_event(name, log_format="text", level=logging.INFO, **fields):
+        record = logging.LogRecord("slipway.events", level, "", 0, name, None, None)
+        record.created, record.fields = 1_769_860_800.0, fields
+        return EventFormatter("train", "ponds-1", log_format).format(record)
+
+    return format_event
+
+
+def test_an_event_is_one_line_of_words_and_pairs(formatted):
+    assert formatted("step", step=10, loss=0.41234567) == (
+        "2026-01-31T12:00:00Z INFO train run=ponds-1 event=step step=10 loss=0.412346"
+    )
+
+
+def test_an_event_is_one_json_object(formatted):
+    assert json.loads(formatted("step", "json", step=10)) == {
+        "time": "2026-01-31T12:00:00Z",
+        "level": "INFO",
+        "stage": "train",
+        "run": "ponds-1",
+        "event": "step",
+        "step": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "",
+        "two words",
+        'with "quotes"',
+        "a=b",
+        "line\nbreak",
+        "back\\slash",
+        "näme ü.jpg",
+        "it's",
+        "tab\t",
+        "a]b[c",
+    ],
+)
+def test_any_text_is_read_back(formatted, value):
+    line = formatted("log", file=value, after="1")
+    assert "\n" not in line
+    assert parse_event(line) == {
+        "level": "INFO",
+        "stage": "train",
+        "run": "ponds-1",
+        "event": "log",
+        "file": value,
+        "after": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "Epoch 1/3", "2026-01-31 12:00:00 INFO started", "W0000 cpu_feature_guard run= of AVX", "a b c run=x other=y"],
+)
+def test_any_other_line_is_no_event(line):
+    assert parse_event(line) == {}
+
+
+def test_an_event_goes_to_standard_error_without_its_empty_fields(capsys):
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    try:
+        start_log("ingest", "ponds-1", "text")
+        event("images_checked", images=3, skipped=None)
+    finally:
+        logging.captureWarnings(False)
+        root.handlers, root.level = before
+    assert capsys.readouterr().err.endswith(" INFO ingest run=ponds-1 event=images_checked images=3\n")
+
+
+def test_a_traceback_stays_on_the_line_of_its_event(formatted):
+    try:
+        raise ZeroDivisionError("by nothing")
+    except ZeroDivisionError as error:
+        record = logging.LogRecord(
+            "slipway", logging.ERROR, "", 0, "oh", None, (type(error), error, error.__traceback__)
+        )
+    line = EventFormatter("train", "ponds-1", "text").format(record)
+    assert "\n" not in line
+    assert "ZeroDivisionError: by nothing" in parse_event(line)["traceback"]
