@@ -1,0 +1,189 @@
+"""What surrounds a stage: environment, signals, logs, exit code. Only this module knows any of them."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from slipway import keys
+from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError, Stopped
+from slipway.run import TrainingRun, load
+from slipway.settings import Settings
+from slipway.store import ObjectStore, open_store
+from slipway.telemetry import event, start_log
+
+_FLUSH_SEC = 5.0
+_SEGMENT_BYTES = 1 << 20  # a log is rewritten whole at every flush, so a segment is kept short
+_ORPHAN_GRACE_SEC = 15.0
+
+
+@dataclass(frozen=True)
+class StageParams:
+    """What every stage gets beside the store.
+
+    Attributes:
+      run: What was asked.
+      index: Which of the stage's workers this is, from 0.
+      scratch: An empty folder of its own, gone after the stage.
+      stopping: Set when the stage was asked to stop; a graceful stage looks at it.
+    """
+
+    run: TrainingRun
+    index: int
+    scratch: Path
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return self.run.metadata.name
+
+
+Result = dict[str, Any]
+StageFunction = Callable[[StageParams, ObjectStore], Result]
+
+
+def write_result(store: ObjectStore, run: str, stage: str, result: Result) -> Result:
+    """Write a stage's `result.json`, its last key: present means done."""
+    store.write(keys.result(run, stage), json.dumps(result, indent=1).encode() + b"\n")
+    return result
+
+
+def read_json(store: ObjectStore, key: str) -> Any:
+    """Read one JSON key. Raises `MissingKey`."""
+    return json.loads(store.read(key))
+
+
+def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> int:
+    """Run a stage as this process's one purpose and return its exit code.
+
+    Args:
+      stage: The name under which logs and failures are kept.
+      graceful: The function watches `params.stopping` itself; otherwise SIGTERM raises `Stopped` inside it.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        settings = Settings.read()
+    except SlipwayError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    log = start_log(stage, settings.run, settings.log_format)
+    saver = LogSaver(settings, stage)
+    log.addHandler(saver)
+    saver.setFormatter(log.handlers[0].formatter)
+    stopping = threading.Event()
+    _watch_signals(stopping, graceful)
+    if settings.dies_with_parent:
+        threading.Thread(target=_watch_parent, daemon=True).start()
+    started = time.monotonic()
+    code, reason = _guarded(stage, function, settings, stopping)
+    event("stage_ended", code=code, duration_sec=round(time.monotonic() - started, 1), reason=reason or None)
+    if reason:
+        _write_reason(settings.termination_log, reason)
+    saver.close()
+    return code
+
+
+def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: threading.Event) -> tuple[int, str]:
+    """Run the function; translate what it raises to an exit code and a reason."""
+    scratch = settings.scratch / f"slipway-{stage}-{settings.index}-{uuid.uuid4().hex[:8]}"
+    try:
+        store = open_store(settings.store)
+        run = load(settings.run, store)
+        scratch.mkdir(parents=True)
+        event("stage_started", stage_attempt=settings.attempt, index=settings.index)
+        function(StageParams(run, settings.index, scratch, stopping), store)
+        return EXIT_DONE, ""
+    except SlipwayError as error:
+        event("stage_failed", logging.ERROR, error=str(error))
+        return error.exit_code, str(error)
+    except OSError as error:
+        event("stage_failed", logging.ERROR, error=str(error))
+        return EXIT_RETRY, f"{error.strerror or error}: {error.filename or settings.scratch}"
+    except Exception as error:
+        logging.getLogger("slipway").exception("%s: %s", type(error).__name__, error)
+        return EXIT_BUG, f"{type(error).__name__}: {error} (a bug in slipway; the log has the traceback)"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _watch_signals(stopping: threading.Event, graceful: bool) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        first = not stopping.is_set()
+        stopping.set()
+        if first and not graceful:
+            raise Stopped(f"stopped by {signal.Signals(number).name}; run the same command again to carry on")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _watch_parent() -> None:
+    """Wait for the end of standard input, which the runner holds open while it lives."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHAN_GRACE_SEC)
+    os._exit(EXIT_RETRY)
+
+
+def _write_reason(path: Path, reason: str) -> None:
+    try:
+        path.write_text(reason[:4000])  # Kubernetes keeps 4096 bytes of it
+    except OSError:
+        event("termination_log_unwritable", logging.DEBUG, file=str(path))
+
+
+class LogSaver(logging.Handler):
+    """Keeps what was logged in the store, every few seconds and at the end.
+
+    A store that does not answer must not stop the work: what could not be written is written at the next flush.
+    """
+
+    def __init__(self, settings: Settings, stage: str) -> None:
+        super().__init__()
+        self._settings, self._stage = settings, stage
+        self._member = f"{stage}-{settings.index}-{int(time.time())}-{os.getpid()}"
+        self._segment, self._lines, self._saved = 0, bytearray(), 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._flush_often, daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines += self.format(record).encode() + b"\n"
+
+    def flush(self) -> None:
+        with self.lock or threading.Lock():
+            lines = bytes(self._lines)
+        if len(lines) == self._saved:
+            return
+        s = self._settings
+        try:
+            store = open_store(s.store)
+            store.write(keys.log(s.run, self._stage, s.attempt, self._member, self._segment), lines)
+        except (SlipwayError, OSError):
+            return
+        self._saved = len(lines)
+        if len(lines) > _SEGMENT_BYTES:
+            with self.lock or threading.Lock():
+                del self._lines[: len(lines)]
+            self._segment, self._saved = self._segment + 1, 0
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join(timeout=_FLUSH_SEC)
+        self.flush()
+        super().close()
+
+    def _flush_often(self) -> None:
+        while not self._ended.wait(_FLUSH_SEC):
+            self.flush()
