@@ -1,0 +1,1 @@
+"""Raw images and annotations → a checked, partitioned, content-addressed dataset."""

@@ -1,0 +1,23 @@
+"""Annotation formats: each turns its files into `Annotation`s."""
+
+from dataclasses import dataclass
+
+from slipway.annotations import LabeledBox
+from slipway.boxes import ImageSize
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What one annotation file says of its image, unchecked.
+
+    Attributes:
+      file: Key of the annotation in the source.
+      filename: The image's name as the annotation gives it; empty when it gives none.
+      size: As the annotation gives it; None when it is absent or no size.
+      boxes: In the order of the file; coordinates may be NaN, swapped or outside.
+    """
+
+    file: str
+    filename: str
+    size: ImageSize | None
+    boxes: tuple[LabeledBox, ...]

@@ -1,0 +1,70 @@
+"""Pascal VOC XML, as labelImg writes it: read by the names of its tags, never by their positions."""
+
+import math
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from slipway.annotations import LabeledBox
+from slipway.boxes import Box, ImageSize
+from slipway.errors import AnnotationError
+
+from services.ingest.formats import Annotation
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+
+def parse_voc(content: bytes, file: str) -> Annotation:
+    """Read one XML file in whatever encoding it declares.
+
+    A coordinate that is absent or no number becomes NaN, a label that is absent the empty string: what they mean for
+    the dataset is decided by `validate`.
+
+    Raises:
+      AnnotationError: It is no XML, defines entities, or its root is not <annotation>.
+    """
+    try:
+        root = fromstring(content, forbid_dtd=True)
+    except ParseError as error:
+        line, column = error.position
+        raise AnnotationError(
+            f"line {line}, column {column}: no well-formed XML ({error.msg.split(':')[0]})"
+        ) from error
+    except DefusedXmlException as error:
+        raise AnnotationError("declares a document type or entities, which no annotation needs") from error
+    except (ValueError, LookupError) as error:  # an encoding that Python does not know, or a wrong one
+        raise AnnotationError(f"cannot be decoded: {error}") from error
+    if root.tag != "annotation":
+        raise AnnotationError(f"the root is <{root.tag}>, expected <annotation>")
+    boxes = tuple(_labeled_box(item) for item in root.iter("object"))
+    return Annotation(file, _text(root, "filename"), _size(root.find("size")), boxes)
+
+
+def _labeled_box(item: "Element") -> LabeledBox:
+    corners = item.find("bndbox")
+    box = Box(*(_number(corners, tag) for tag in Box._fields))
+    return LabeledBox(_text(item, "name"), box, _flag(item, "difficult"), _flag(item, "truncated"))
+
+
+def _size(element: "Element | None") -> ImageSize | None:
+    width, height = _number(element, "width"), _number(element, "height")
+    return ImageSize(int(width), int(height)) if width > 0 and height > 0 else None
+
+
+def _text(element: "Element", tag: str) -> str:
+    return (element.findtext(tag) or "").strip()
+
+
+def _flag(element: "Element", tag: str) -> bool:
+    return _text(element, tag) not in ("", "0", "false", "False")
+
+
+def _number(element: "Element | None", tag: str) -> float:
+    try:
+        number = float(_text(element, tag)) if element is not None else math.nan
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan

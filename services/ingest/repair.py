@@ -1,0 +1,136 @@
+"""Image bytes → what Model Garden decodes rightly: JPEG or PNG, whole, and upright."""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from slipway.boxes import Box, ImageSize
+from slipway.errors import AnnotationError
+
+# Decoders of these only: Pillow knows others that start programs. MPO is what phones write under the name of JPEG.
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+_KEPT = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+_MOST_PIXELS = 100_000_000  # decoded, 300 MB: what a worker's memory still bears
+_ORIENTATION = 0x0112
+_JPEG_END = b"\xff\xd9"
+_JPEG_QUALITY = 95
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image as it will be stored.
+
+    Attributes:
+      content: The file's own bytes, unless it had to be written anew.
+      size: Upright.
+      raw_size: Before the EXIF orientation was applied.
+      orientation: EXIF's, 1 to 8; 1 is upright.
+      was: The file's own format in Pillow's words; "" where the bytes are the file's own.
+    """
+
+    content: bytes
+    format: Literal["jpeg", "png"]
+    size: ImageSize
+    raw_size: ImageSize
+    orientation: int
+    was: str = ""
+
+
+class BrokenImage(AnnotationError):
+    """The image cannot be decoded; `code` is the finding's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def read_picture(content: bytes) -> Picture:
+    """Check an image file and, where Model Garden would crash on it or see it turned, write it anew.
+
+    Raises:
+      BrokenImage: It is empty, no image, cut off, or has more pixels than a worker's memory bears.
+    """
+    if not content:
+        raise BrokenImage("image_unreadable", "is empty: 0 bytes")
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            raw = ImageSize(*image.size)
+            if raw.width * raw.height > _MOST_PIXELS:
+                text = f"is {raw.width} × {raw.height} pixels, at most {_MOST_PIXELS:,} are read"
+                raise BrokenImage("image_too_large", text)
+            _check_whole(image, content)
+            orientation = int(image.getexif().get(_ORIENTATION, 1)) if image.format in _KEPT else 1
+            if image.format in _KEPT and not 2 <= orientation <= 8:
+                return Picture(content, _KEPT[image.format], raw, raw, 1)  # type: ignore[arg-type]
+        return _rewritten(content, raw, orientation)
+    except BrokenImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise BrokenImage(
+            "image_unreadable", f"is no image that can be read; it begins with {content[:16]!r}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise BrokenImage("image_too_large", f"has more pixels than can be read: {error}") from error
+    except _BROKEN as error:
+        raise BrokenImage("image_truncated", f"is damaged or cut off: {error}") from error
+
+
+def _check_whole(image: Image.Image, content: bytes) -> None:
+    """Look for a cut-off file without decoding it, which would take most of the time that a dataset takes."""
+    if image.format == "PNG":
+        image.verify()
+    elif image.format in _KEPT and not content.rstrip(b"\0\r\n ").endswith(_JPEG_END):
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as again:
+            again.load()  # bytes behind the end are harmless, and only decoding tells them from a missing end
+
+
+def _rewritten(content: bytes, raw: ImageSize, orientation: int) -> Picture:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        was = str(image.format)
+        upright = ImageOps.exif_transpose(image)
+        out = io.BytesIO()
+        if was in ("JPEG", "MPO"):
+            upright.save(out, "JPEG", quality=_JPEG_QUALITY, subsampling="keep" if upright is image else -1)
+        else:
+            _eight_bit(upright).save(out, "PNG")
+        size = ImageSize(*upright.size)
+    return Picture(out.getvalue(), "jpeg" if was in ("JPEG", "MPO") else "png", size, raw, orientation, was)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    return image if image.mode in ("RGB", "L") else image.convert("RGB")
+
+
+def upright_box(box: Box, raw: ImageSize, orientation: int) -> Box:
+    """Turn a box that was drawn on the raw picture as EXIF turns the picture.
+
+    Args:
+      raw: (width, height) before turning.
+      orientation: EXIF's, 1 to 8.
+
+    Source: Exif 2.3, tag 0x0112.
+    """
+    points = [_upright(x, y, raw, orientation) for x, y in ((box.xmin, box.ymin), (box.xmax, box.ymax))]
+    xs, ys = zip(*points, strict=True)
+    return Box(min(xs), min(ys), max(xs), max(ys))
+
+
+def _upright(x: float, y: float, raw: ImageSize, orientation: int) -> tuple[float, float]:
+    right, below = raw.width - x, raw.height - y
+    turned = {
+        2: (right, y),
+        3: (right, below),
+        4: (x, below),
+        5: (y, x),
+        6: (below, x),
+        7: (below, right),
+        8: (y, right),
+    }
+    return turned.get(orientation, (x, y))
