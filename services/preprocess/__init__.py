@@ -1,0 +1,1 @@
+"""Dataset → CSV and TFRecord shards, without TensorFlow."""
