@@ -1,0 +1,1 @@
+"""Shards and preset → checkpoints and TensorBoard events."""

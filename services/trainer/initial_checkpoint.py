@@ -1,0 +1,78 @@
+"""Pretrained weights: fetched once, kept in the store by their digest, and only ever read."""
+
+import hashlib
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from slipway import keys
+from slipway.errors import InputError, TransientError
+from slipway.store import ObjectStore, download_all, upload_all
+from slipway.telemetry import event
+
+_CHUNK = 1 << 20
+
+
+def fetch_initial_checkpoint(address: str, store: ObjectStore, scratch: Path) -> str:
+    """Return the local path of the weights, without suffix.
+
+    Args:
+      address: A folder with one checkpoint, a checkpoint's path without suffix, or the `https://` address of a
+        `.tar.gz` that holds one. What is fetched is kept under `checkpoints/initial/`, so a cluster without internet
+        needs it there once.
+
+    Raises:
+      InputError: There is no checkpoint at the address, or no such address.
+      TransientError: The server did not answer.
+    """
+    if not address.startswith(("https://", "http://")):
+        return _checkpoint_in(Path(address), address)
+    kept = keys.initial_checkpoint(hashlib.sha256(address.encode()).hexdigest())
+    folder = scratch / "initial"
+    if not download_all(store, kept, folder):
+        event("initial_checkpoint_fetched", address=address)
+        _unpack(_download(address, scratch / "initial.tar.gz"), folder)
+        upload_all(store, folder, kept)
+    return _checkpoint_in(folder, address)
+
+
+def _download(address: str, path: Path) -> Path:
+    try:
+        with urllib.request.urlopen(address, timeout=60) as answer, path.open("wb") as file:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+    except urllib.error.HTTPError as error:
+        raise InputError(
+            f"initial checkpoint {address}: the server says {error.code} {error.reason}; "
+            "give another with initialCheckpoint, or 'scratch' for none"
+        ) from error
+    except OSError as error:
+        raise TransientError(
+            f"initial checkpoint {address}: {error}; try again, or give a local folder with initialCheckpoint, "
+            "or 'scratch' for none"
+        ) from error
+    return path
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack plain files only: names that leave the folder, links and devices are refused."""
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise InputError(f"initial checkpoint {archive.name}: {error}; expected a .tar.gz of a checkpoint") from error
+    finally:
+        archive.unlink()
+
+
+def _checkpoint_in(place: Path, address: str) -> str:
+    if place.with_name(f"{place.name}.index").is_file():
+        return str(place)
+    found = sorted(place.rglob("*.index")) if place.is_dir() else []
+    if len(found) != 1:
+        raise InputError(
+            f"initial checkpoint {address}: found {[str(f.name) for f in found] or 'no .index file'}, expected one "
+            "checkpoint; give its path without suffix"
+        )
+    return str(found[0].with_suffix(""))

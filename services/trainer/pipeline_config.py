@@ -1,0 +1,83 @@
+"""Preset and plan → the pipeline config: Model Garden's own experiment, written out in full as YAML."""
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from slipway.resolve import Plan, load_preset
+
+if TYPE_CHECKING:
+    from official.core.config_definitions import ExperimentConfig
+
+_WARMUP = 50  # steps; a tenth of a short training would be lost to more
+_CLIP_NORM = 10.0
+
+
+def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> "ExperimentConfig":
+    """Lay the plan over the preset, and both over Model Garden's experiment.
+
+    Args:
+      num_labels: Labels of the label map; Model Garden counts the background as one more class.
+      max_boxes: The most boxes that an image has: what is above this number would be left out silently.
+      initial_checkpoint: A local path, or None to train from scratch.
+
+    The records' patterns are relative; the trainer and the evaluator each put them where they keep theirs.
+    """
+    from official.core import exp_factory
+    from official.vision.tasks import retinanet as _tasks  # noqa: F401  # registers experiments and task
+
+    preset = load_preset(plan.preset)
+    config = exp_factory.get_exp_config(preset.experiment)
+    config.override(dict(preset.overrides), is_strict=True)
+    config.override(
+        {"task": _task(plan, num_labels, max_boxes, initial_checkpoint), "trainer": _trainer(plan)}, is_strict=True
+    )
+    config.validate()
+    return config
+
+
+def dump(config: "ExperimentConfig") -> bytes:
+    """Write `pipeline.yaml` in full: evaluator and exporter build their model from it, and Model Garden's own
+    `train.py --experiment=retinanet --config_file=pipeline.yaml` reads it too.
+    """
+    return yaml.safe_dump(config.as_dict(), sort_keys=False).encode()
+
+
+def _task(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> dict[str, Any]:
+    boxes = {"max_num_instances": max(100, max_boxes)}
+    return {
+        "annotation_file": None,
+        "init_checkpoint": initial_checkpoint,
+        "model": {"num_classes": num_labels + 1, "input_size": [plan.image_size, plan.image_size, 3]},
+        "train_data": {
+            "input_path": "train-*.tfrecord",
+            "global_batch_size": plan.batch_size,
+            "shuffle_buffer_size": 1000,
+            "parser": boxes,
+        },
+        "validation_data": {
+            "input_path": "test-*.tfrecord",
+            "global_batch_size": 8,
+            "drop_remainder": False,
+            "parser": boxes,
+        },
+        "export_config": {"output_normalized_coordinates": True},
+    }
+
+
+def _trainer(plan: Plan) -> dict[str, Any]:
+    return {
+        "train_steps": plan.steps,
+        "checkpoint_interval": plan.checkpoint_every,
+        "optimizer_config": {
+            "optimizer": {"type": "adam_experimental", "adam_experimental": {"global_clipnorm": _CLIP_NORM}},
+            "learning_rate": {
+                "type": "cosine",
+                "cosine": {"initial_learning_rate": plan.learning_rate, "decay_steps": plan.steps},
+            },
+            "warmup": {
+                "type": "linear",
+                "linear": {"warmup_steps": min(_WARMUP, plan.steps // 2), "warmup_learning_rate": 0.0},
+            },
+        },
+    }

@@ -1,0 +1,165 @@
+"""Train a detector from a run's records, in sight of the evaluator."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from slipway import keys
+from slipway.checkpoints import Checkpoints
+from slipway.errors import MissingKey, SpecError, Stopped, TransientError
+from slipway.labels import LabelMap
+from slipway.resolve import Plan
+from slipway.shell import Result, StageParams, read_json, write_result
+from slipway.store import ObjectStore
+from slipway.telemetry import event
+
+from services.trainer.initial_checkpoint import fetch_initial_checkpoint
+from services.trainer.pipeline_config import dump, pipeline_config
+from services.trainer.preempt import Watch
+from services.trainer.train import Progress, Training
+from services.trainer.train import train as train_steps
+
+_VERDICT_WAIT_SEC = 900.0  # the evaluator measures the last checkpoint in seconds, or in minutes on a large split
+_POLL_SEC = 0.5
+_REPORT_SEC = 5.0
+
+
+def train(params: StageParams, store: ObjectStore) -> Result:
+    """Train to the last step, wait until that checkpoint has been measured, and write the result."""
+    started = time.monotonic()
+    spec = params.run.spec.train
+    plan = Plan.parse(store.read(keys.resolved(params.name)))
+    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
+    records = read_json(store, keys.result(params.name, "preprocess"))
+    config = _config(plan, params, store, dataset, records)
+    journal = Journal(store, params.name, plan, params.scratch / "events")
+    training = Training(
+        config=config,
+        checkpoints=Checkpoints(store, keys.stage(params.name, "train")),
+        watch=Watch(
+            params.stopping, lambda: bool(_verdict(store, params.name).get("stop")), _deadline(started, spec.time_limit)
+        ),
+        scratch=params.scratch,
+        on_progress=journal.progress,
+        on_checkpoint=journal.checkpoint,
+    )
+    event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
+    step = train_steps(training, spec.seed, _gpus(spec.gpus))
+    verdict = _await_verdict(store, params)
+    seconds = round(time.monotonic() - started, 1)
+    outcome = {"steps": step, "best_step": verdict["best"], "duration_sec": seconds, "preset": plan.preset}
+    return write_result(store, params.name, "train", outcome)
+
+
+def _config(plan: Plan, params: StageParams, store: ObjectStore, dataset: str, records: dict[str, Any]) -> Any:
+    """Write `pipeline.yaml`, and return it pointed at the local copies of the records and weights."""
+    labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode())
+    weights = None
+    if plan.initial_checkpoint:
+        weights = fetch_initial_checkpoint(plan.initial_checkpoint, store, params.scratch)
+    config = pipeline_config(plan, len(labels), records["max_boxes"], weights)
+    store.write(keys.pipeline_config(params.name), dump(config))
+    folder = params.scratch / "records"
+    for number in range(records["splits"]["train"]["shards"]):
+        key = keys.shard(records["records"], "train", number, records["splits"]["train"]["shards"])
+        store.download(key, folder / Path(key).name)
+    config.task.train_data.input_path = str(folder / "train-*.tfrecord")
+    return config
+
+
+class Journal:
+    """Says how the training goes: an event line, `progress.jsonl` and TensorBoard's event file.
+
+    A restart takes up the lines that are there, but for those past the checkpoint it starts from.
+    """
+
+    def __init__(self, store: ObjectStore, run: str, plan: Plan, folder: Path) -> None:
+        import tensorflow as tf
+
+        self._store, self._run, self._plan, self._folder = store, run, plan, folder
+        self._writer = tf.summary.create_file_writer(str(folder))
+        self._lines: list[Progress] | None = None
+        self._then, self._saved = time.monotonic(), time.monotonic()
+        self._first = True
+
+    def progress(self, progress: Progress) -> None:
+        """Note one loop of steps."""
+        now, step = time.monotonic(), int(progress["step"])
+        lines = self._lines if self._lines is not None else self._earlier(step)
+        steps = step - (int(lines[-1]["step"]) if lines else 0)
+        rate = steps * self._plan.batch_size / (now - self._then)
+        if not self._first:  # the first loop also traces the graph: its rate would be no rate
+            progress["images_per_sec"] = round(rate, 1)
+        self._first, self._then, self._lines = False, now, [*lines, progress]
+        event("step", **{"step": step, "steps": self._plan.steps, **progress})
+        self._summarize(progress)
+        if now - self._saved > _REPORT_SEC:
+            self._save()
+
+    def checkpoint(self, step: int) -> None:
+        """Note a published checkpoint."""
+        event("checkpoint_saved", step=step)
+        self._save()
+
+    def _summarize(self, progress: Progress) -> None:
+        import tensorflow as tf
+
+        with self._writer.as_default(step=int(progress["step"])):
+            for name in progress.keys() - {"step"}:
+                tf.summary.scalar(name, progress[name])
+
+    def _earlier(self, step: int) -> list[Progress]:
+        try:
+            text = self._store.read(keys.progress(self._run))
+        except MissingKey:
+            return []
+        return [line for line in map(json.loads, text.splitlines()) if line["step"] < step]
+
+    def _save(self) -> None:
+        lines = b"".join(json.dumps(line).encode() + b"\n" for line in self._lines or [])
+        self._store.write(keys.progress(self._run), lines)
+        self._writer.flush()
+        for file in self._folder.iterdir():
+            self._store.upload(file, f"{keys.stage(self._run, 'train')}/{file.name}")
+        self._saved = time.monotonic()
+
+
+def _gpus(asked: int) -> int:
+    """Return how many GPUs to train on: those asked for, or one that is there anyway.
+
+    Raises:
+      SpecError: Fewer are there than were asked for.
+    """
+    import tensorflow as tf
+
+    there = len(tf.config.list_physical_devices("GPU"))
+    if there < asked:
+        raise SpecError(f"train.gpus is {asked}, TensorFlow sees {there}; ask for fewer or use a node that has them")
+    return asked or min(there, 1)
+
+
+def _deadline(started: float, limit: int | None) -> float | None:
+    return None if limit is None else started + limit
+
+
+def _verdict(store: ObjectStore, run: str) -> dict[str, Any]:
+    try:
+        verdict: dict[str, Any] = read_json(store, keys.verdict(run))
+    except MissingKey:
+        return {}
+    return verdict
+
+
+def _await_verdict(store: ObjectStore, params: StageParams) -> dict[str, Any]:
+    """Wait until the evaluator has measured the last checkpoint: only then may the pod end."""
+    patience = time.monotonic() + _VERDICT_WAIT_SEC
+    event("verdict_awaited")
+    while not (verdict := _verdict(store, params.name)).get("final"):
+        if params.stopping.wait(_POLL_SEC):
+            raise Stopped("stopped while the last checkpoint is being measured; run the same command again to carry on")
+        if time.monotonic() > patience:
+            raise TransientError(
+                f"the evaluator did not measure the last checkpoint in {_VERDICT_WAIT_SEC:.0f} s; see its log and run again"
+            )
+    return verdict
