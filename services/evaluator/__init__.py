@@ -1,0 +1,1 @@
+"""Checkpoints → COCO metrics, beside the trainer."""

@@ -1,0 +1,146 @@
+"""Measure a run's checkpoints beside the trainer, keep the best, and say when to stop."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slipway import annotations, keys
+from slipway.checkpoints import Checkpoints
+from slipway.errors import MissingKey
+from slipway.labels import LabelMap
+from slipway.resolve import Plan, load_preset
+from slipway.shell import Result, StageParams, read_json, write_result
+from slipway.store import ObjectStore
+from slipway.telemetry import event
+
+from services.evaluator.coco import Measured, measure, truth
+from services.evaluator.evaluate import Evaluation, EventFile
+from services.evaluator.scoreboard import Scoreboard
+
+_POLL_SEC = 0.5
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split in two forms: the truth as COCO wants it, and the pattern of its records on the local disk."""
+
+    truth: dict[str, Any]
+    records: str
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that any checkpoint of the run fits, and the splits to measure it on."""
+
+    evaluation: Evaluation
+    splits: Mapping[str, Split]
+    scratch: Path
+
+    def measure(self, checkpoints: Checkpoints, step: int, split: str) -> Measured:
+        """Measure one checkpoint. Raises `MissingKey` when it was removed meanwhile."""
+        folder = self.scratch / f"ckpt-{step}"
+        self.evaluation.load(checkpoints.fetch(step, folder))
+        for file in folder.iterdir():
+            file.unlink()
+        detections, loss = self.evaluation.detect(self.splits[split].records)
+        return measure(self.splits[split].truth, detections, loss)
+
+
+def evaluate(params: StageParams, store: ObjectStore) -> Result:
+    """Measure each checkpoint as it is listed, until the last; the best is chosen on val where there is one."""
+    started = time.monotonic()
+    trained = Checkpoints(store, keys.stage(params.name, "train"))
+    best = Checkpoints(store, keys.best_checkpoint(params.name))
+    judge = Judge(_evaluation(params, store), _splits(params, store), params.scratch)
+    chosen_on = "val" if "val" in judge.splits else "test"
+    board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
+    events = EventFile(params.scratch / "events")
+    for step in _unmeasured(trained, board):
+        try:
+            measured = judge.measure(trained, step, chosen_on)
+        except MissingKey:  # the trainer keeps only the newest few: it is faster than its evaluator
+            event("checkpoint_skipped", step=step)
+            continue
+        board.add(step, chosen_on, measured)
+        if board.best_step == step:
+            _keep(trained, best, step, params.scratch / "best")
+            board.save_best(step, chosen_on, measured)
+        board.save()
+        file = events.add(step, measured)
+        store.upload(file, f"{keys.stage(params.name, 'evaluate')}/{file.name}")
+    if chosen_on != "test":
+        _measure_on_test(judge, board, trained, best)
+    outcome = board.finish()
+    kept = {name: outcome[name] for name in ("step", "split", "chosen_on", "metrics", "last")}
+    return write_result(store, params.name, "evaluate", kept | {"duration_sec": round(time.monotonic() - started, 1)})
+
+
+def _evaluation(params: StageParams, store: ObjectStore) -> Evaluation:
+    """Build the model of the run's pipeline config, which the trainer writes as it starts."""
+    preset = load_preset(Plan.parse(store.read(keys.resolved(params.name))).preset)
+    while store.size(keys.pipeline_config(params.name)) is None:
+        time.sleep(_POLL_SEC)
+    return Evaluation(preset.experiment, yaml.safe_load(store.read(keys.pipeline_config(params.name))))
+
+
+def _splits(params: StageParams, store: ObjectStore) -> dict[str, Split]:
+    """Bring val and test to the local disk."""
+    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
+    records = read_json(store, keys.result(params.name, "preprocess"))
+    labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode())
+    return {
+        split: Split(
+            truth(_annotated(store, dataset, split, counts["shards"]), labels),
+            _download(store, records["records"], split, counts["shards"], params.scratch / "records"),
+        )
+        for split, counts in records["splits"].items()
+        if split != "train"
+    }
+
+
+def _annotated(store: ObjectStore, dataset: str, split: str, shards: int) -> Iterator[annotations.AnnotatedImage]:
+    for number in range(shards):
+        yield from annotations.parse(store.read(keys.annotations(dataset, split, number, shards)))
+
+
+def _download(store: ObjectStore, records: str, split: str, shards: int, folder: Path) -> str:
+    for number in range(shards):
+        key = keys.shard(records, split, number, shards)
+        store.download(key, folder / Path(key).name)
+    return str(folder / f"{split}-*.tfrecord")
+
+
+def _unmeasured(trained: Checkpoints, board: Scoreboard) -> Iterator[int]:
+    """Yield the oldest listed checkpoint that was not measured, again and again, until the last one was."""
+    skipped: set[int] = set()
+    while True:
+        steps = trained.steps()
+        waiting = [step for step in steps if step not in board.measured | skipped]
+        if waiting:
+            yield waiting[0]
+            skipped.add(waiting[0])
+        elif steps and trained.listing(steps[-1])["last"]:
+            return
+        else:
+            time.sleep(_POLL_SEC)
+
+
+def _keep(trained: Checkpoints, best: Checkpoints, step: int, folder: Path) -> None:
+    """Copy the checkpoint out of the trainer's reach; the one that was best before goes."""
+    trained.copy_to(best, step, folder)
+    for old in best.steps():
+        if old != step:
+            best.delete(old)
+
+
+def _measure_on_test(judge: Judge, board: Scoreboard, trained: Checkpoints, best: Checkpoints) -> None:
+    """Report the chosen checkpoint, and the last, on images that had no part in the choice."""
+    board.add(board.last_step, "test", judge.measure(trained, board.last_step, "test"))
+    measured = judge.measure(best, board.best_step, "test")
+    if board.best_step != board.last_step:
+        board.add(board.best_step, "test", measured)
+    board.save_best(board.best_step, "test", measured)

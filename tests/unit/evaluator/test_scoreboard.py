@@ -1,0 +1,85 @@
+"""Which checkpoint is best, and when enough is enough."""
+
+import json
+
+import pytest
+
+from slipway import keys
+from slipway.store import FolderStore
+
+from services.evaluator.coco import NAMES, Measured
+from services.evaluator.scoreboard import Scoreboard
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FolderStore(tmp_path)
+
+
+def measured(ap):
+    per_class = [{"label": "ship", "AP": ap, "AP50": ap, "images": 1, "boxes": 1}]
+    return Measured(3, 0.5, dict.fromkeys(NAMES, ap), per_class, {"ship": {"recall": [0.0], "precision": [1.0]}})
+
+
+def board_of(store, *aps, patience=None, chosen_on="test"):
+    board = Scoreboard(store, "r", chosen_on, patience)
+    for index, ap in enumerate(aps, start=1):
+        board.add(index * 10, chosen_on, measured(ap))
+        if board.best_step == index * 10:
+            board.save_best(index * 10, chosen_on, measured(ap))
+        board.save()
+    return board
+
+
+def read(store, key):
+    return json.loads(store.read(key))
+
+
+def test_best_is_the_highest_ap_and_of_equals_the_earliest(store):
+    assert board_of(store, 0.2, 0.5, 0.5, 0.4).best_step == 20
+
+
+def test_rows_and_verdict_are_written_after_each_measurement(store):
+    board_of(store, 0.2, 0.5)
+    rows = [json.loads(line) for line in store.read(keys.metrics("r")).splitlines()]
+    assert [(row["step"], row["split"], row["AP50"], row["loss"]) for row in rows] == [
+        (10, "test", 0.2, 0.5),
+        (20, "test", 0.5, 0.5),
+    ]
+    assert read(store, keys.verdict("r")) == {"best": 20, "last": 20, "stop": False, "final": False}
+
+
+@pytest.mark.parametrize(
+    ("aps", "stops"), [((0.5, 0.4), False), ((0.5, 0.4, 0.3), True), ((0.5, 0.4, 0.6), False)], ids=str
+)
+def test_patience_counts_checkpoints_since_the_best(store, aps, stops):
+    board_of(store, *aps, patience=2)
+    assert read(store, keys.verdict("r"))["stop"] is stops
+
+
+def test_restart_takes_up_what_was_measured(store):
+    board_of(store, 0.2, 0.5)
+    again = Scoreboard(store, "r", "test", None)
+    assert again.measured == {10, 20}
+    assert again.best_step == 20
+
+
+def test_finish_puts_the_last_beside_the_best_and_says_final(store):
+    best = board_of(store, 0.5, 0.4).finish()
+    assert best["step"] == 10
+    assert best["last"] == {"step": 20, "split": "test", "metrics": dict.fromkeys(NAMES, 0.4)}
+    assert read(store, keys.best("r")) == best
+    assert read(store, keys.verdict("r"))["final"] is True
+
+
+def test_choice_on_the_reported_split_is_said_to_flatter(store):
+    assert "flatters" in board_of(store, 0.5).finish()["note"]
+
+
+def test_choice_on_val_is_reported_on_test_without_that_note(store):
+    board = board_of(store, 0.5, chosen_on="val")
+    board.add(10, "test", measured(0.4))
+    board.save_best(10, "test", measured(0.4))
+    best = board.finish()
+    assert (best["chosen_on"], best["split"], best["metrics"]["AP"], best["note"]) == ("val", "test", 0.4, "")
+    assert board.measured == {10}
