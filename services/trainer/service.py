@@ -160,6 +160,7 @@ def _await_verdict(store: ObjectStore, params: StageParams) -> dict[str, Any]:
             raise Stopped("stopped while the last checkpoint is being measured; run the same command again to carry on")
         if time.monotonic() > patience:
             raise TransientError(
-                f"the evaluator did not measure the last checkpoint in {_VERDICT_WAIT_SEC:.0f} s; see its log and run again"
+                f"the evaluator did not measure the last checkpoint in {_VERDICT_WAIT_SEC:.0f} s; "
+                "see its log and run again"
             )
     return verdict

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
+from slipway.telemetry import event
 
 from services.trainer.preempt import Watch
 
@@ -47,6 +48,8 @@ def train(training: Training, seed: int, gpus: int) -> int:
     """
     trainer = _build(training.config, training.checkpoints.steps(), seed, gpus)
     step = _restore(trainer, training.checkpoints, training.scratch)
+    if step:
+        event("training_resumed", step=step)
     last, every = training.config.trainer.train_steps, training.config.trainer.checkpoint_interval
     while step < last:
         loop = min(_STEPS_PER_LOOP, last - step, every - step % every)

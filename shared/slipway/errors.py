@@ -8,7 +8,9 @@ SlipwayError
 ├── TransientError      75  nothing is wrong with the input: try again
 │   ├── StoreUnavailable    the store does not answer, or is full
 │   └── Stopped             the stage was told to stop and saved what it had
-└── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
+├── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
+├── ParityError          1  what was exported is not the model that was measured
+└── ConversionError      1  the model cannot be written in a format; that format is left out
 
 Anything else is our bug: 1.
 """

@@ -13,6 +13,7 @@ from slipway.run import TrainSpec
 
 _CPU_PRESET = "retinanet_resnet10_320"
 _GPU_PRESET = "retinanet_resnet50_640"
+_SMALLEST_IMAGE = 96
 _EVALUATIONS = 10  # a curve that can be read, for a share of the training time that can be afforded
 
 
@@ -100,13 +101,14 @@ def resolve(spec: TrainSpec, manifest: Mapping[str, Any]) -> Plan:
     """Choose what the spec leaves open.
 
     Args:
-      manifest: The dataset's: `splits` with counts, and `median_size`, (width, height) in pixels.
+      manifest: The dataset's: `splits` with counts, `median_size`, (width, height) in pixels, and `large_box`, the
+        upper quartile of √(area of a box ÷ area of its image).
     """
     name, why = _preset(spec)
     preset = load_preset(name)
     images = manifest["splits"]["train"]["images"]
     reasons = {"preset": why}
-    size, reasons["image_size"] = _image_size(spec, preset, manifest["median_size"])
+    size, reasons["image_size"] = _image_size(spec, preset, manifest)
     batch, reasons["batch_size"] = _given(spec.batch_size) or _batch_size(preset, images)
     steps, reasons["steps"] = _given(spec.steps) or _steps(preset, images, batch)
     rate, reasons["learning_rate"] = _given(spec.learning_rate) or _learning_rate(preset, batch)
@@ -127,13 +129,37 @@ def _preset(spec: TrainSpec) -> tuple[str, str]:
     return _CPU_PRESET, "no GPU asked for: the preset that learns most in minutes on a CPU"
 
 
-def _image_size(spec: TrainSpec, preset: Preset, median: tuple[int, int]) -> tuple[int, str]:
+def _image_size(spec: TrainSpec, preset: Preset, manifest: Mapping[str, Any]) -> tuple[int, str]:
+    """Choose the preset's size, or a smaller one where more pixels would only cost time or leave the anchors behind.
+
+    Raises:
+      SpecError: The size that was asked for is no multiple of the coarsest features' stride: Model Garden would pad the
+        images to one, and then they would not fit the model.
+    """
+    stride = 2 ** int(preset.overrides["task"]["model"]["max_level"])
+    if spec.image_size and spec.image_size % stride:
+        raise SpecError(f"train.imageSize is {spec.image_size}, preset {preset.name} needs a multiple of {stride}")
     if spec.image_size:
         return spec.image_size, "as asked"
-    fitting = max(96, math.ceil(max(median) / 32) * 32)
-    if fitting < preset.image_size:
-        return fitting, f"the images' median is {median[0]}×{median[1]} px: more would only enlarge them"
-    return preset.image_size, f"the preset's; the images' median is {median[0]}×{median[1]} px"
+    (width, height), share = manifest["median_size"], manifest["large_box"]
+    smallest = math.ceil(_SMALLEST_IMAGE / stride) * stride
+    whole = max(smallest, math.ceil(max(width, height) / stride) * stride)
+    fitting = max(smallest, math.floor(_largest_box(preset) / share / stride) * stride)
+    median = f"the images' median is {width}×{height} px"
+    outgrown = (
+        f"a quarter of the boxes are wider than {share:.0%} of their image, and would outgrow the anchors in a larger"
+    )
+    sizes = {preset.image_size: f"the preset's; {median}", whole: f"{median}: more would only enlarge them"}
+    sizes.setdefault(fitting, outgrown)
+    return min(sizes), sizes[min(sizes)]
+
+
+def _largest_box(preset: Preset) -> float:
+    """Return the side in pixels of the largest square that overlaps an anchor by an IoU of 0.5."""
+    model = preset.overrides["task"]["model"]
+    anchor = {"anchor_size": 4.0, "num_scales": 3} | dict(model.get("anchor", {}))  # Model Garden's defaults
+    largest = 2 ** model["max_level"] * anchor["anchor_size"] * 2 ** (1 - 1 / anchor["num_scales"])
+    return float(largest * math.sqrt(2))
 
 
 def _batch_size(preset: Preset, images: int) -> tuple[int, str]:

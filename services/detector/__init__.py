@@ -1,0 +1,1 @@
+"""Exported model → detections and pictures with boxes."""

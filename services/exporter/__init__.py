@@ -1,0 +1,1 @@
+"""Best checkpoint → SavedModel and TFLite, refused unless they are the same model."""

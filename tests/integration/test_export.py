@@ -1,0 +1,242 @@
+"""Export and detect for real: a small model with random weights, drawn images, every key in a folder."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from slipway import annotations, keys
+from slipway.annotations import AnnotatedImage, LabeledBox
+from slipway.boxes import Box, ImageSize
+from slipway.checkpoints import Checkpoints
+from slipway.labels import LabelMap
+from slipway.resolve import Plan
+from slipway.run import begin, parse_run
+from slipway.shell import StageParams, read_json
+from slipway.store import FolderStore, ObjectStore, download_all
+
+from services.detector.folder import main as detect_folder
+from services.detector.service import detect
+from services.exporter.compare import ParityError
+from services.exporter.export import export_saved_model, load_trained
+from services.exporter.parity import check_saved_model
+from services.exporter.service import export
+from services.preprocess.service import preprocess
+from services.trainer.pipeline_config import dump, pipeline_config
+
+# TensorFlow's converter and interpreter warn of their own future.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+File = tuple[str, bytes, ImageSize, tuple[LabeledBox, ...]]
+
+SIZES = [ImageSize(200, 120), ImageSize(90, 160), ImageSize(128, 128), ImageSize(310, 100)]
+NAME = "squares"
+RUN = parse_run(
+    "{apiVersion: slipway.dev/v1alpha1, kind: TrainingRun, metadata: {name: squares}, "
+    "spec: {dataset: {source: /drawn}, detect: {scoreThreshold: 0.0, maxImages: 3}}}",
+    "test",
+)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def exported(scratch: Path) -> ObjectStore:
+    """A store in which everything is done but detecting."""
+    store = FolderStore(scratch / "store")
+    write_dataset(store, [draw(size, number) for number, size in enumerate(SIZES)])
+    write_training(store, scratch)
+    export(params(scratch, "export"), store)
+    return store
+
+
+def params(scratch: Path, stage: str) -> StageParams:
+    folder = scratch / stage
+    folder.mkdir()
+    return StageParams(RUN, 0, folder)
+
+
+def draw(size: ImageSize, number: int) -> File:
+    """Noise with one light square."""
+    image = Image.fromarray(np.random.default_rng(number).integers(0, 99, (size.height, size.width, 3), dtype=np.uint8))
+    box = Box(10, 20, 50, 60)
+    ImageDraw.Draw(image).rectangle(tuple(box), fill=(240, 230, 90))
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return f"{number}.jpg", file.getvalue(), size, (LabeledBox("square", box),)
+
+
+def write_dataset(store: ObjectStore, files: list[File]) -> None:
+    """Write what ingest leaves, with every image in both splits, and the records."""
+    begin(RUN, store)
+    images = []
+    for number, (name, content, size, boxes) in enumerate(files, start=1):
+        digest = hashlib.sha256(content).hexdigest()
+        store.write(keys.blob(digest), content)
+        images.append(AnnotatedImage(name, number, digest, "jpeg", size, boxes))
+    labels = LabelMap.of([labeled.label for image in images for labeled in image.boxes])
+    dataset, counts = keys.dataset(NAME, "0" * 64), {"images": len(images), "boxes": len(images), "shards": 1}
+    for split in ("train", "test"):
+        store.write(keys.annotations(dataset, split, 0, 1), annotations.dump(images))
+    manifest = {"name": NAME, "sha256": "0" * 64, "splits": {"train": counts, "test": counts}}
+    write_json(store, keys.manifest(dataset), manifest)
+    store.write(keys.label_map(dataset), labels.dump().encode())
+    write_json(store, keys.result(NAME, "ingest"), {"dataset": dataset, "duration_sec": 0.5})
+
+
+def write_training(store: ObjectStore, scratch: Path) -> None:
+    """Write records, plan, pipeline config, a checkpoint of random weights, and what the evaluator says of it."""
+    import tensorflow as tf
+    from official.core import task_factory
+
+    preprocess(StageParams(RUN, 0, scratch), store)
+    preprocess(StageParams(RUN, 1, scratch), store)
+    plan = Plan("retinanet_resnet10_320", 128, 4, 10, 0.002, 5, None)
+    store.write(keys.resolved(NAME), Plan(**{**vars(plan), "reasons": dict.fromkeys(vars(plan), "drawn")}).dump())
+    labels = LabelMap.parse(store.read(keys.label_map(keys.dataset(NAME, "0" * 64))).decode())
+    config = pipeline_config(plan, len(labels), 1, None)
+    store.write(keys.pipeline_config(NAME), dump(config))
+    model = task_factory.get_task(config.task).build_model()
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:  # spreads the scores, which an untrained model has all alike
+        variable.assign_add(rng.normal(0, 0.02, variable.shape))
+    tf.train.Checkpoint(model=model).write(str(scratch / "ckpt-10"))
+    Checkpoints(store, keys.best_checkpoint(NAME)).publish(10, sorted(scratch.glob("ckpt-10.*")))
+    best = {"step": 10, "split": "test", "chosen_on": "test", "note": "It flatters.", "images": 4}
+    row = {"label": "square", "AP": 0.1, "AP50": 0.2, "images": 4, "boxes": 4}
+    write_json(store, keys.best(NAME), best | {"metrics": {"AP": 0.1, "AP50": 0.2}, "per_class": [row]})
+
+
+def write_json(store: ObjectStore, key: str, content: Any) -> None:
+    store.write(key, json.dumps(content).encode())
+
+
+def test_the_export_is_the_measured_model(exported: ObjectStore) -> None:
+    parity = read_json(exported, keys.export_manifest(NAME))["parity"]
+
+    assert (parity["images"], parity["unmatched"]) == (4, 0)
+    assert parity["anchors"] == 4 * 6 * (16**2 + 8**2 + 4**2)  # 128 px at strides 8, 16 and 32, six anchors a place
+    assert parity["detections"] > 0
+    assert parity["max_box_diff_px"] <= 1e-3
+    assert parity["max_score_diff"] <= 1e-5
+
+
+def test_the_manifest_lists_every_file_with_its_digest(exported: ObjectStore) -> None:
+    folder = keys.stage(NAME, "export")
+    files = read_json(exported, keys.export_manifest(NAME))["files"]
+
+    kept = {key.removeprefix(f"{folder}/") for key in exported.list(folder)}
+    assert set(files) == kept - {"manifest.json", "result.json"}
+    assert {"saved_model/saved_model.pb", "model.tflite", "label_map.pbtxt", "model_card.md"} <= set(files)
+    for name, digest in files.items():
+        assert hashlib.sha256(exported.read(f"{folder}/{name}")).hexdigest() == digest
+
+
+def test_one_image_in_a_batch_is_detected_as_alone(exported: ObjectStore, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    download_all(exported, keys.saved_model(NAME), tmp_path)
+    loaded = tf.saved_model.load(str(tmp_path))
+    images = np.random.default_rng(5).integers(0, 255, (3, 70, 110, 3), dtype=np.uint8)
+
+    batch = loaded.signatures["serving_default"](image_tensor=tf.constant(images))
+    alone = loaded.signatures["serving_default"](image_tensor=tf.constant(images[1:2]))
+
+    assert batch["detection_boxes"].shape == (3, 100, 4)
+    assert np.allclose(batch["detection_scores"][1], alone["detection_scores"][0], atol=1e-5)
+
+
+def test_weights_of_another_checkpoint_do_not_pass_the_gate(exported: ObjectStore, tmp_path: Path) -> None:
+    checkpoint = Checkpoints(exported, keys.best_checkpoint(NAME)).fetch(10, tmp_path)
+    trained = load_trained("retinanet_resnetfpn_coco", exported.read(keys.pipeline_config(NAME)), checkpoint)
+    export_saved_model(trained, tmp_path / "saved_model")
+    bias = next(v for v in trained.model.variables if "bias" in v.name)
+    bias.assign_add(np.full(bias.shape, 0.5))
+
+    with pytest.raises(ParityError, match=r"0\.jpg: boxes differ by up to .* the export is not the measured model"):
+        check_saved_model(trained, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
+
+
+def test_a_letterboxed_model_is_exported_as_such(exported: ObjectStore, tmp_path: Path) -> None:
+    checkpoint = Checkpoints(exported, keys.best_checkpoint(NAME)).fetch(10, tmp_path)
+    pipeline = exported.read(keys.pipeline_config(NAME)).replace(
+        b"keep_aspect_ratio: false", b"keep_aspect_ratio: true"
+    )
+    trained = load_trained("retinanet_resnetfpn_coco", pipeline, checkpoint)
+    export_saved_model(trained, tmp_path / "saved_model")
+
+    parity = check_saved_model(trained, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
+
+    assert (parity.images, parity.unmatched) == (4, 0)
+
+
+def records(store: ObjectStore, folder: Path) -> list[bytes]:
+    import tensorflow as tf
+
+    shard = keys.shard(read_json(store, keys.result(NAME, "preprocess"))["records"], "test", 0, 1)
+    store.download(shard, folder / "test.tfrecord")
+    return list(tf.data.TFRecordDataset(str(folder / "test.tfrecord")).as_numpy_iterator())
+
+
+def test_detect_draws_and_lists_as_many_images_as_asked_and_writes_the_page(
+    exported: ObjectStore, scratch: Path
+) -> None:
+    result = detect(params(scratch, "detect"), exported)
+
+    rows = read_json(exported, keys.detections(NAME))
+    assert [(row["filename"], row["width"], row["height"]) for row in rows] == [
+        ("0.jpg", 200, 120),
+        ("1.jpg", 90, 160),
+        ("2.jpg", 128, 128),
+    ]
+    assert result["detections"] == sum(len(row["detections"]) for row in rows) > 0
+    assert all(0 <= d["box"]["xmin"] <= d["box"]["xmax"] <= 90 for d in rows[1]["detections"])
+    assert Image.open(io.BytesIO(exported.read(keys.drawn(NAME, "1.jpg")))).size == (90, 160)
+    page = exported.read(keys.report(NAME)).decode()
+    assert "AP50 0.20" in page
+    assert "It flatters." in page
+    assert "slipway detect runs/squares/export" in page
+
+
+def test_a_damaged_saved_model_is_refused(
+    exported: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download_all(exported, keys.stage(NAME, "export"), tmp_path / "model")
+    (tmp_path / "model/saved_model/saved_model.pb").write_bytes(b"<html>")
+    (tmp_path / "a.png").write_bytes(b"")
+    arguments = ["--model", str(tmp_path / "model"), "--images", str(tmp_path / "a.png"), "--out"]
+
+    assert detect_folder([*arguments, str(tmp_path / "out")]) == 65
+    assert "saved_model: TensorFlow cannot load it" in capsys.readouterr().err
+
+
+def test_detect_folder_skips_what_is_no_image_and_changes_no_input(
+    exported: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download_all(exported, keys.stage(NAME, "export"), tmp_path / "model")
+    images = tmp_path / "images"
+    (images / "deep").mkdir(parents=True)
+    (images / "deep" / "a.jpg").write_bytes(exported.read(next(exported.list("blobs"))))
+    (images / "b.png").write_bytes(b"<html>")
+    (images / "a.xml").write_text("<annotation/>")
+    before = {path: path.read_bytes() for path in images.rglob("*") if path.is_file()}
+    arguments = ["--model", str(tmp_path / "model" / "saved_model"), "--images", str(images), "--out"]
+
+    assert detect_folder([*arguments, str(tmp_path / "out")]) == 0
+    assert detect_folder([*arguments, str(tmp_path / "out")]) == 0  # its own files it may replace
+
+    assert [row["filename"] for row in json.loads((tmp_path / "out/detections.json").read_text())] == ["deep/a.jpg"]
+    assert (tmp_path / "out/deep/a.jpg").is_file()
+    log = capsys.readouterr().err
+    assert "event=image_skipped file=b.png" in log
+    assert "images=1" in log
+    assert "skipped=1 ignored=1" in log
+    assert {path: path.read_bytes() for path in images.rglob("*") if path.is_file()} == before

@@ -1,0 +1,82 @@
+"""The model card: facts of one run, in a person's words."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slipway.resolve import Plan
+
+from services.exporter.model_card import Facts, model_card
+
+BEST: dict[str, Any] = {
+    "step": 900,
+    "split": "test",
+    "chosen_on": "val",
+    "note": "",
+    "images": 73,
+    "metrics": {"AP": 0.5321, "AP50": 0.8712, "APs": -1.0},
+    "per_class": [
+        {"label": "RBC", "AP": 0.6, "AP50": 0.9, "images": 70, "boxes": 800},
+        {"label": "a|b", "AP": -1.0, "AP50": -1.0, "images": 0, "boxes": 0},
+    ],
+}
+
+
+@pytest.fixture
+def facts() -> Facts:
+    train = {"images": 291, "boxes": 4000, "per_class": {"RBC": 3990, "a|b": 10}}
+    return Facts(
+        run="bccd-7",
+        plan=Plan("retinanet_resnet10_320", 320, 8, 1500, 0.002, 150, None),
+        dataset={"name": "bccd", "sha256": "ab" * 32, "splits": {"train": train}},
+        best=BEST,
+        labels=("RBC", "a|b"),
+        keeps_aspect_ratio=False,
+        parity={"images": 8, "max_box_diff_px": 3e-5, "max_score_diff": 7e-7},
+        versions={"tensorflow-cpu": "2.20.0"},
+        files={"saved_model": "for TensorFlow, 9.5 MB"},
+        omitted={},
+    )
+
+
+def test_the_card_says_what_was_measured_on_what_and_how_it_was_chosen(facts: Facts) -> None:
+    card = model_card(facts)
+
+    assert card.startswith("# Detector of bccd-7\n")
+    assert "trained from scratch on 291 images with 4,000 boxes of the dataset bccd (abababababab)." in card
+    assert "The exported checkpoint is that of step 900 of 1,500." in card
+    assert "| AP50 | 0.871 |" in card
+    assert "Measured on 73 images of the test split. The checkpoint was chosen by its AP on the val split." in card
+    assert "- tensorflow-cpu 2.20.0" in card
+
+
+def test_a_metric_without_boxes_is_not_a_number(facts: Facts) -> None:
+    card = model_card(facts)
+
+    assert "| APs | no boxes |" in card
+    assert "-1" not in card
+    assert "The test split has no box of: a|b." in card
+
+
+def test_a_label_cannot_break_the_table(facts: Facts) -> None:
+    assert "| 2 | a\\|b | 10 | no boxes | no boxes |" in model_card(facts)
+
+
+def test_few_images_and_few_boxes_are_limits(facts: Facts) -> None:
+    assert "expect several points of noise" not in model_card(facts)
+
+    card = model_card(replace(facts, best=BEST | {"images": 20}))
+    assert "The figures come from 20 images only: expect several points of noise." in card
+    assert "Fewer than 30 training boxes: a|b." in card
+
+
+def test_the_input_is_described_as_the_evaluation_resized_it(facts: Facts) -> None:
+    assert "(stretched to 320×320 px)" in model_card(facts)
+    assert "(scaled to fit 320×320 px, top left," in model_card(replace(facts, keeps_aspect_ratio=True))
+
+
+def test_what_was_left_out_is_said_with_its_reason(facts: Facts) -> None:
+    card = model_card(replace(facts, omitted={"model.tflite": "a.jpg in TFLite: boxes differ"}))
+
+    assert "- `model.tflite` is missing: a.jpg in TFLite: boxes differ" in card
