@@ -1,0 +1,167 @@
+"""The pages are held to the code: what can be set or typed is named in them, and what they name is there."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer.main
+from pydantic import BaseModel
+
+from slipway import errors
+from slipway.cli.main import app
+from slipway.cli.options import FIELDS
+from slipway.resolve import preset_names
+from slipway.run import STAGES, RunSpec
+from slipway.settings import Settings
+
+from services.evaluator.coco import NAMES
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+_LINK = re.compile(r"\]\((?!https?:)([^)#=]*)(?:#([^)]+))?\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_FILE = re.compile(r"^(services|shared|tests|docs|requirements)/[\w./-]+$")
+
+
+def ids(path: Path) -> str:
+    return path.name
+
+
+def first_cells(heading: str) -> str:
+    """Return the first column of the tables below a heading of the reference, up to the next heading as high."""
+    level = heading.index(" ")
+    section = re.split(rf"\n#{{1,{level}}} ", REFERENCE.split(f"\n{heading}\n")[1])[0]
+    return "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
+
+
+def spec_fields(model: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        nested = field.annotation if isinstance(field.annotation, type) else None
+        if nested and issubclass(nested, BaseModel):
+            found += spec_fields(nested, f"{field.alias or name}.")
+        else:
+            found.append(f"{prefix}{field.alias or name}")
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings make."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_relative_link_leads_somewhere(page):
+    for target, anchor in _LINK.findall(page.read_text()):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(file), f"{page.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_file_of_the_repository_that_is_named_exists(page):
+    for name in filter(_FILE.match, _CODE.findall(page.read_text())):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_module_that_is_run_exists(page):
+    for module in re.findall(r"python -m ([\w.]+\w)(?![\w.<])", page.read_text()):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{page.name} runs {module}"
+
+
+def test_every_make_target_is_described():
+    targets = re.findall(r"(?m)^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text())
+    described = re.findall(r"(?m)^\| `make ([\w-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text())
+    assert sorted(described) == sorted(targets)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_every_make_target_that_is_named_exists(page):
+    targets = re.findall(r"(?m)^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text())
+    named = re.findall(r"(?m)(?:^|`)make ((?:[a-z]+ ?)+)", page.read_text())
+    assert {target for line in named for target in line.split()} <= set(targets)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_its_options_are_in_the_reference(command):
+    assert f"`slipway {command}" in REFERENCE
+    for option in COMMANDS[command].params:
+        for name in option.opts:
+            assert not name.startswith("-") or f"`{name}`" in REFERENCE, f"slipway {command} {name}"
+
+
+def test_every_option_of_a_command_line_in_the_pages_exists():
+    options = {name for command in COMMANDS.values() for option in command.params for name in option.opts}
+    for page in PAGES:
+        for line in re.findall(r"(?m)(?:^|`)(slipway [^`\n#]+)", page.read_text()):
+            unknown = set(re.findall(r"(?<= )--?[a-z][\w-]*", line)) - options - {"--help", "--version"}
+            assert not unknown, f"{page.name}: {line}"
+
+
+def test_options_of_run_are_listed_with_the_fields_they_set():
+    for option, targets in FIELDS.items():
+        row = next(line for line in REFERENCE.splitlines() if line.startswith(f"| `--{option.replace('_', '-')}` |"))
+        for target in targets:
+            camel = re.sub(r"_(\w)", lambda m: m[1].upper(), target)
+            assert f"`{camel}`" in row.split("|")[3]
+
+
+def test_every_field_of_a_run_is_in_the_reference():
+    listed = first_cells("## Run file")
+    assert [field for field in spec_fields(RunSpec) if f"`{field}`" not in listed] == []
+
+
+def test_no_field_is_in_the_reference_that_a_run_does_not_have():
+    listed = _CODE.findall(first_cells("## Run file"))
+    assert sorted(listed) == sorted(spec_fields(RunSpec))
+
+
+def test_every_setting_is_in_the_reference():
+    """Each field of `Settings` names its variable in the docstring."""
+    listed = first_cells("## Settings of a stage")
+    for field in fields(Settings):
+        variable = re.search(rf"{field.name}: `([A-Z_]+)`", Settings.__doc__ or "")
+        assert variable, field.name
+        assert f"`{variable[1]}`" in listed
+
+
+def test_every_exit_code_is_in_the_readme_and_in_the_reference():
+    codes = {str(getattr(errors, name)) for name in vars(errors) if name.startswith("EXIT_")} | {"2", "130"}
+    readme = set(re.findall(r"(?m)^\| (\d+) \|", (ROOT / "README.md").read_text()))
+    assert readme == codes
+    assert set(first_cells("### Exit codes").split()) - {"code", "---"} == codes
+
+
+def test_every_preset_is_in_the_reference():
+    assert sorted(_CODE.findall(first_cells("## Presets"))) == preset_names()
+
+
+def test_every_metric_is_in_the_reference():
+    assert sorted(_CODE.findall(first_cells("## Metrics"))) == sorted(NAMES)
+
+
+def test_every_stage_is_in_the_tutorial_and_in_the_architecture():
+    for page in ("README.md", "docs/architecture.md"):
+        text = (ROOT / page).read_text()
+        assert [stage for stage in STAGES if not re.search(rf"\b{stage}\b", text)] == []
+
+
+def test_every_step_of_a_service_is_named_in_the_readme_or_the_tutorial():
+    """The steps are what the tutorial has files for; what only serves them needs no mention."""
+    text = "".join(page.read_text() for page in PAGES)
+    steps = ("partition", "label_map", "xml_to_csv", "csv_to_tfrecord", "pipeline_config", "train", "evaluate")
+    for step in (*steps, "export", "parity", "model_card", "detect", "draw"):
+        (file,) = ROOT.glob(f"services/*/{step}.py")
+        assert f"{file.relative_to(ROOT)})" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_no_figure_is_left_open(page):
+    assert "TODO" not in page.read_text()
