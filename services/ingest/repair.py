@@ -10,9 +10,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from slipway.boxes import Box, ImageSize
 from slipway.errors import AnnotationError
 
-# Decoders of these only: Pillow knows others that start programs. MPO is what phones write under the name of JPEG.
-_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
-_KEPT = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
+# Decoders of these only: Pillow knows others that start programs.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+_KEPT = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}  # MPO: what phones write as JPEG, several pictures in one
 _MOST_PIXELS = 100_000_000  # decoded, 300 MB: what a worker's memory still bears
 _ORIENTATION = 0x0112
 _JPEG_END = b"\xff\xd9"

@@ -31,7 +31,7 @@ def parse_voc(content: bytes, file: str) -> Annotation:
     except ParseError as error:
         line, column = error.position
         raise AnnotationError(
-            f"line {line}, column {column}: no well-formed XML ({error.msg.split(':')[0]})"
+            f"line {line}, column {column}: no well-formed XML ({str(error).split(':')[0]})"
         ) from error
     except DefusedXmlException as error:
         raise AnnotationError("declares a document type or entities, which no annotation needs") from error

@@ -5,8 +5,9 @@ from slipway.resolve import Plan, load_preset, preset_names, resolve
 from slipway.run import TrainSpec
 
 
-def plan(images=400, median=(640, 480), **asked):
-    return resolve(TrainSpec(**asked), {"splits": {"train": {"images": images}}, "median_size": median})
+def plan(images=400, median=(640, 480), large_box=0.2, **asked):
+    manifest = {"splits": {"train": {"images": images}}, "median_size": median, "large_box": large_box}
+    return resolve(TrainSpec(**asked), manifest)
 
 
 def test_nothing_asked_for_is_the_preset_for_a_cpu():
@@ -54,6 +55,12 @@ def test_images_are_not_enlarged(median, size):
     assert plan(median=median).image_size == size
 
 
+def test_boxes_that_would_outgrow_the_anchors_make_the_input_smaller():
+    chosen = plan(large_box=0.807)  # the largest anchor is 2.5 × 32 × √2 = 113 px and overlaps 160 px by half
+    assert chosen.image_size == 192
+    assert "wider than 81% of their image" in chosen.reasons["image_size"]
+
+
 @pytest.mark.parametrize(
     ("images", "steps", "why"),
     [
@@ -99,3 +106,12 @@ def test_a_preset_is_complete(name):
     assert preset.summary
     assert preset.image_size % 32 == 0
     assert preset.min_steps <= preset.max_steps
+
+
+def test_size_that_the_preset_cannot_take_is_refused_and_names_the_multiple():
+    with pytest.raises(SpecError, match="imageSize is 320, preset retinanet_resnet50_640 needs a multiple of 128"):
+        plan(preset="retinanet_resnet50_640", image_size=320)
+
+
+def test_size_of_a_preset_with_coarser_features_is_a_multiple_of_their_stride():
+    assert plan(preset="retinanet_resnet50_640", median=(400, 300)).image_size == 512
