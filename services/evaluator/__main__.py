@@ -1,8 +1,8 @@
 """``python -m services.evaluator``: the same entry in a pod and on a laptop."""
 
-from slipway.shell import run_stage
+from slipway.shell import leave, run_stage
 
 from services.evaluator.service import evaluate
 
 if __name__ == "__main__":
-    raise SystemExit(run_stage("evaluate", evaluate))
+    leave(run_stage("evaluate", evaluate))

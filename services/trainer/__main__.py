@@ -1,8 +1,8 @@
 """``python -m services.trainer``: the same entry in a pod and on a laptop."""
 
-from slipway.shell import run_stage
+from slipway.shell import leave, run_stage
 
 from services.trainer.service import train
 
 if __name__ == "__main__":
-    raise SystemExit(run_stage("train", train, graceful=True))
+    leave(run_stage("train", train, graceful=True))

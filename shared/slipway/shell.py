@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from slipway import keys
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError, Stopped
@@ -91,6 +91,16 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
         _write_reason(settings.termination_log, reason)
     saver.close()
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once; everything is saved by now.
+
+    After a training, Python's own way out takes a minute of taking TensorFlow apart: measured, 55 s after 346 s.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: threading.Event) -> tuple[int, str]:

@@ -3,6 +3,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -174,3 +176,9 @@ def test_sigterm_lets_a_graceful_stage_finish_its_step(store):
 def test_a_result_is_json(store):
     assert write_result(store, "ponds-1", "ingest", {"a": 1}) == {"a": 1}
     assert json.loads(store.read("runs/ponds-1/ingest/result.json")) == {"a": 1}
+
+
+def test_leaving_keeps_what_was_printed_and_the_code():
+    script = "from slipway.shell import leave; print('said', end=''); leave(65)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (65, "said")
