@@ -30,11 +30,11 @@ fmt: $(ready)  ## Format, and mend what the linter can mend
 
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
-	$(lock) pyproject.toml -o requirements/light.txt
+	$(lock) pyproject.toml --extra light -o requirements/light.txt
 	$(lock) pyproject.toml --extra data -o requirements/data.txt
 	$(lock) pyproject.toml --extra tf --override requirements/overrides.txt -o requirements/tf.txt
 	$(lock) pyproject.toml --extra tf-gpu --override requirements/overrides-gpu.txt -o requirements/tf-gpu.txt
-	$(lock) pyproject.toml --extra data --extra tf --extra dev --override requirements/overrides.txt -o requirements/dev.txt
+	$(lock) pyproject.toml --extra light --extra data --extra tf --extra dev --override requirements/overrides.txt -o requirements/dev.txt
 
 # Packages that the universal resolution leaves to one platform keep their marker; no index is written down.
 lock := $(bin)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
