@@ -34,7 +34,6 @@ def manifest(splits: Mapping[str, Split], labels: LabelMap) -> dict[str, Any]:
         "splits": {
             name: {**_counts(split, labels), "shards": num_shards(len(split))} for name, split in splits.items()
         },
-        "large_box": _large_box(images),
         "median_size": [
             round(median(image.size.width for image in images)),
             round(median(i.size.height for i in images)),
@@ -73,16 +72,6 @@ def absent_labels(splits: Mapping[str, Split], labels: LabelMap) -> list[Finding
                     Finding("label_not_in_split", "warning", "", None, text, f"it {what}; annotate more of it")
                 )
     return found
-
-
-def _large_box(images: Split) -> float:
-    """Return the upper quartile of the side of a box over the side of its image, both of squares of their areas."""
-    shares = sorted(
-        math.sqrt(labeled.box.width * labeled.box.height / (image.size.width * image.size.height))
-        for image in images
-        for labeled in image.boxes
-    )
-    return round(shares[len(shares) * 3 // 4], 4)
 
 
 def _counts(split: Split, labels: LabelMap) -> dict[str, Any]:

@@ -101,8 +101,7 @@ def resolve(spec: TrainSpec, manifest: Mapping[str, Any]) -> Plan:
     """Choose what the spec leaves open.
 
     Args:
-      manifest: The dataset's: `splits` with counts, `median_size`, (width, height) in pixels, and `large_box`, the
-        upper quartile of √(area of a box ÷ area of its image).
+      manifest: The dataset's: `splits` with counts, and `median_size`, (width, height) in pixels.
     """
     name, why = _preset(spec)
     preset = load_preset(name)
@@ -130,7 +129,7 @@ def _preset(spec: TrainSpec) -> tuple[str, str]:
 
 
 def _image_size(spec: TrainSpec, preset: Preset, manifest: Mapping[str, Any]) -> tuple[int, str]:
-    """Choose the preset's size, or a smaller one where more pixels would only cost time or leave the anchors behind.
+    """Choose the preset's size, or a smaller one where the images have no more pixels.
 
     Raises:
       SpecError: The size that was asked for is no multiple of the coarsest features' stride: Model Garden would pad the
@@ -141,25 +140,12 @@ def _image_size(spec: TrainSpec, preset: Preset, manifest: Mapping[str, Any]) ->
         raise SpecError(f"train.imageSize is {spec.image_size}, preset {preset.name} needs a multiple of {stride}")
     if spec.image_size:
         return spec.image_size, "as asked"
-    (width, height), share = manifest["median_size"], manifest["large_box"]
-    smallest = math.ceil(_SMALLEST_IMAGE / stride) * stride
-    whole = max(smallest, math.ceil(max(width, height) / stride) * stride)
-    fitting = max(smallest, math.floor(_largest_box(preset) / share / stride) * stride)
+    width, height = manifest["median_size"]
     median = f"the images' median is {width}×{height} px"
-    outgrown = (
-        f"a quarter of the boxes are wider than {share:.0%} of their image, and would outgrow the anchors in a larger"
-    )
-    sizes = {preset.image_size: f"the preset's; {median}", whole: f"{median}: more would only enlarge them"}
-    sizes.setdefault(fitting, outgrown)
-    return min(sizes), sizes[min(sizes)]
-
-
-def _largest_box(preset: Preset) -> float:
-    """Return the side in pixels of the largest square that overlaps an anchor by an IoU of 0.5."""
-    model = preset.overrides["task"]["model"]
-    anchor = {"anchor_size": 4.0, "num_scales": 3} | dict(model.get("anchor", {}))  # Model Garden's defaults
-    largest = 2 ** model["max_level"] * anchor["anchor_size"] * 2 ** (1 - 1 / anchor["num_scales"])
-    return float(largest * math.sqrt(2))
+    fitting = math.ceil(max(width, height, _SMALLEST_IMAGE) / stride) * stride
+    if fitting < preset.image_size:
+        return fitting, f"{median}: more would only enlarge them"
+    return preset.image_size, f"the preset's; {median}"
 
 
 def _batch_size(preset: Preset, images: int) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from services.evaluator.coco import NAMES
 
 pytestmark = pytest.mark.slow
 
-SMALL = ("--image-size", "96", "--batch-size", "4")
+SMALL = ("--image-size", "128", "--batch-size", "4")
 
 
 def slipway(*words, **options):

@@ -5,8 +5,8 @@ from slipway.resolve import Plan, load_preset, preset_names, resolve
 from slipway.run import TrainSpec
 
 
-def plan(images=400, median=(640, 480), large_box=0.2, **asked):
-    manifest = {"splits": {"train": {"images": images}}, "median_size": median, "large_box": large_box}
+def plan(images=400, median=(640, 480), **asked):
+    manifest = {"splits": {"train": {"images": images}}, "median_size": median}
     return resolve(TrainSpec(**asked), manifest)
 
 
@@ -26,7 +26,7 @@ def test_a_gpu_brings_the_preset_for_it():
         ("preset", "retinanet_mobilenetv2_320"),
         ("steps", 7),
         ("batch_size", 3),
-        ("image_size", 96),
+        ("image_size", 128),
         ("learning_rate", 0.5),
         ("checkpoint_every", 5),
         ("initial_checkpoint", "/weights"),
@@ -46,19 +46,13 @@ def test_every_choice_has_a_reason():
     ("median", "size"),
     [
         pytest.param((640, 480), 320, id="larger-than-the-preset"),
-        pytest.param((200, 150), 224, id="smaller-is-rounded-up-to-32"),
-        pytest.param((40, 30), 96, id="tiny"),
+        pytest.param((200, 150), 256, id="smaller-is-rounded-up-to-64"),
+        pytest.param((40, 30), 128, id="tiny"),
         pytest.param((320, 240), 320, id="just-so"),
     ],
 )
 def test_images_are_not_enlarged(median, size):
     assert plan(median=median).image_size == size
-
-
-def test_boxes_that_would_outgrow_the_anchors_make_the_input_smaller():
-    chosen = plan(large_box=0.807)  # the largest anchor is 2.5 × 32 × √2 = 113 px and overlaps 160 px by half
-    assert chosen.image_size == 192
-    assert "wider than 81% of their image" in chosen.reasons["image_size"]
 
 
 @pytest.mark.parametrize(
