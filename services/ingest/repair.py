@@ -12,7 +12,11 @@ from slipway.errors import AnnotationError
 
 # Decoders of these only: Pillow knows others that start programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
-_KEPT = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}  # MPO: what phones write as JPEG, several pictures in one
+_KEPT: dict[str, Literal["jpeg", "png"]] = {
+    "JPEG": "jpeg",
+    "MPO": "jpeg",
+    "PNG": "png",
+}  # MPO: what phones write as JPEG, several pictures in one
 _MOST_PIXELS = 100_000_000  # decoded, 300 MB: what a worker's memory still bears
 _ORIENTATION = 0x0112
 _JPEG_END = b"\xff\xd9"
@@ -63,10 +67,11 @@ def read_picture(content: bytes) -> Picture:
             if raw.width * raw.height > _MOST_PIXELS:
                 text = f"is {raw.width} × {raw.height} pixels, at most {_MOST_PIXELS:,} are read"
                 raise BrokenImage("image_too_large", text)
+            kind = str(image.format)
+            orientation = _orientation(image)
             _check_whole(image, content)
-            orientation = int(image.getexif().get(_ORIENTATION, 1)) if image.format in _KEPT else 1
-            if image.format in _KEPT and not 2 <= orientation <= 8:
-                return Picture(content, _KEPT[image.format], raw, raw, 1)  # type: ignore[arg-type]
+        if kind in _KEPT and orientation == 1:
+            return Picture(content, _KEPT[kind], raw, raw, orientation)
         return _rewritten(content, raw, orientation)
     except BrokenImage:
         raise
@@ -80,6 +85,12 @@ def read_picture(content: bytes) -> Picture:
         raise BrokenImage("image_truncated", f"is damaged or cut off: {error}") from error
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return EXIF's orientation of a photo; the few PNGs that have one are shown unturned by most programs."""
+    orientation = image.getexif().get(_ORIENTATION, 1) if _KEPT.get(str(image.format)) == "jpeg" else 1
+    return int(orientation) if orientation in range(2, 9) else 1
+
+
 def _check_whole(image: Image.Image, content: bytes) -> None:
     """Look for a cut-off file without decoding it, which would take most of the time that a dataset takes."""
     if image.format == "PNG":
@@ -91,15 +102,14 @@ def _check_whole(image: Image.Image, content: bytes) -> None:
 
 def _rewritten(content: bytes, raw: ImageSize, orientation: int) -> Picture:
     with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-        was = str(image.format)
-        upright = ImageOps.exif_transpose(image)
-        out = io.BytesIO()
-        if was in ("JPEG", "MPO"):
-            upright.save(out, "JPEG", quality=_JPEG_QUALITY, subsampling="keep" if upright is image else -1)
+        was, out = str(image.format), io.BytesIO()
+        if was in _KEPT:
+            upright = ImageOps.exif_transpose(image)
+            upright.save(out, "JPEG", quality=_JPEG_QUALITY)
         else:
-            _eight_bit(upright).save(out, "PNG")
-        size = ImageSize(*upright.size)
-    return Picture(out.getvalue(), "jpeg" if was in ("JPEG", "MPO") else "png", size, raw, orientation, was)
+            upright = _eight_bit(image)
+            upright.save(out, "PNG")
+    return Picture(out.getvalue(), _KEPT.get(was, "png"), ImageSize(*upright.size), raw, orientation, was)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

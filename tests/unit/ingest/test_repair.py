@@ -1,0 +1,135 @@
+"""Images as cameras, scanners and browsers leave them."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from slipway.boxes import Box, ImageSize
+
+from services.ingest.repair import BrokenImage, read_picture, upright_box
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+SQUARE = Box(10, 5, 30, 25)
+
+
+def scene(mode="RGB"):
+    """A blue picture of 80 × 60 with a red square at `SQUARE`."""
+    picture = Image.new("RGB", (80, 60), BLUE)
+    picture.paste(RED, tuple(int(v) for v in SQUARE))
+    return picture.convert(mode)
+
+
+def encoded(picture, kind, **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def turned(picture, orientation):
+    """Store the picture as a camera does that was held otherwise: EXIF says how to turn it back."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(picture, "JPEG", quality=95, exif=exif)
+
+
+def decoded(content):
+    return Image.open(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(encoded(scene(), "JPEG"), "jpeg", id="jpeg"),
+        pytest.param(encoded(scene("L"), "JPEG"), "jpeg", id="grey-jpeg"),
+        pytest.param(encoded(scene("CMYK"), "JPEG"), "jpeg", id="cmyk-jpeg"),
+        pytest.param(encoded(scene(), "PNG"), "png", id="png"),
+        pytest.param(encoded(scene("P"), "PNG"), "png", id="palette-png"),
+        pytest.param(encoded(scene("RGBA"), "PNG"), "png", id="rgba-png"),
+    ],
+)
+def test_whole_jpeg_and_png_are_stored_as_they_are(content, kind):
+    picture = read_picture(content)
+    assert (picture.content, picture.format, picture.size, picture.was) == (content, kind, ImageSize(80, 60), "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("BMP", "RGB"), ("GIF", "P"), ("TIFF", "RGB"), ("TIFF", "CMYK"), ("WEBP", "RGB")], ids=str
+)
+def test_other_formats_become_png(kind, mode):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture = read_picture(encoded(scene(mode), kind, **options))
+    assert (picture.format, picture.was, picture.size) == ("png", kind, ImageSize(80, 60))
+    red, _, blue = decoded(picture.content).convert("RGB").getpixel((20, 15))
+    assert red > 150 > blue
+
+
+def test_sixteen_bits_become_eight_without_turning_white():
+    grey = Image.new("I;16", (8, 8), 32768)
+    picture = read_picture(encoded(grey, "TIFF"))
+    assert decoded(picture.content).getpixel((3, 3)) == 128
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turned_photo_is_stored_upright_with_its_box(orientation):
+    picture = read_picture(turned(scene(), orientation))
+    box = upright_box(SQUARE, picture.raw_size, orientation)
+    upright = decoded(picture.content)
+    assert picture.size == ImageSize(*upright.size) == ImageSize(*((80, 60) if orientation < 5 else (60, 80)))
+    assert upright.getexif().get(0x0112, 1) == 1
+    for x, y in ((box.xmin + 4, box.ymin + 4), (box.xmax - 4, box.ymax - 4)):
+        assert upright.getpixel((int(x), int(y)))[0] > 150
+    assert upright.getpixel((int(box.xmax + 4) % upright.width, int(box.ymax + 4) % upright.height))[2] > 150
+
+
+def test_orientation_that_exif_does_not_know_is_upright():
+    content = turned(scene(), 9)
+    assert read_picture(content).content == content
+
+
+def cut(content, share=0.6):
+    return content[: int(len(content) * share)]
+
+
+def with_thumbnail():
+    """A photo whose EXIF holds a whole small JPEG: its end mark is not the photo's."""
+    thumbnail = encoded(scene().resize((16, 12)), "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 8) + b"Exif\0\0" + thumbnail
+    photo = encoded(scene().resize((400, 300)), "JPEG")
+    return photo[:2] + segment + photo[2:]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        pytest.param(b"", "image_unreadable", "is empty: 0 bytes", id="empty"),
+        pytest.param(b"<!doctype html>", "image_unreadable", "begins with b'<!doctype html>'", id="page"),
+        pytest.param(cut(encoded(scene().resize((400, 300)), "JPEG")), "image_truncated", "cut off", id="jpeg"),
+        pytest.param(cut(with_thumbnail(), 0.8), "image_truncated", "cut off", id="jpeg-with-thumbnail"),
+        pytest.param(cut(encoded(scene(), "PNG")), "image_truncated", "damaged or cut off", id="png"),
+        pytest.param(cut(encoded(scene(), "TIFF")), "image_truncated", "damaged or cut off", id="tiff"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image_unreadable", "no image", id="eps"),
+    ],
+)
+def test_broken_image_says_what_is_wrong_with_it(content, code, says):
+    with pytest.raises(BrokenImage, match=says) as caught:
+        read_picture(content)
+    assert caught.value.code == code
+
+
+def test_bytes_behind_the_end_are_no_fault():
+    content = encoded(scene(), "JPEG") + b"\0" * 100 + b"camera notes"
+    assert read_picture(content).content == content
+
+
+def test_picture_of_too_many_pixels_is_refused_before_it_is_decoded():
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(BrokenImage, match="12000 × 12000") as caught:
+        read_picture(bomb)
+    assert caught.value.code == "image_too_large"

@@ -1,0 +1,105 @@
+"""Which boxes are kept, and what is said of the others."""
+
+import math
+
+import pytest
+
+from slipway.annotations import AnnotatedImage, LabeledBox
+from slipway.boxes import Box, ImageSize
+from slipway.labels import LabelMap
+
+from services.ingest.validate import check_boxes, check_dataset
+
+SIZE = ImageSize(650, 417)
+
+
+def check(*boxes, label="raccoon", labels=None):
+    return check_boxes([LabeledBox(label, Box(*box)) for box in boxes], SIZE, labels, "annotations/raccoon-7.xml")
+
+
+def test_box_inside_its_image_is_kept_as_it_is():
+    kept, findings = check((0, 0, 650, 417))
+    assert (kept[0].box, findings) == (Box(0, 0, 650, 417), [])
+
+
+def test_box_wider_than_its_image_names_file_object_and_both_numbers():
+    kept, (finding,) = check((0, 0, 10, 10), (81, 88, 700, 408))
+    assert len(kept) == 1
+    assert (finding.code, finding.severity, finding.object) == ("box_outside", "error", 1)
+    assert str(finding) == (
+        "annotations/raccoon-7.xml: object 1 ('raccoon') ends at x=700, image width is 650; "
+        "redraw the box or fix <size> in the xml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [
+        ((-80, 5, 30, 30), "begins at x=-80, left of the image"),
+        ((5, -80, 30, 30), "begins at y=-80, above the image"),
+        ((5, 5, 30, 500), "ends at y=500, image height is 417"),
+        ((700, 5, 730, 30), "ends at x=730, image width is 650"),
+    ],
+    ids=["left", "above", "below", "beside"],
+)
+def test_side_by_which_a_box_leaves_is_named(box, says):
+    _, (finding,) = check(box)
+    assert says in finding.message
+
+
+def test_overhang_of_a_rounding_is_clipped_and_counted():
+    kept, (finding,) = check((-1, 0, 652, 417))
+    assert kept[0].box == Box(0, 0, 650, 417)
+    assert (finding.code, finding.severity, finding.action) == ("box_overhang", "warning", "clipped to the image")
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 30), (5, 5, 30, 5), (5, 5, 5, 5)], ids=["thin", "flat", "point"])
+def test_empty_box_is_dropped_and_reported_by_object(box):
+    kept, (finding,) = check(box)
+    assert kept == []
+    assert (finding.code, finding.severity, finding.object) == ("box_empty", "warning", 0)
+
+
+def test_swapped_corners_are_an_error_and_not_guessed():
+    _, (finding,) = check((30, 5, 10, 30))
+    assert (finding.code, finding.severity) == ("box_swapped", "error")
+    assert "xmin=30 above xmax=10" in finding.message
+
+
+def test_missing_number_is_named_by_its_tag():
+    _, (finding,) = check((5, 5, 30, math.nan))
+    assert (finding.code, finding.message) == ("box_not_a_number", "object 0 ('raccoon') has no number in <ymax>")
+
+
+def test_label_that_the_given_map_lacks_names_those_it_has():
+    kept, (finding,) = check((5, 5, 30, 30), label="fox", labels=LabelMap(("cat", "dog")))
+    assert kept == []
+    assert (finding.code, finding.severity) == ("label_unknown", "error")
+    assert "it has cat, dog" in finding.message
+
+
+def test_box_without_a_label_is_an_error():
+    _, (finding,) = check((5, 5, 30, 30), label="")
+    assert finding.code == "label_missing"
+
+
+def test_box_drawn_twice_is_kept_once():
+    kept, (finding,) = check((5, 5, 30, 30), (5, 5, 30, 30))
+    assert len(kept) == 1
+    assert (finding.code, finding.object) == ("duplicate_box", 1)
+
+
+def image(name, sha, *labels):
+    boxes = tuple(LabeledBox(label, Box(i, 0, i + 5, 5)) for i, label in enumerate(labels))
+    return AnnotatedImage(name, 0, sha, "jpeg", SIZE, boxes)
+
+
+def test_same_bytes_twice_name_both_files():
+    (finding,) = check_dataset([image("a.jpg", "1"), image("b.jpg", "2"), image("c.jpg", "1")])
+    assert (finding.code, finding.file, finding.message) == ("duplicate_image", "c.jpg", "has the same bytes as a.jpg")
+
+
+def test_labels_that_differ_only_in_case_are_pointed_out():
+    (finding,) = check_dataset([image("a.jpg", "1", "ship", "ship"), image("b.jpg", "2", "Ship")])
+    assert (finding.code, finding.file) == ("label_spelling", "b.jpg")
+    assert "'Ship' (1 boxes)" in finding.message
