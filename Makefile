@@ -3,6 +3,11 @@ PYTHON ?= python3
 DEMO_IMAGES ?= 400
 DEMO_SEED ?= 1
 PYTEST_ARGS ?=
+# The command in front of `-t NAME -f FILE --target T .`: docker build, podman build, buildah bud, …
+BUILDER ?= docker build
+REGISTRY ?= localhost
+TAG ?= dev
+TF ?= tf
 
 venv := .venv
 bin := $(venv)/bin
@@ -28,6 +33,11 @@ fmt: $(ready)  ## Format, and mend what the linter can mend
 	$(bin)/ruff format .
 	$(bin)/ruff check --fix .
 
+images:  ## Build the images $(REGISTRY)/slipway-{light,data,tf}:$(TAG) with $(BUILDER)
+	for target in light data tf; do \
+	  $(BUILDER) --build-arg TF=$(TF) -t $(REGISTRY)/slipway-$$target:$(TAG) -f services/Dockerfile --target $$target . || exit 1; \
+	done
+
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
 	$(lock) pyproject.toml --extra light -o requirements/light.txt
@@ -48,4 +58,4 @@ $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint fmt lock
+.PHONY: help demo test lint fmt images lock

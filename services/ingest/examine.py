@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from slipway.annotations import AnnotatedImage, LabeledBox
 from slipway.errors import AnnotationError
 from slipway.labels import LabelMap
+from slipway.source import read_file
 from slipway.store import ObjectStore
 
 from services.ingest.formats import Annotation
@@ -40,7 +41,7 @@ def examine(file: str, source: ObjectStore, layout: Layout, labels: LabelMap | N
         return Examined(file, key, None, b"", [Finding(code, "error", key or file, None, message, action)])
 
     try:
-        annotation = parse_voc(source.read(file), file)
+        annotation = parse_voc(read_file(source, file), file)
     except AnnotationError as error:
         return failed("xml_malformed", str(error), "repair the xml, or draw the boxes again")
     try:
@@ -49,7 +50,7 @@ def examine(file: str, source: ObjectStore, layout: Layout, labels: LabelMap | N
         code = "image_ambiguous" if " can be " in str(error) else "image_missing"
         return failed(code, str(error), "add the image, correct <filename> or remove the xml")
     try:
-        picture = read_picture(source.read(key))
+        picture = read_picture(read_file(source, key))
     except BrokenImage as error:
         return failed(error.code, str(error), "replace the image, or remove it with its xml", key)
     boxes, found = check_boxes(_upright(annotation, picture), picture.size, labels, file)

@@ -27,7 +27,7 @@ def csv_to_tfrecord(image: AnnotatedImage, encoded: bytes, labels: LabelMap) -> 
         {
             "image/encoded": [encoded],
             "image/format": [image.format.encode()],
-            "image/filename": [image.filename.encode()],
+            "image/filename": [image.filename.encode(errors="surrogateescape")],
             "image/source_id": [str(image.source_id).encode()],
             "image/key/sha256": [image.sha256.encode()],
             "image/height": [image.size.height],

@@ -12,6 +12,7 @@ from slipway import keys
 from slipway.annotations import AnnotatedImage, parse
 from slipway.errors import InputError
 from slipway.labels import LabelMap
+from slipway.progress import tracked
 from slipway.run import sha256_json
 from slipway.shell import Result, StageParams, read_json, write_result
 from slipway.store import ObjectStore
@@ -34,50 +35,59 @@ class Shard:
     of: int
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where shards are read from, and where to they are written."""
+
+    store: ObjectStore
+    dataset: str
+    records: str
+
+    def images(self, shard: Shard) -> list[AnnotatedImage]:
+        return list(parse(self.store.read(keys.annotations(self.dataset, shard.split, shard.number, shard.of))))
+
+    def part(self, shard: Shard) -> str:
+        """The key that says that the shard is complete."""
+        return keys.part(self.records, shard.split, shard.number, shard.of)
+
+    def is_written(self, shard: Shard) -> bool:
+        return self.store.size(self.part(shard)) is not None
+
+
 def preprocess(params: StageParams, store: ObjectStore) -> Result:
     """Write this worker's shards; whoever then sees every shard writes the tables and the result."""
     dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
     manifest = read_json(store, keys.manifest(dataset))
     labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode(), keys.label_map(dataset))
-    records = keys.records(manifest["sha256"], sha256_json(RECIPE))
+    place = Place(store, dataset, keys.records(manifest["sha256"], sha256_json(RECIPE)))
     shards = [Shard(s, n, m["shards"]) for s, m in sorted(manifest["splits"].items()) for n in range(m["shards"])]
     for shard in shards[params.index :: params.run.spec.preprocess.workers]:
-        _write_shard(store, dataset, records, shard, labels, params.scratch)
-    if all(store.size(keys.part(records, s.split, s.number, s.of)) is not None for s in shards):
-        return _finish(store, params.name, dataset, records, shards)
+        if not place.is_written(shard):
+            _write_shard(place, shard, labels, params.scratch)
+    if all(place.is_written(shard) for shard in shards):
+        return _finish(place, params.name, shards)
     return {}
 
 
-def _write_shard(store: ObjectStore, dataset: str, records: str, shard: Shard, labels: LabelMap, scratch: Path) -> None:
-    """Write one shard and then its part, which says that it is complete; skip one that is."""
-    part = keys.part(records, shard.split, shard.number, shard.of)
-    if store.size(part) is not None:
-        return
+def _write_shard(place: Place, shard: Shard, labels: LabelMap, scratch: Path) -> None:
+    """Write one shard and then its part."""
     started = time.monotonic()
-    images = _annotations(store, dataset, shard)
+    images = place.images(shard)
     path = scratch / keys.shard_name(shard.split, shard.number, shard.of)
     digest = hashlib.sha256()
     with path.open("wb") as file:
-        for image, encoded in zip(images, _encoded(store, images), strict=True):
-            record = frame(csv_to_tfrecord(image, encoded, labels))
+        encoded = tracked(_encoded(place.store, images), len(images))
+        for image, content in zip(images, encoded, strict=True):
+            record = frame(csv_to_tfrecord(image, content, labels))
             digest.update(record)
             file.write(record)
-    store.upload(path, keys.shard(records, shard.split, shard.number, shard.of))
-    counts = {
-        "images": len(images),
-        "boxes": sum(len(image.boxes) for image in images),
-        "bytes": path.stat().st_size,
-        "max_boxes": max((len(image.boxes) for image in images), default=0),
-        "sha256": digest.hexdigest(),
-    }
+    place.store.upload(path, keys.shard(place.records, shard.split, shard.number, shard.of))
+    boxes = [len(image.boxes) for image in images]
+    counts = {"images": len(boxes), "boxes": sum(boxes), "max_boxes": max(boxes), "bytes": path.stat().st_size}
     path.unlink()
-    store.write(part, json.dumps(counts).encode() + b"\n")
-    seconds = max(time.monotonic() - started, 1e-9)
-    event("shard_written", shard=path.name, **counts, images_per_sec=round(counts["images"] / seconds, 1))
-
-
-def _annotations(store: ObjectStore, dataset: str, shard: Shard) -> list[AnnotatedImage]:
-    return list(parse(store.read(keys.annotations(dataset, shard.split, shard.number, shard.of))))
+    part = counts | {"sha256": digest.hexdigest()}
+    place.store.write(place.part(shard), json.dumps(part).encode() + b"\n")
+    event("shard_written", shard=path.name, **counts, duration_sec=round(time.monotonic() - started, 2))
 
 
 def _encoded(store: ObjectStore, images: list[AnnotatedImage]) -> Iterator[bytes]:
@@ -100,27 +110,18 @@ def _checked(store: ObjectStore, image: AnnotatedImage) -> bytes:
     return encoded
 
 
-def _finish(store: ObjectStore, run: str, dataset: str, records: str, shards: list[Shard]) -> Result:
+def _finish(place: Place, run: str, shards: list[Shard]) -> Result:
     """Write the tables and the result: the same bytes whichever worker does it, so a race is harmless."""
     splits: dict[str, dict[str, int]] = {}
     max_boxes = 0
     for split in sorted({shard.split for shard in shards}):
         own = [shard for shard in shards if shard.split == split]
-        parts = [read_json(store, keys.part(records, s.split, s.number, s.of)) for s in own]
-        splits[split] = {
-            "images": sum(part["images"] for part in parts),
-            "boxes": sum(part["boxes"] for part in parts),
-            "bytes": sum(part["bytes"] for part in parts),
-            "shards": len(own),
-        }
+        parts = [read_json(place.store, place.part(shard)) for shard in own]
+        totals = {name: sum(part[name] for part in parts) for name in ("images", "boxes", "bytes")}
+        splits[split] = totals | {"shards": len(own)}
         max_boxes = max(max_boxes, *(part["max_boxes"] for part in parts))
-        store.write(keys.table(records, split), _table(store, dataset, own))
-    event("records_written", images=sum(s["images"] for s in splits.values()), shards=len(shards))
-    result = {"records": records, "splits": splits, "max_boxes": max_boxes}
-    return write_result(store, run, "preprocess", result)
-
-
-def _table(store: ObjectStore, dataset: str, shards: list[Shard]) -> bytes:
-    """Return one split's CSV in the order of its records."""
-    rows = [xml_to_csv(_annotations(store, dataset, s)).to_csv(index=False, header=s.number == 0) for s in shards]
-    return "".join(rows).encode()
+        rows = [xml_to_csv(place.images(shard)).to_csv(index=False, header=shard.number == 0) for shard in own]
+        place.store.write(keys.table(place.records, split), "".join(rows).encode(errors="surrogateescape"))
+    event("records_written", images=sum(split["images"] for split in splits.values()), shards=len(shards))
+    result = {"records": place.records, "splits": splits, "max_boxes": max_boxes}
+    return write_result(place.store, run, "preprocess", result)

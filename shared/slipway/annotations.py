@@ -63,4 +63,4 @@ def _line(image: AnnotatedImage) -> bytes:
         "size": image.size,
         "boxes": [(b.label, b.box, int(b.difficult), int(b.truncated)) for b in image.boxes],
     }
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"

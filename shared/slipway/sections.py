@@ -188,10 +188,8 @@ def _noisy_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
 
 
 def _points(rows: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
-    """Pick (step, value); absent values and COCO's -1 become a gap; empty when no row has the key."""
-    if not any(row.get(key) is not None for row in rows):
-        return []
-    points = ((row.get("step"), measured(row.get(key))) for row in rows)
+    """Pick (step, value) of the rows that have the key; NaN and COCO's -1 become a gap."""
+    points = ((row.get("step"), measured(row[key])) for row in rows if row.get(key) is not None)
     return sorted((float(x), math.nan if y is None else y) for x, y in points if isinstance(x, int | float))
 
 

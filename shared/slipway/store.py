@@ -12,7 +12,7 @@ from typing import Protocol
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 
 

@@ -1,0 +1,273 @@
+"""The stage as a whole: a drawn folder in, a dataset and its records out."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from slipway import annotations, keys
+from slipway.errors import InputError
+from slipway.run import TrainingRun
+from slipway.shell import StageParams, read_json
+from slipway.source import source_digest
+from slipway.store import FolderStore
+
+from services.ingest.service import ingest
+from services.preprocess.service import preprocess
+
+BOX = (
+    "<object><name>{label}</name>"
+    "<bndbox><xmin>{0}</xmin><ymin>5</ymin><xmax>{1}</xmax><ymax>25</ymax></bndbox></object>"
+)
+
+
+def draw(folder, number, label="ship", box=(10, 30), size=(64, 48)):
+    """One picture, different for each number, with its XML beside it; no object when the label is empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (number * 7 % 256, number // 37, 99)).save(folder / f"{number}.jpg")
+    drawn = BOX.format(*box, label=label) if label else ""
+    width, height = size
+    (folder / f"{number}.xml").write_text(
+        f"<annotation><filename>{number}.jpg</filename>"
+        f"<size><width>{width}</width><height>{height}</height></size>{drawn}</annotation>"
+    )
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source" / "Harbour Photos"
+    for number in range(30):
+        draw(folder, number, ["ship", "buoy", ""][number % 3])
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FolderStore(tmp_path / "store")
+
+
+def params(tmp_path, source, name="r", index=0, **spec):
+    spec.setdefault("dataset", {"source": str(source)})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    run = TrainingRun.model_validate({"metadata": {"name": name}, "spec": spec})
+    return StageParams(run, index, scratch)
+
+
+def dataset_of(store, name="r"):
+    return read_json(store, keys.result(name, "ingest"))["dataset"]
+
+
+def all_images(store, dataset):
+    splits = read_json(store, keys.manifest(dataset))["splits"]
+    return {
+        split: [
+            image
+            for n in range(counts["shards"])
+            for image in annotations.parse(store.read(keys.annotations(dataset, split, n, counts["shards"])))
+        ]
+        for split, counts in splits.items()
+    }
+
+
+def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
+    result = ingest(params(tmp_path, source), store)
+    assert result["dataset"].startswith("datasets/harbour-photos/")
+    manifest = read_json(store, keys.manifest(result["dataset"]))
+    assert manifest["labels"] == ["buoy", "ship"]
+    assert {split: counts["images"] for split, counts in manifest["splits"].items()} == {"train": 27, "test": 3}
+    assert manifest["median_size"] == [64, 48]
+    images = all_images(store, result["dataset"])
+    assert sorted(i.source_id for split in images.values() for i in split) == list(range(1, 31))
+    for image in images["test"]:
+        stored = store.read(keys.blob(image.sha256))
+        assert stored == (source / image.filename).read_bytes()
+
+
+def test_users_files_stay_as_they_are(tmp_path, source, store):
+    before = source_digest(FolderStore(source))
+    ingest(params(tmp_path, source), store)
+    assert source_digest(FolderStore(source)) == before
+
+
+def test_same_files_elsewhere_are_the_same_dataset(tmp_path, source, store):
+    moved = tmp_path / "elsewhere" / "Harbour Photos"
+    shutil.copytree(source, moved)
+    one = ingest(params(tmp_path, source), store)["dataset"]
+    other = ingest(params(tmp_path, moved, name="s"), store)["dataset"]
+    assert one == other
+
+
+def test_dataset_that_is_there_is_taken_up_by_its_digest(tmp_path, source, store):
+    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    name, sha = dataset.split("/")[1:]
+    shutil.rmtree(source)
+    assert ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)["dataset"] == dataset
+    with pytest.raises(InputError, match="not in the store"):
+        ingest(params(tmp_path, source, "t", dataset={"ref": f"{name}@{'0' * 64}"}), store)
+
+
+def test_folder_that_changed_since_it_was_asked_for_is_refused(tmp_path, source, store):
+    digest = source_digest(FolderStore(source))
+    draw(source, 31)
+    with pytest.raises(InputError, match="files changed since this run was asked for"):
+        ingest(params(tmp_path, source, dataset={"source": str(source), "sha256": digest}), store)
+
+
+def test_every_fault_is_found_before_the_run_is_refused(tmp_path, source, store):
+    draw(source, 40, box=(10, 90))
+    (source / "0.xml").write_text("<annotation><object>")
+    (source / "1.jpg").unlink()
+    (source / "2.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="4 faults in the annotations") as caught:
+        ingest(params(tmp_path, source), store)
+    message = str(caught.value)
+    for words in ("0.xml: line 1", "1.xml: names the image", "2.jpg: is empty", "ends at x=90, image width is 64"):
+        assert words in message
+    assert "--invalid drop" in message
+    assert {row["code"] for row in read_json(store, keys.faults("r"))} == {
+        "xml_malformed",
+        "image_missing",
+        "image_unreadable",
+        "box_outside",
+    }
+    assert not list(store.list("datasets"))
+
+
+def test_drop_leaves_out_what_cannot_be_used_and_counts_it(tmp_path, source, store):
+    draw(source, 40, box=(10, 90))
+    (source / "1.jpg").unlink()
+    result = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
+    assert result["counts"] == {"box_outside": 1, "image_missing": 1}
+    assert sum(split["images"] for split in result["splits"].values()) == 30
+
+
+def test_images_without_xml_are_counted_and_left_out(tmp_path, source, store):
+    (source / "3.xml").unlink()
+    result = ingest(params(tmp_path, source), store)
+    assert result["counts"] == {"no_annotation": 1}
+    assert sum(split["images"] for split in result["splits"].values()) == 29
+
+
+def test_two_annotations_of_one_image_are_refused(tmp_path, source, store):
+    (source / "again").mkdir()
+    shutil.copy(source / "3.xml", source / "again" / "3.xml")
+    with pytest.raises(InputError, match=r"again/3\.xml: is of 3\.jpg, and so is 3\.xml"):
+        ingest(params(tmp_path, source), store)
+
+
+def test_split_folders_are_kept_and_a_ratio_sets_them_aside(tmp_path, store):
+    source = tmp_path / "split"
+    for number in range(20):
+        draw(source / ("train" if number < 12 else "test"), number)
+    kept = ingest(params(tmp_path, source), store)
+    assert {split: counts["images"] for split, counts in kept["splits"].items()} == {"train": 12, "test": 8}
+    assert kept["notes"] == ["The split is the source's own, from the folders it came in."]
+    anew = ingest(params(tmp_path, source, "s", ingest={"testRatio": 0.2}), store)
+    assert {split: counts["images"] for split, counts in anew["splits"].items()} == {"train": 16, "test": 4}
+    assert "was set aside" in anew["notes"][0]
+
+
+def test_val_is_called_test_where_there_is_no_test(tmp_path, store):
+    source = tmp_path / "split"
+    for number in range(6):
+        draw(source / ("train" if number < 4 else "valid"), number)
+    result = ingest(params(tmp_path, source), store)
+    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 4, "test": 2}
+
+
+def test_image_in_no_list_is_left_out_and_counted(tmp_path, source, store):
+    lists = source / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("\n".join(str(n) for n in range(20)))
+    (lists / "test.txt").write_text("\n".join(str(n) for n in range(20, 28)))
+    result = ingest(params(tmp_path, source), store)
+    assert result["counts"] == {"image_in_no_split": 2}
+    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 20, "test": 8}
+
+
+def test_label_map_in_the_source_decides_the_class_ids(tmp_path, source, store):
+    (source / "map.pbtxt").write_text("item { id: 1 name: 'ship' }\nitem { id: 2 name: 'buoy' }")
+    result = ingest(params(tmp_path, source, ingest={"labelMap": "map.pbtxt"}), store)
+    assert result["labels"] == ["ship", "buoy"]
+    with pytest.raises(InputError, match=r"label map other\.pbtxt: not in"):
+        ingest(params(tmp_path, source, "s", ingest={"labelMap": "other.pbtxt"}), store)
+
+
+@pytest.mark.parametrize("entry", ["link", "folder"])
+def test_entry_that_is_no_file_is_named_and_hangs_nothing(tmp_path, source, store, entry):
+    if entry == "link":
+        (source / "gone.xml").symlink_to(tmp_path / "nowhere.xml")
+        with pytest.raises(InputError, match=r"gone\.xml"):
+            ingest(params(tmp_path, source), store)
+    else:
+        (source / "folder.xml").mkdir()
+        assert ingest(params(tmp_path, source), store)["counts"] == {}
+
+
+def test_link_to_a_folder_above_does_not_loop(tmp_path, source, store):
+    (source / "loop").symlink_to(source)
+    with pytest.raises(InputError, match="symbolic links"):
+        ingest(params(tmp_path, source), store)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes are Unix's")
+def test_name_that_is_no_unicode_is_taken_as_it_is(tmp_path, source, store):
+    for suffix in ("jpg", "xml"):
+        (source / f"3.{suffix}").rename(source / os.fsdecode(b"caf\xe9." + suffix.encode()))
+    result = ingest(params(tmp_path, source), store)
+    assert sum(split["images"] for split in result["splits"].values()) == 30
+    preprocess(params(tmp_path, source, preprocess={"workers": 1}), store)
+    tables = [store.read(key) for key in store.list() if key.endswith(".csv")]
+    assert sum(b"caf\xe9.jpg" in table for table in tables) == 1
+
+
+def test_findings_are_in_the_report_by_file_and_object(tmp_path, source, store):
+    draw(source, 40, box=(10, 10))
+    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    (finding,) = read_json(store, keys.data_report(dataset, "json"))["findings"]
+    assert (finding["file"], finding["object"], finding["code"]) == ("40.xml", 0, "box_empty")
+    assert "40.xml" in store.read(keys.data_report(dataset, "html")).decode()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_records_are_the_same_however_many_workers_make_them(tmp_path, source, store, workers):
+    ingest(params(tmp_path, source), store)
+    asked = {"preprocess": {"workers": workers}}
+    for index in reversed(range(workers)):
+        preprocess(params(tmp_path, source, index=index, **asked), store)
+    result = read_json(store, keys.result("r", "preprocess"))
+    made = {key: hashlib.sha256(store.read(key)).hexdigest() for key in store.list(result["records"])}
+    reference = FolderStore(tmp_path / "reference")
+    ingest(params(tmp_path, source), reference)
+    preprocess(params(tmp_path, source, preprocess={"workers": 1}), reference)
+    assert made == {key: hashlib.sha256(reference.read(key)).hexdigest() for key in reference.list(result["records"])}
+    assert result["splits"]["train"]["images"] == 27
+
+
+def test_damaged_blob_stops_the_records(tmp_path, source, store):
+    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    image = all_images(store, dataset)["train"][0]
+    store.write(keys.blob(image.sha256), b"damaged")
+    with pytest.raises(InputError, match=f"bytes of {image.filename} have digest"):
+        preprocess(params(tmp_path, source, preprocess={"workers": 1}), store)
+
+
+def test_neither_stage_needs_tensorflow():
+    script = (
+        "import sys, services.ingest.service, services.preprocess.service\n"
+        "found = {'tensorflow', 'tf_keras', 'official'} & set(sys.modules)\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_lines_of_a_dataset_are_json(tmp_path, source, store):
+    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    first = store.read(keys.annotations(dataset, "train", 0, 2)).splitlines()[0]
+    assert set(json.loads(first)) == {"filename", "source_id", "sha256", "format", "size", "boxes"}

@@ -1,0 +1,20 @@
+"""The tutorial's table."""
+
+from slipway.annotations import AnnotatedImage, LabeledBox
+from slipway.boxes import Box, ImageSize
+
+from services.preprocess.xml_to_csv import xml_to_csv
+
+
+def test_one_box_is_one_row_with_the_tutorials_columns():
+    image = AnnotatedImage(
+        "images/a b.jpg", 1, "", "jpeg", ImageSize(640, 480), (LabeledBox("ship, red", Box(1.0, 2.5, 30.0, 40.0)),)
+    )
+    assert xml_to_csv([image]).to_csv(index=False).splitlines() == [
+        "filename,width,height,class,xmin,ymin,xmax,ymax",
+        'images/a b.jpg,640,480,"ship, red",1,2.5,30,40',
+    ]
+
+
+def test_image_without_boxes_has_no_row():
+    assert len(xml_to_csv([AnnotatedImage("a.jpg", 1, "", "jpeg", ImageSize(1, 1), ())])) == 0
