@@ -1,5 +1,6 @@
 """Measure a run's checkpoints beside the trainer, keep the best, and say when to stop."""
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -38,14 +39,10 @@ class Judge:
 
     evaluation: Evaluation
     splits: Mapping[str, Split]
-    scratch: Path
 
-    def measure(self, checkpoints: Checkpoints, step: int, split: str) -> Measured:
-        """Measure one checkpoint. Raises `MissingKey` when it was removed meanwhile."""
-        folder = self.scratch / f"ckpt-{step}"
-        self.evaluation.load(checkpoints.fetch(step, folder))
-        for file in folder.iterdir():
-            file.unlink()
+    def measure(self, checkpoint: Path, split: str) -> Measured:
+        """Measure one checkpoint; the path is TensorFlow's prefix."""
+        self.evaluation.load(checkpoint)
         detections, loss = self.evaluation.detect(self.splits[split].records)
         return measure(self.splits[split].truth, detections, loss)
 
@@ -55,25 +52,28 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
     started = time.monotonic()
     trained = Checkpoints(store, keys.stage(params.name, "train"))
     best = Checkpoints(store, keys.best_checkpoint(params.name))
-    judge = Judge(_evaluation(params, store), _splits(params, store), params.scratch)
+    judge = Judge(_evaluation(params, store), _splits(params, store))
     chosen_on = "val" if "val" in judge.splits else "test"
     board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
     events = EventFile(params.scratch / "events")
     for step in _unmeasured(trained, board):
         try:
-            measured = judge.measure(trained, step, chosen_on)
+            checkpoint = trained.fetch(step, params.scratch / "checkpoint")
         except MissingKey:  # the trainer keeps only the newest few: it is faster than its evaluator
             event("checkpoint_skipped", step=step)
             continue
+        measured = judge.measure(checkpoint, chosen_on)
         board.add(step, chosen_on, measured)
         if board.best_step == step:
-            _keep(trained, best, step, params.scratch / "best")
+            _keep(best, step, checkpoint)
             board.save_best(step, chosen_on, measured)
         board.save()
+        shutil.rmtree(checkpoint.parent)
         file = events.add(step, measured)
         store.upload(file, f"{keys.stage(params.name, 'evaluate')}/{file.name}")
     if chosen_on != "test":
-        _measure_on_test(judge, board, trained, best)
+        last = trained.fetch(board.last_step, params.scratch / "last")
+        _measure_on_test(judge, board, last, best.fetch(board.best_step, params.scratch / "best"))
     outcome = board.finish()
     kept = {name: outcome[name] for name in ("step", "split", "chosen_on", "metrics", "last")}
     return write_result(store, params.name, "evaluate", kept | {"duration_sec": round(time.monotonic() - started, 1)})
@@ -129,18 +129,18 @@ def _unmeasured(trained: Checkpoints, board: Scoreboard) -> Iterator[int]:
             time.sleep(_POLL_SEC)
 
 
-def _keep(trained: Checkpoints, best: Checkpoints, step: int, folder: Path) -> None:
-    """Copy the checkpoint out of the trainer's reach; the one that was best before goes."""
-    trained.copy_to(best, step, folder)
+def _keep(best: Checkpoints, step: int, checkpoint: Path) -> None:
+    """Publish the checkpoint where the trainer does not remove it; the one that was best before goes."""
+    best.publish(step, sorted(checkpoint.parent.glob(f"{checkpoint.name}.*")))
     for old in best.steps():
         if old != step:
             best.delete(old)
 
 
-def _measure_on_test(judge: Judge, board: Scoreboard, trained: Checkpoints, best: Checkpoints) -> None:
+def _measure_on_test(judge: Judge, board: Scoreboard, last: Path, best: Path) -> None:
     """Report the chosen checkpoint, and the last, on images that had no part in the choice."""
-    board.add(board.last_step, "test", judge.measure(trained, board.last_step, "test"))
-    measured = judge.measure(best, board.best_step, "test")
+    board.add(board.last_step, "test", judge.measure(last, "test"))
+    measured = judge.measure(best, "test")
     if board.best_step != board.last_step:
         board.add(board.best_step, "test", measured)
     board.save_best(board.best_step, "test", measured)

@@ -61,11 +61,6 @@ class Checkpoints:
                 )
         return folder / f"ckpt-{step}"
 
-    def copy_to(self, other: "Checkpoints", step: int, folder: Path, **notes: Any) -> None:
-        """Publish one checkpoint in another place, by way of a local folder."""
-        self.fetch(step, folder)
-        other.publish(step, sorted(folder.glob(f"ckpt-{step}.*")), **notes)
-
     def delete(self, step: int) -> None:
         """Remove the listing first, so that nobody begins to fetch what is going."""
         try:

@@ -72,7 +72,7 @@ def test_one_command_leaves_every_artifact(finished):
     assert {name for name in expected if not (run / name).is_file()} == set()
     for stage in ("train", "evaluate"):
         assert list((run / stage).glob("events.out.tfevents.*"))
-    assert len(list((run / "detect").glob("*.jpg"))) == 10
+    assert len(list((run / "detect").rglob("*.jpg"))) == 10
 
 
 @pytest.mark.xdist_group("finished")

@@ -61,11 +61,3 @@ def test_delete_of_an_absent_checkpoint_is_no_error(checkpoints):
 def test_a_deleted_checkpoint_cannot_be_fetched(checkpoints, tmp_path):
     with pytest.raises(MissingKey, match=r"ckpt-20\.json"):
         checkpoints.fetch(20, tmp_path)
-
-
-def test_copy_to_publishes_the_same_elsewhere(checkpoints, tmp_path):
-    checkpoints.publish(20, files(tmp_path / "local", 20))
-    best = Checkpoints(checkpoints.store, "runs/ponds/evaluate/best")
-    checkpoints.copy_to(best, 20, tmp_path / "copy", split="val")
-    assert (best.steps(), best.listing(20)["split"]) == ([20], "val")
-    assert best.listing(20)["files"] == checkpoints.listing(20)["files"]
