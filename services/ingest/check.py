@@ -1,7 +1,7 @@
 """Every file of a source, looked at once: the images that can be used, and everything that was found."""
 
-import hashlib
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ from slipway.telemetry import event
 
 from services.ingest.examine import Examined, examine
 from services.ingest.layout import Layout
-from services.ingest.splits import Split, own_split
-from services.ingest.validate import Finding, check_dataset
+from services.ingest.own_split import OwnSplit, own_split
+from services.ingest.validate import Finding
 
 _READERS = 8  # enough to hide a store's latency; each holds one image
-_AHEAD = 32  # images read before the first is stored: bounds the memory
+_AHEAD = 32  # images examined before the first is counted: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Checked:
 
     Attributes:
       images: Annotation's key and image, in the order of the annotations.
-      own: The split that the source has.
+      own: What the source says about its split.
     """
 
     images: list[tuple[str, AnnotatedImage]]
-    own: Split
+    own: OwnSplit
     findings: list[Finding]
 
 
@@ -43,31 +43,31 @@ def check(source: ObjectStore, store: ObjectStore, labels: LabelMap | None) -> C
     """Look at every annotation and its image, and store the bytes of those that can be used.
 
     Raises:
-      InputError: There is no annotation, or the source's own split contradicts itself.
+      InputError: There is no annotation.
     """
     files = source_files(source)
     layout = Layout.of(files)
     if not layout.annotations:
         raise InputError(_nothing(source.url, layout, len(files)))
     event("source_listed", annotations=len(layout.annotations), images=len(layout.images))
-    checked = Checked([], own_split(layout, files, source), [])
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image becomes a finding
+    images: list[tuple[str, AnnotatedImage]] = []
+    findings: list[Finding] = []
     seen: dict[str, str] = {}
-    for examined in tracked(_examined(source, layout, labels), len(layout.annotations)):
-        checked.findings.extend(examined.findings)
-        other = seen.setdefault(examined.key, examined.file)
-        if other != examined.file and examined.key:
+    places: dict[str, str] = {}
+    for examined in tracked(_examined(source, store, layout, labels), len(layout.annotations)):
+        findings.extend(examined.findings)
+        places[examined.file] = examined.key
+        other = seen.setdefault(examined.key, examined.file) if examined.key else examined.file
+        if other != examined.file:
             text = f"is of {examined.key}, and so is {other}"
-            checked.findings.append(
-                Finding("annotated_twice", "error", examined.file, None, text, "remove one of the two")
-            )
+            findings.append(Finding("annotated_twice", "error", examined.file, None, text, "remove one of the two"))
         elif examined.image is not None:
-            checked.images.append((examined.file, _stored(examined.image, examined.content, store)))
+            images.append((examined.file, examined.image))
     for key in layout.images:
         if key not in seen:
-            checked.findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
-    checked.findings.extend(check_dataset(image for _, image in checked.images))
-    return checked
+            findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
+    return Checked(images, own_split(places, files, source), findings)
 
 
 def _nothing(url: str, layout: Layout, files: int) -> str:
@@ -76,24 +76,32 @@ def _nothing(url: str, layout: Layout, files: int) -> str:
             f"{url}: {len(layout.images)} images, but no annotation (.xml) among its files; "
             "draw boxes with labelImg first, and save them as Pascal VOC"
         )
-    return f"{url}: no annotated image among its {files} files; expected images with labelImg's .xml beside them"
+    there = f"no annotated image among its {files} files" if files else "no such folder, or nothing in it"
+    return f"{url}: {there}; expected images with labelImg's .xml beside them"
 
 
-def _examined(source: ObjectStore, layout: Layout, labels: LabelMap | None) -> Iterator[Examined]:
-    """Examine a few files ahead, in order."""
+def _examined(source: ObjectStore, store: ObjectStore, layout: Layout, labels: LabelMap | None) -> Iterator[Examined]:
+    """Examine and store a few files ahead, in order."""
+
+    def work(file: str) -> Examined:
+        return _stored(examine(file, source, layout, labels), store)
+
     waiting = iter(layout.annotations)
     with ThreadPoolExecutor(_READERS) as pool:
-        ahead = [pool.submit(examine, file, source, layout, labels) for file in islice(waiting, _AHEAD)]
+        ahead = deque(pool.submit(work, file) for file in islice(waiting, _AHEAD))
         try:
             while ahead:
-                yield ahead.pop(0).result()
-                ahead += [pool.submit(examine, file, source, layout, labels) for file in islice(waiting, 1)]
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(work, file) for file in islice(waiting, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _stored(image: AnnotatedImage, content: bytes, store: ObjectStore) -> AnnotatedImage:
-    sha256 = hashlib.sha256(content).hexdigest()
-    if store.size(keys.blob(sha256)) is None:
-        store.write(keys.blob(sha256), content)
-    return replace(image, sha256=sha256)
+def _stored(examined: Examined, store: ObjectStore) -> Examined:
+    """Store the image's bytes, once across datasets, and let go of them."""
+    if examined.image is None:
+        return examined
+    blob = keys.blob(examined.image.sha256)
+    if store.size(blob) is None:
+        store.write(blob, examined.content)
+    return replace(examined, content=b"")

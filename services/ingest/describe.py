@@ -48,11 +48,15 @@ def report(splits: Mapping[str, Split], labels: LabelMap, findings: Sequence[Fin
     return {
         "labels": list(labels.names),
         "splits": {name: _counts(split, labels) for name, split in splits.items()},
-        "findings": [finding.row() for finding in findings[:_REPORTED]],
+        "findings": [finding.row() for finding in sorted(findings, key=_gravity)[:_REPORTED]],
         "counts": counts(findings),
         "box_sizes": _box_sizes(images),
         "image_sizes": [{"width": size.width, "height": size.height, "count": count} for size, count in sizes],
     }
+
+
+def _gravity(finding: Finding) -> int:
+    return ("error", "warning", "info").index(finding.severity)
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """One annotation file → one checked image with its boxes, and what was found on the way."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from slipway.annotations import AnnotatedImage, LabeledBox
@@ -10,11 +11,11 @@ from slipway.store import ObjectStore
 
 from services.ingest.formats import Annotation
 from services.ingest.formats.voc import parse_voc
-from services.ingest.layout import Layout, stem, suffix
+from services.ingest.layout import Layout, Unmatched, stem, suffix
 from services.ingest.repair import BrokenImage, Picture, read_picture, upright_box
-from services.ingest.validate import Finding, Severity, check_boxes
+from services.ingest.validate import Finding, check_boxes
 
-_SUFFIXES = {"JPEG": {".jpg", ".jpeg", ".jpe"}, "PNG": {".png"}}
+_SUFFIXES = {"jpeg": {".jpg", ".jpeg", ".jpe"}, "png": {".png"}}
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Examined:
 
     Attributes:
       key: Of the image; empty when none was found.
-      image: None when nothing of it can be used; its `sha256` and `source_id` are still to be filled in.
+      image: None when nothing of it can be used; its `source_id` is still to be filled in.
       content: The bytes to store.
     """
 
@@ -37,25 +38,28 @@ class Examined:
 def examine(file: str, source: ObjectStore, layout: Layout, labels: LabelMap | None) -> Examined:
     """Read an annotation and its image, and keep what can be trained on."""
 
-    def failed(code: str, message: str, action: str, key: str = "") -> Examined:
-        return Examined(file, key, None, b"", [Finding(code, "error", key or file, None, message, action)])
+    def failed(key: str, *finding: str) -> Examined:
+        code, about, message, action = finding
+        return Examined(file, key, None, b"", [Finding(code, "error", about, None, message, action)])
 
     try:
         annotation = parse_voc(read_file(source, file), file)
     except AnnotationError as error:
-        return failed("xml_malformed", str(error), "repair the xml, or draw the boxes again")
+        key = layout.image_named_as(file)
+        return failed(key, "xml_malformed", file, str(error), "repair the xml, or draw the boxes again")
     try:
         key = layout.image_of(file, annotation.filename)
-    except AnnotationError as error:
-        code = "image_ambiguous" if " can be " in str(error) else "image_missing"
-        return failed(code, str(error), "add the image, correct <filename> or remove the xml")
+    except Unmatched as error:
+        return failed("", error.code, file, str(error), "add the image, correct <filename> or remove the xml")
     try:
         picture = read_picture(read_file(source, key))
     except BrokenImage as error:
-        return failed(error.code, str(error), "replace the image, or remove it with its xml", key)
+        return failed(key, error.code, key, str(error), "replace the image, or remove it with its xml")
     boxes, found = check_boxes(_upright(annotation, picture), picture.size, labels, file)
-    image = AnnotatedImage(key, 0, "", picture.format, picture.size, tuple(boxes))
-    return Examined(file, key, image, picture.content, _of_picture(key, picture, annotation) + found)
+    sha256 = hashlib.sha256(picture.content).hexdigest()
+    image = AnnotatedImage(key, 0, sha256, picture.format, picture.size, tuple(boxes))
+    found = [*_of_picture(key, picture), *_of_annotation(key, picture, annotation), *found]
+    return Examined(file, key, image, picture.content, found)
 
 
 def _upright(annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]:
@@ -68,24 +72,25 @@ def _upright(annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]
     )
 
 
-def _of_picture(key: str, picture: Picture, annotation: Annotation) -> list[Finding]:
+def _of_picture(key: str, picture: Picture) -> list[Finding]:
+    """Say what was done with the image file."""
     found = []
-    if picture.orientation != 1:
-        turned = annotation.size == picture.raw_size != picture.size
-        text = f"is stored turned (EXIF orientation {picture.orientation})"
-        action = (
-            "stored upright, its boxes turned with it" if turned else "stored upright; boxes taken as drawn upright"
-        )
-        # Half a turn or a square leaves the size as it is, so nothing tells how the boxes were drawn.
-        severity: Severity = "warning" if picture.raw_size == picture.size else "info"
-        found.append(Finding("exif_rotated", severity, key, None, text, action))
-    elif picture.was:
+    if picture.is_first_of_many:
+        text = "holds more than one picture"
+        found.append(Finding("first_picture_used", "info", key, None, text, "the first was used"))
+    if picture.was.lower() not in ("", picture.format, "mpo"):
         text = f"is {picture.was}, which training cannot read"
-        found.append(Finding("format_converted", "info", key, None, text, "stored as PNG without loss"))
-    elif suffix(key) not in _SUFFIXES[picture.format.upper()]:
+        found.append(Finding("format_converted", "info", key, None, text, "stored as PNG, 8 bits a channel"))
+    elif suffix(key) not in _SUFFIXES[picture.format]:
         text = f"is {picture.format.upper()} under the name of {suffix(key)}"
         found.append(Finding("extension_mismatch", "info", key, None, text, "read as what it is"))
-    if annotation.size is None or annotation.size not in (picture.size, picture.raw_size):
+    return found
+
+
+def _of_annotation(key: str, picture: Picture, annotation: Annotation) -> list[Finding]:
+    """Say where the annotation contradicts its image, and what was taken to be right."""
+    found = [_of_orientation(key, picture, annotation)] if picture.orientation != 1 else []
+    if annotation.size not in (picture.size, picture.raw_size):
         says = f"{annotation.size.width} × {annotation.size.height}" if annotation.size else "nothing"
         text = f"<size> says {says}, the image is {picture.size.width} × {picture.size.height}"
         found.append(Finding("size_mismatch", "warning", annotation.file, None, text, "the image's own size was used"))
@@ -93,3 +98,12 @@ def _of_picture(key: str, picture: Picture, annotation: Annotation) -> list[Find
         text = f"<filename> says {annotation.filename!r}, which is not there"
         found.append(Finding("filename_mismatch", "info", annotation.file, None, text, f"{key} was used"))
     return found
+
+
+def _of_orientation(key: str, picture: Picture, annotation: Annotation) -> Finding:
+    text = f"is stored turned (EXIF orientation {picture.orientation})"
+    if picture.raw_size == picture.size:  # half a turn, or a square: nothing tells how the boxes were drawn
+        action = "stored upright; boxes taken as drawn upright, look at them"
+        return Finding("exif_rotated", "warning", key, None, text, action)
+    how = "its boxes turned with it" if annotation.size == picture.raw_size else "boxes taken as drawn upright"
+    return Finding("exif_rotated", "info", key, None, text, f"stored upright, {how}")

@@ -26,8 +26,8 @@ def given_label_map(asked: str | None, source: ObjectStore) -> LabelMap | None:
         raise InputError(f"label map {asked}: is no text: {error}") from error
 
 
-def label_map(images: Iterable[AnnotatedImage]) -> LabelMap:
-    """Number every label that was drawn.
+def label_map(images: Iterable[AnnotatedImage], given: LabelMap | None) -> LabelMap:
+    """Take the given label map, or number every label that was drawn.
 
     Raises:
       InputError: No box is left, so there is nothing to learn.
@@ -35,4 +35,4 @@ def label_map(images: Iterable[AnnotatedImage]) -> LabelMap:
     labels = LabelMap.of(labeled.label for image in images for labeled in image.boxes)
     if not labels.names:
         raise InputError("no image has a box that can be used; draw boxes with labelImg first")
-    return labels
+    return given or labels

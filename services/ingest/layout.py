@@ -1,16 +1,22 @@
-"""How a source is laid out: which image an annotation is of, and which split it already belongs to."""
+"""How a source is laid out: its annotations, its images, and which belong together."""
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from slipway.errors import AnnotationError, InputError, MissingKey
-from slipway.store import ObjectStore
+from slipway.errors import AnnotationError
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-_SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
-_IMAGE_SETS = "ImageSets/Main/"
+
+
+class Unmatched(AnnotationError):
+    """An annotation's image cannot be told; `code` is the finding's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,7 @@ class Layout:
     by_stem: Mapping[str, list[str]]
 
     @classmethod
-    def of(cls, files: Iterable[str]) -> "Layout":
-        files = list(files)
+    def of(cls, files: Sequence[str]) -> "Layout":
         annotations = tuple(key for key in files if suffix(key) == ".xml")
         images = tuple(key for key in files if suffix(key) in _IMAGE_SUFFIXES)
         by_name, by_stem = defaultdict(list), defaultdict(list)
@@ -45,52 +50,24 @@ class Layout:
         Only keys of the source are ever returned, whatever path the annotation names.
 
         Raises:
-          AnnotationError: There is none, or two that are equally near, or the two names mean two images.
+          Unmatched: There is none, or two that are equally near, or the two names mean two images.
         """
         named = posixpath.basename(filename.replace("\\", "/"))
-        by_filename = _nearest(annotation, self.by_name.get(named.lower(), [])) if named else []
-        by_own_name = _nearest(annotation, self.by_stem.get(stem(annotation).lower(), []))
-        found = by_filename or by_own_name or _nearest(annotation, self.by_stem.get(stem(named).lower(), []))
+        by_filename = _nearest(annotation, self.by_name.get(named.lower(), ()))
+        by_own_name = _nearest(annotation, self.by_stem.get(stem(annotation).lower(), ()))
+        found = by_filename or by_own_name or _nearest(annotation, self.by_stem.get(stem(named).lower(), ()))
         if not found:
-            raise AnnotationError(f"names the image {filename!r}, which is not in the source")
-        if by_filename and by_own_name and not set(by_filename) & set(by_own_name):
-            found = by_filename + by_own_name
+            raise Unmatched("image_missing", f"names the image {filename!r}, which is not in the source")
+        is_contradicted = by_own_name and not set(found) & set(by_own_name)
+        if is_contradicted and _distance(annotation, by_own_name[0]) <= _distance(annotation, found[0]):
+            found = found + by_own_name
         if len(found) > 1:
-            raise AnnotationError(f"names the image {filename!r}, which can be {' or '.join(found)}")
+            raise Unmatched("image_ambiguous", f"names the image {filename!r}, which can be {' or '.join(found)}")
         return found[0]
 
-
-def split_folders(annotations: Iterable[str]) -> dict[str, str]:
-    """Return the split of each annotation whose path goes through a folder named after one."""
-    found = {}
-    for key in annotations:
-        names = [_SPLIT_FOLDERS[name.lower()] for name in key.split("/")[:-1] if name.lower() in _SPLIT_FOLDERS]
-        if names:
-            found[key] = names[0]
-    return found
-
-
-def image_sets(files: Iterable[str], source: ObjectStore) -> dict[str, set[str]]:
-    """Read VOC's `ImageSets/Main/{train,val,test}.txt`: split to the stems in it.
-
-    `trainval.txt` counts as train where there is no `train.txt`.
-
-    Raises:
-      InputError: A stem is in two splits.
-    """
-    lists = {stem(key): key for key in files if f"/{key}".rpartition("/")[0].endswith(_IMAGE_SETS.rstrip("/"))}
-    names = {"train": "train", "val": "val", "test": "test"}
-    if "train" not in lists and "val" not in lists:
-        names["train"] = "trainval"
-    found = {split: _stems(source, lists[name]) for split, name in names.items() if name in lists}
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        shared = sorted(found.get(one, set()) & found.get(other, set()))
-        if shared:
-            raise InputError(
-                f"{lists[names[other]]}: {shared[0]!r} and {len(shared) - 1} more are in {names[one]}.txt too; "
-                "keep each image in one split"
-            )
-    return found
+    def image_named_as(self, annotation: str) -> str:
+        """Return the nearest image of the annotation's own name, for an annotation that names none; "" for none."""
+        return next(iter(_nearest(annotation, self.by_stem.get(stem(annotation).lower(), ()))), "")
 
 
 def suffix(key: str) -> str:
@@ -101,29 +78,13 @@ def stem(key: str) -> str:
     return posixpath.splitext(posixpath.basename(key))[0]
 
 
-def _stems(source: ObjectStore, key: str) -> set[str]:
-    try:
-        lines = source.read(key).decode().splitlines()
-    except (MissingKey, UnicodeDecodeError) as error:
-        raise InputError(f"{key}: cannot be read as text: {error}") from error
-    return {line.split()[0] for line in lines if line.strip()}
+def _nearest(annotation: str, images: Iterable[str]) -> list[str]:
+    """Keep the images that are fewest steps up and down the folder tree away."""
+    steps = {key: _distance(annotation, key) for key in images}
+    return [key for key, distance in steps.items() if distance == min(steps.values())]
 
 
-def _nearest(annotation: str, images: list[str]) -> list[str]:
-    """Keep the images that share most leading folders with the annotation."""
-    if len(images) < 2:
-        return images
-    folders = annotation.split("/")[:-1]
-
-    def shared(key: str) -> int:
-        return sum(1 for _ in _common(folders, key.split("/")[:-1]))
-
-    most = max(shared(key) for key in images)
-    return [key for key in images if shared(key) == most]
-
-
-def _common(one: list[str], other: list[str]) -> Iterable[str]:
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            return
-        yield a
+def _distance(one: str, other: str) -> int:
+    folders, others = one.split("/")[:-1], other.split("/")[:-1]
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(folders, others, strict=False)))
+    return len(folders) + len(others) - 2 * shared

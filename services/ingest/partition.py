@@ -1,7 +1,7 @@
 """Which image goes into which split: stratified by class, the same for the same seed, equal images together."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from slipway.annotations import AnnotatedImage
@@ -33,11 +33,12 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
         raise InputError(
             f"{len(groups)} different images cannot be divided into train, {', '.join(ratios)}; annotate more images"
         )
-    classes = {key: _labels(group) for key, group in groups.items()}
-    counts = Counter(label for labels in classes.values() for label in labels)
+    members: dict[str, list[str]] = defaultdict(list)
+    for key, group in groups.items():
+        for label in _labels(group):
+            members[label].append(key)
     split: dict[str, str] = {}
-    for label in sorted(counts, key=lambda label: (counts[label], label)):
-        own = [key for key in groups if label in classes[key]]
+    for _, own in sorted(members.items(), key=lambda item: (len(item[1]), item[0])):
         for name, ratio in ratios.items():
             wanted = max(round(ratio * len(own)), int(ratio > 0 and len(own) > len(ratios)))
             have = sum(split.get(key) == name for key in own)

@@ -19,10 +19,12 @@ _KEPT: dict[str, Literal["jpeg", "png"]] = {
 }  # MPO: what phones write as JPEG, several pictures in one
 _MOST_PIXELS = 100_000_000  # decoded, 300 MB: what a worker's memory still bears
 _ORIENTATION = 0x0112
+_SIDEWAYS = range(5, 9)  # orientations that exchange width and height
 _JPEG_END = b"\xff\xd9"
 _JPEG_QUALITY = 95
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
+# What Pillow's decoders raise over damaged bytes: seen, or of the kind that was, in 100,000 files damaged at random.
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, ArithmeticError, LookupError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Picture:
       raw_size: Before the EXIF orientation was applied.
       orientation: EXIF's, 1 to 8; 1 is upright.
       was: The file's own format in Pillow's words; "" where the bytes are the file's own.
+      is_first_of_many: The file holds more pictures, as animations do, and only the first is used.
     """
 
     content: bytes
@@ -43,6 +46,7 @@ class Picture:
     raw_size: ImageSize
     orientation: int
     was: str = ""
+    is_first_of_many: bool = False
 
 
 class BrokenImage(AnnotationError):
@@ -62,17 +66,7 @@ def read_picture(content: bytes) -> Picture:
     if not content:
         raise BrokenImage("image_unreadable", "is empty: 0 bytes")
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            raw = ImageSize(*image.size)
-            if raw.width * raw.height > _MOST_PIXELS:
-                text = f"is {raw.width} × {raw.height} pixels, at most {_MOST_PIXELS:,} are read"
-                raise BrokenImage("image_too_large", text)
-            kind = str(image.format)
-            orientation = _orientation(image)
-            _check_whole(image, content)
-        if kind in _KEPT and orientation == 1:
-            return Picture(content, _KEPT[kind], raw, raw, orientation)
-        return _rewritten(content, raw, orientation)
+        return _read(content)
     except BrokenImage:
         raise
     except UnidentifiedImageError as error:
@@ -85,9 +79,32 @@ def read_picture(content: bytes) -> Picture:
         raise BrokenImage("image_truncated", f"is damaged or cut off: {error}") from error
 
 
+def _read(content: bytes) -> Picture:
+    with _opened(content) as image:
+        kind, shown = str(image.format), ImageSize(*image.size)
+        if shown.width * shown.height > _MOST_PIXELS:
+            text = f"is {shown.width} × {shown.height} pixels, at most {_MOST_PIXELS:,} are read"
+            raise BrokenImage("image_too_large", text)
+        is_first_of_many = kind != "MPO" and getattr(image, "is_animated", False)
+        orientation = _orientation(image) if kind != "PNG" else 1
+        _check_whole(image, content)
+    if kind == "PNG" and b"eXIf" in content:  # Pillow decodes a PNG to find its EXIF, so few are asked
+        with _opened(content) as image:
+            orientation = _orientation(image)
+    if kind in _KEPT and orientation == 1:
+        return Picture(content, _KEPT[kind], shown, shown, orientation, "", is_first_of_many)
+    # Pillow itself turns TIFF, and gives the size of the turned picture.
+    is_turned = kind == "TIFF" and orientation in _SIDEWAYS
+    raw = ImageSize(shown.height, shown.width) if is_turned else shown
+    return Picture(*_rewritten(content, kind), raw, orientation, kind, is_first_of_many)
+
+
+def _opened(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content), formats=_FORMATS)
+
+
 def _orientation(image: Image.Image) -> int:
-    """Return EXIF's orientation of a photo; the few PNGs that have one are shown unturned by most programs."""
-    orientation = image.getexif().get(_ORIENTATION, 1) if _KEPT.get(str(image.format)) == "jpeg" else 1
+    orientation = image.getexif().get(_ORIENTATION, 1)
     return int(orientation) if orientation in range(2, 9) else 1
 
 
@@ -96,20 +113,20 @@ def _check_whole(image: Image.Image, content: bytes) -> None:
     if image.format == "PNG":
         image.verify()
     elif image.format in _KEPT and not content.rstrip(b"\0\r\n ").endswith(_JPEG_END):
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as again:
+        with _opened(content) as again:
             again.load()  # bytes behind the end are harmless, and only decoding tells them from a missing end
 
 
-def _rewritten(content: bytes, raw: ImageSize, orientation: int) -> Picture:
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-        was, out = str(image.format), io.BytesIO()
-        if was in _KEPT:
-            upright = ImageOps.exif_transpose(image)
-            upright.save(out, "JPEG", quality=_JPEG_QUALITY)
-        else:
-            upright = _eight_bit(image)
-            upright.save(out, "PNG")
-    return Picture(out.getvalue(), _KEPT.get(was, "png"), ImageSize(*upright.size), raw, orientation, was)
+def _rewritten(content: bytes, kind: str) -> tuple[bytes, Literal["jpeg", "png"], ImageSize]:
+    """Write the picture upright, as JPEG where it was one and as PNG otherwise."""
+    format = _KEPT.get(kind, "png")
+    out = io.BytesIO()
+    with _opened(content) as image:
+        upright = ImageOps.exif_transpose(image)
+    if kind not in _KEPT:
+        upright = _eight_bit(upright)
+    upright.save(out, format, **({"quality": _JPEG_QUALITY} if format == "jpeg" else {}))
+    return out.getvalue(), format, ImageSize(*upright.size)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -23,8 +23,8 @@ from slipway.telemetry import event
 from services.ingest import describe
 from services.ingest.check import Checked, check
 from services.ingest.label_map import given_label_map, label_map
-from services.ingest.splits import assign
-from services.ingest.validate import Finding
+from services.ingest.splits import assign, keeps_own
+from services.ingest.validate import Finding, check_dataset
 
 _SHOWN = 5  # faults in an error message; the file that it names has all of them
 
@@ -57,13 +57,16 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     source = _source(spec.dataset)
     given = given_label_map(spec.ingest.label_map, source)
     checked = check(source, store, given)
-    errors = [finding for finding in checked.findings if finding.severity == "error"]
+    found = [*checked.findings, *(checked.own.findings if keeps_own(checked.own, spec.ingest) else ())]
+    errors = [finding for finding in found if finding.severity == "error"]
     if errors and (spec.ingest.invalid == "fail" or not checked.images):
-        raise InputError(_refusal(errors, params.name, store))
-    split_of, notes, found = assign(checked.images, checked.own, spec.ingest)
-    labels = given or label_map(image for _, image in checked.images)
+        raise InputError(_refusal(errors, params, store))
+    split_of, notes, left_out = assign(checked.images, checked.own, spec.ingest)
+    for note in notes:
+        event("split_chosen", note=note)
     splits = _numbered(checked, split_of)
-    findings = [*checked.findings, *found, *describe.absent_labels(splits, labels)]
+    labels = label_map((image for images in splits.values() for image in images), given)
+    findings = [*found, *left_out, *check_dataset(splits), *describe.absent_labels(splits, labels)]
     for code, count in describe.counts(findings).items():
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or _name(str(spec.dataset.source))
@@ -78,16 +81,19 @@ def _source(spec: DatasetSpec) -> ObjectStore:
     return source
 
 
-def _refusal(errors: Sequence[Finding], run: str, store: ObjectStore) -> str:
+def _refusal(errors: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
     """Write every fault to a key of the run, and the first few into the message."""
+    faults = keys.faults(params.name)
     rows = json.dumps([finding.row() for finding in errors], indent=1, ensure_ascii=False)
-    store.write(keys.faults(run), rows.encode(errors="replace") + b"\n")
-    hint = "set ingest.invalid to drop (--invalid drop) to leave out, and count, what cannot be used"
+    store.write(faults, rows.encode(errors="replace") + b"\n")
+    hint = "or set ingest.invalid to drop (--invalid drop) to leave out, and count, what cannot be used"
+    if params.run.spec.ingest.invalid == "drop":
+        hint = "for without what cannot be used no image is left"
     if len(errors) == 1:
-        return f"{errors[0]}; or {hint}"
+        return f"{errors[0]}; {hint}"
     shown = "\n".join(f"  {finding}" for finding in errors[:_SHOWN])
-    more = f"\n  and {len(errors) - _SHOWN} more: all are in {keys.faults(run)}" if len(errors) > _SHOWN else ""
-    return f"{len(errors)} faults in the annotations:\n{shown}{more}\ncorrect them, or {hint}"
+    more = f"\n  and {len(errors) - _SHOWN} more: all are in {faults}" if len(errors) > _SHOWN else ""
+    return f"{len(errors)} faults in the annotations:\n{shown}{more}\ncorrect them, {hint}"
 
 
 def _numbered(checked: Checked, split_of: dict[str, str]) -> Splits:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -55,15 +55,19 @@ def check_boxes(
     """
     kept: list[LabeledBox] = []
     findings: list[Finding] = []
+    seen: set[tuple[str, Box]] = set()
     for index, labeled in enumerate(boxes):
-        finding = _check_label(labeled, labels) or _check_box(labeled, size)
-        if finding is None and labeled in kept:
-            finding = _Fault("duplicate_box", "info", "is there twice", "the second was dropped")
-        if finding is None or finding.code == "box_overhang":
-            kept.append(replace(labeled, box=clip(labeled.box, size)))
-        if finding is not None:
-            what = f"object {index} ({labeled.label!r}) {finding.message}"
-            findings.append(Finding(finding.code, finding.severity, file, index, what, finding.action))
+        fault = _check_label(labeled, labels) or _check_box(labeled, size)
+        if fault is None or fault.code == "box_overhang":
+            fitting = replace(labeled, box=clip(labeled.box, size))
+            if (fitting.label, fitting.box) in seen:
+                fault = _Fault("duplicate_box", "info", "is there twice", "the second was dropped")
+            else:
+                kept.append(fitting)
+            seen.add((fitting.label, fitting.box))
+        if fault is not None:
+            what = f"object {index} ({labeled.label!r}) {fault.message}"
+            findings.append(Finding(fault.code, fault.severity, file, index, what, fault.action))
     return kept, findings
 
 
@@ -121,23 +125,30 @@ def _leaves(box: Box, size: ImageSize) -> str:
     return max(sides, key=lambda text: sides[text])
 
 
-def check_dataset(images: Iterable[AnnotatedImage]) -> list[Finding]:
+def check_dataset(splits: Mapping[str, Sequence[AnnotatedImage]]) -> list[Finding]:
     """Look for what only shows in all images together: pictures that are there twice, labels spelled in two ways."""
-    findings: list[Finding] = []
-    first: dict[str, str] = {}
+    first: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
     where: dict[str, str] = {}
-    for image in images:
-        if image.sha256 in first:
-            text = f"has the same bytes as {first[image.sha256]}"
-            findings.append(
-                Finding("duplicate_image", "warning", image.filename, None, text, "kept, and both in one split")
-            )
-        first.setdefault(image.sha256, image.filename)
-        for labeled in image.boxes:
-            counts[labeled.label] += 1
-            where.setdefault(labeled.label, image.filename)
+    findings: list[Finding] = []
+    for split, images in splits.items():
+        for image in images:
+            other_split, other = first.setdefault(image.sha256, (split, image.filename))
+            if other != image.filename:
+                findings.append(_twin(image.filename, split, other, other_split))
+            for labeled in image.boxes:
+                counts[labeled.label] += 1
+                where.setdefault(labeled.label, image.filename)
     return findings + _alike(counts, where)
+
+
+def _twin(file: str, split: str, other: str, other_split: str) -> Finding:
+    if split == other_split:
+        text = f"has the same bytes as {other}"
+        return Finding("duplicate_image", "warning", file, None, text, "both are kept; remove one, or it counts twice")
+    text = f"is in {split}, and {other} with the same bytes is in {other_split}"
+    action = "both are kept, which flatters what is measured; remove one"
+    return Finding("duplicate_across_splits", "warning", file, None, text, action)
 
 
 def _alike(counts: Counter[str], where: dict[str, str]) -> list[Finding]:

@@ -39,10 +39,10 @@ def overhang(box: Box, size: ImageSize) -> float:
 def clip(box: Box, size: ImageSize) -> Box:
     """Cut the box to the image; the result is empty when they do not overlap."""
     return Box(
-        min(max(box.xmin, 0.0), size.width),
-        min(max(box.ymin, 0.0), size.height),
-        min(max(box.xmax, 0.0), size.width),
-        min(max(box.ymax, 0.0), size.height),
+        min(max(0.0, box.xmin), float(size.width)),
+        min(max(0.0, box.ymin), float(size.height)),
+        min(max(0.0, box.xmax), float(size.width)),
+        min(max(0.0, box.ymax), float(size.height)),
     )
 
 

@@ -1,14 +1,17 @@
 """The label map: which label has which class id."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from slipway.errors import InputError
 
-_ITEM = re.compile(r"item\s*\{(?P<body>[^{}]*)\}")
-_FIELD = re.compile(r"(?P<key>\w+)\s*:\s*(?P<value>\d+|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+_STRING = r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""
+_COMMENT = re.compile(rf"(?P<string>{_STRING})|#.*")
+_ITEM = re.compile(rf"item\s*:?\s*\{{(?P<body>(?:[^{{}}'\"]|{_STRING})*)\}}")
+_FIELD = re.compile(rf"(?P<key>\w+)\s*:\s*(?P<value>\d+|{_STRING})")
+_ESCAPE = re.compile(rb"\\(?:(?P<octal>[0-7]{1,3})|x(?P<hex>[0-9a-fA-F]{1,2})|(?P<letter>.))", re.DOTALL)
+_LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,11 @@ class LabelMap:
         """Read `item { id: 1 name: 'cat' }` blocks, the tutorial's `label_map.pbtxt`.
 
         Raises:
-          InputError: There is no item, an item lacks id or name, or the ids are not 1..n.
+          InputError: There is no item, an item lacks id or name, the ids are not 1..n, or there is something else.
+
+        Source: the text format of protocol buffers, https://protobuf.dev/reference/protobuf/textformat-spec/.
         """
-        text = re.sub(r"(?m)^\s*#.*$", "", text)
+        text = _COMMENT.sub(lambda match: match["string"] or "", text.removeprefix("\ufeff"))
         found: dict[int, str] = {}
         for item in _ITEM.finditer(text):
             fields = {m["key"]: m["value"] for m in _FIELD.finditer(item["body"])}
@@ -40,6 +45,9 @@ class LabelMap:
             if int(fields["id"]) in found:
                 raise InputError(f"{source}: id {fields['id']} is given twice; number the items 1, 2, 3, …")
             found[int(fields["id"])] = _unquote(fields["name"])
+        rest = _ITEM.sub("", text).strip(" \t\r\n,;")
+        if rest and found:
+            raise InputError(f"{source}: {rest[:40]!r} is no item; write item {{ id: 1 name: 'cat' }}, one a label")
         if not found:
             raise InputError(f"{source}: no item found; write item {{ id: 1 name: 'cat' }}, one a label")
         if sorted(found) != list(range(1, len(found) + 1)):
@@ -54,7 +62,7 @@ class LabelMap:
     def dump(self) -> str:
         """Write the tutorial's `.pbtxt`."""
         return "\n".join(
-            f"item {{\n  id: {class_id}\n  name: {json.dumps(name, ensure_ascii=False)}\n}}\n"
+            f"item {{\n  id: {class_id}\n  name: {_quote(name)}\n}}\n"
             for class_id, name in enumerate(self.names, start=1)
         )
 
@@ -84,7 +92,19 @@ class LabelMap:
         return label in self.names
 
 
+def _quote(text: str) -> str:
+    escaped = re.sub(r'["\\]', r"\\\g<0>", text)
+    for letter, character in _LETTERS.items():
+        escaped = escaped.replace(character.decode(), f"\\{letter.decode()}")
+    return f'"{escaped}"'
+
+
 def _unquote(literal: str) -> str:
-    if literal[0] == '"':
-        return str(json.loads(literal))
-    return re.sub(r"\\(.)", r"\1", literal[1:-1])
+    """Resolve the escapes, some of which are bytes of a character: TensorFlow writes é as `\\303\\251`."""
+    return _ESCAPE.sub(_unescaped, literal[1:-1].encode()).decode(errors="replace")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    if match["letter"]:
+        return _LETTERS.get(match["letter"], match["letter"])
+    return bytes((int(match["octal"], 8) & 0xFF if match["octal"] else int(match["hex"], 16),))

@@ -148,7 +148,7 @@ def _watch_parent() -> None:
 
 def _write_reason(path: Path, reason: str) -> None:
     try:
-        path.write_text(reason[:4000])  # Kubernetes keeps 4096 bytes of it
+        path.write_bytes(reason.encode(errors="backslashreplace")[:4000])  # Kubernetes keeps 4096 of it
     except OSError:
         event("termination_log_unwritable", logging.DEBUG, file=str(path))
 
@@ -169,7 +169,7 @@ class LogSaver(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines += self.format(record).encode() + b"\n"
+        self._lines += self.format(record).encode(errors="backslashreplace") + b"\n"
 
     def flush(self) -> None:
         with self.lock or threading.Lock():

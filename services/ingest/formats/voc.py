@@ -16,6 +16,8 @@ from services.ingest.formats import Annotation
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_LONGEST_SIDE = 1e6  # pixels; more is no size but a slip, and would fill the report with digits
+
 
 def parse_voc(content: bytes, file: str) -> Annotation:
     """Read one XML file in whatever encoding it declares.
@@ -51,7 +53,8 @@ def _labeled_box(item: "Element") -> LabeledBox:
 
 def _size(element: "Element | None") -> ImageSize | None:
     width, height = _number(element, "width"), _number(element, "height")
-    return ImageSize(int(width), int(height)) if width > 0 and height > 0 else None
+    is_size = 1 <= width < _LONGEST_SIDE and 1 <= height < _LONGEST_SIDE
+    return ImageSize(int(width), int(height)) if is_size else None
 
 
 def _text(element: "Element", tag: str) -> str:

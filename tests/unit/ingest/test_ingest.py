@@ -147,6 +147,42 @@ def test_drop_leaves_out_what_cannot_be_used_and_counts_it(tmp_path, source, sto
     assert sum(split["images"] for split in result["splits"].values()) == 30
 
 
+def test_dropping_everything_is_refused_without_proposing_it_again(tmp_path, store):
+    source = tmp_path / "broken"
+    draw(source, 1)
+    (source / "1.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"1\.jpg: is empty.* no image is left") as caught:
+        ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
+    assert "--invalid" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ([], "no such folder, or nothing in it"),
+        (["notes.txt"], "no annotated image among its 1 files; expected images with labelImg's .xml beside them"),
+        (["a.jpg", "b.JPG"], "2 images, but no annotation .* draw boxes with labelImg first"),
+    ],
+    ids=["nothing", "no-image", "no-annotation"],
+)
+def test_folder_without_annotated_images_says_what_is_there(tmp_path, store, files, says):
+    source = tmp_path / "folder"
+    for name in files:
+        source.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=says):
+        ingest(params(tmp_path, source), store)
+
+
+@pytest.mark.parametrize("ingest_spec", [{}, {"labelMap": "item { id: 1 name: 'ship' }"}], ids=["drawn", "given"])
+def test_images_without_any_box_are_refused(tmp_path, store, ingest_spec):
+    source = tmp_path / "folder"
+    for number in range(4):
+        draw(source, number, label="")
+    with pytest.raises(InputError, match="no image has a box that can be used"):
+        ingest(params(tmp_path, source, ingest=ingest_spec), store)
+
+
 def test_images_without_xml_are_counted_and_left_out(tmp_path, source, store):
     (source / "3.xml").unlink()
     result = ingest(params(tmp_path, source), store)
@@ -179,6 +215,39 @@ def test_val_is_called_test_where_there_is_no_test(tmp_path, store):
         draw(source / ("train" if number < 4 else "valid"), number)
     result = ingest(params(tmp_path, source), store)
     assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 4, "test": 2}
+    assert result["notes"][1] == "It has no test split, so its val split is the test split here."
+
+
+def test_tutorials_folder_of_images_and_copies_of_them_in_split_folders(tmp_path, store):
+    source = tmp_path / "workspace"
+    for number in range(10):
+        draw(source / "images", number)
+        draw(source / "images" / ("train" if number < 8 else "test"), number)
+    result = ingest(params(tmp_path, source), store)
+    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 8, "test": 2}
+    assert result["counts"] == {"image_in_no_split": 10}
+
+
+def test_image_in_two_lists_is_refused_unless_the_lists_are_set_aside(tmp_path, source, store):
+    lists = source / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("\n".join(str(n) for n in range(25)))
+    (lists / "test.txt").write_text("\n".join(str(n) for n in range(24, 30)))
+    with pytest.raises(InputError, match=r"24\.xml: is in ImageSets/Main/test\.txt and in ImageSets/Main/train\.txt"):
+        ingest(params(tmp_path, source), store)
+    dropped = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
+    assert dropped["counts"] == {"image_in_no_split": 1, "split_overlap": 1}
+    anew = ingest(params(tmp_path, source, "t", ingest={"testRatio": 0.1}), store)
+    assert anew["counts"] == {}
+
+
+def test_lists_that_name_none_of_the_images_are_not_passed_over(tmp_path, source, store):
+    lists = source / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("x\ny")
+    (lists / "test.txt").write_text("z")
+    with pytest.raises(InputError, match="from ImageSets/Main, has no usable image in train"):
+        ingest(params(tmp_path, source), store)
 
 
 def test_image_in_no_list_is_left_out_and_counted(tmp_path, source, store):
@@ -271,3 +340,9 @@ def test_lines_of_a_dataset_are_json(tmp_path, source, store):
     dataset = ingest(params(tmp_path, source), store)["dataset"]
     first = store.read(keys.annotations(dataset, "train", 0, 2)).splitlines()[0]
     assert set(json.loads(first)) == {"filename", "source_id", "sha256", "format", "size", "boxes"}
+
+
+def test_image_of_a_malformed_annotation_is_not_called_unannotated(tmp_path, source, store):
+    (source / "0.xml").write_text("<annotation>")
+    result = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
+    assert result["counts"] == {"xml_malformed": 1}

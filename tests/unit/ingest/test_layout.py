@@ -1,11 +1,8 @@
-"""Which image an annotation is of, and which split it came in."""
+"""Which image an annotation is of."""
 
 import pytest
 
-from slipway.errors import AnnotationError, InputError
-from slipway.store import FolderStore
-
-from services.ingest.layout import Layout, image_sets, split_folders
+from services.ingest.layout import Layout, Unmatched
 
 
 def layout(*files):
@@ -41,47 +38,31 @@ def test_image_of_an_annotation_is_found(files, annotation, filename, image):
 
 
 def test_path_that_leaves_the_source_finds_nothing():
-    with pytest.raises(AnnotationError, match=r"names the image '\.\./\.\./etc/passwd', which is not in the source"):
+    with pytest.raises(Unmatched, match=r"names the image '\.\./\.\./etc/passwd', which is not in the source"):
         layout("b.jpg", "a.xml").image_of("a.xml", "../../etc/passwd")
 
 
 def test_two_images_equally_near_are_not_guessed_between():
-    with pytest.raises(AnnotationError, match=r"can be one/a\.jpg or two/a\.jpg"):
+    with pytest.raises(Unmatched, match=r"can be one/a\.jpg or two/a\.jpg"):
         layout("one/a.jpg", "two/a.jpg", "xml/a.xml").image_of("xml/a.xml", "a.jpg")
 
 
 def test_name_of_the_file_and_name_in_it_that_mean_two_images_are_not_guessed_between():
-    with pytest.raises(AnnotationError, match=r"can be b\.jpg or a\.jpg"):
+    with pytest.raises(Unmatched, match=r"can be b\.jpg or a\.jpg"):
         layout("a.jpg", "b.jpg", "a.xml").image_of("a.xml", "b.jpg")
 
 
-def test_folders_named_after_splits_are_read_whichever_way_val_is_spelled():
-    found = split_folders(["train/a.xml", "data/Test/b.xml", "valid/xml/c.xml", "training/d.xml", "e.xml"])
-    assert found == {"train/a.xml": "train", "data/Test/b.xml": "test", "valid/xml/c.xml": "val"}
+def test_image_elsewhere_that_has_the_annotations_own_name_does_not_count_against_the_named_one():
+    files = layout("train/7.jpg", "train/1.xml", "test/1.jpg")
+    assert files.image_of("train/1.xml", "7.jpg") == "train/7.jpg"
 
 
-@pytest.fixture
-def lists(tmp_path):
-    def write(**splits):
-        for name, text in splits.items():
-            path = tmp_path / "ImageSets" / "Main" / f"{name}.txt"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        source = FolderStore(tmp_path)
-        return image_sets(list(source.list()), source)
-
-    return write
+def test_copies_in_split_folders_are_not_mixed_up_with_what_they_were_copied_from():
+    files = layout("images/a.jpg", "images/a.xml", "images/train/a.jpg", "images/train/a.xml")
+    assert files.image_of("images/a.xml", "a.jpg") == "images/a.jpg"
+    assert files.image_of("images/train/a.xml", "a.jpg") == "images/train/a.jpg"
 
 
-def test_image_sets_are_read_line_by_line(lists):
-    assert lists(train="a\nb 1\n\n", test="c\r\n") == {"train": {"a", "b"}, "test": {"c"}}
-
-
-def test_trainval_counts_only_where_train_and_val_are_not_there(lists):
-    assert lists(trainval="a\nb", test="c") == {"train": {"a", "b"}, "test": {"c"}}
-    assert lists(train="a", val="b", trainval="a\nb", test="c") == {"train": {"a"}, "val": {"b"}, "test": {"c"}}
-
-
-def test_image_in_two_lists_is_named(lists):
-    with pytest.raises(InputError, match=r"test\.txt: 'b' and 0 more are in train\.txt too"):
-        lists(train="a\nb", test="b\nc")
+def test_mask_of_the_same_name_is_not_taken_for_the_image():
+    files = layout("Annotations/a.xml", "JPEGImages/a.jpg", "SegmentationClass/a.png")
+    assert files.image_of("Annotations/a.xml", "a.jpg") == "JPEGImages/a.jpg"

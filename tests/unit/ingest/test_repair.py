@@ -84,6 +84,37 @@ def test_turned_photo_is_stored_upright_with_its_box(orientation):
     assert upright.getpixel((int(box.xmax + 4) % upright.width, int(box.ymax + 4) % upright.height))[2] > 150
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_other_formats_are_turned_too(orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {}
+    picture = read_picture(encoded(scene(), kind, exif=exif, **options))
+    box = upright_box(SQUARE, picture.raw_size, orientation)
+    stored = decoded(picture.content)
+    assert (picture.format, picture.orientation, picture.raw_size) == ("png", orientation, ImageSize(80, 60))
+    assert picture.size == ImageSize(*stored.size)
+    assert stored.getpixel((int(box.xmin), int(box.ymin))) == RED
+    assert stored.getpixel((int(box.xmax) - 1, int(box.ymax) - 1)) == RED
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("exif", [b"", b"garbage!", b"II*\0\xff\xff\xff\x7f", b"MM\0*\0\0\0\x08\0\x01\x01\x12"])
+def test_broken_exif_is_no_reason_to_refuse_a_photo(exif):
+    photo, segment = encoded(scene(), "JPEG"), b"Exif\0\0" + exif
+    content = photo[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + photo[2:]
+    assert read_picture(content).content == content
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_first_picture_of_several_is_used_and_told(kind):
+    picture = read_picture(encoded(scene(), kind, save_all=True, append_images=[Image.new("RGB", (80, 60))]))
+    assert picture.is_first_of_many
+    assert decoded(picture.content).convert("RGB").getpixel((20, 15))[0] > 150
+    assert not read_picture(encoded(scene(), kind)).is_first_of_many
+
+
 def test_orientation_that_exif_does_not_know_is_upright():
     content = turned(scene(), 9)
     assert read_picture(content).content == content

@@ -94,12 +94,25 @@ def image(name, sha, *labels):
     return AnnotatedImage(name, 0, sha, "jpeg", SIZE, boxes)
 
 
+def test_box_drawn_twice_over_the_edge_is_kept_once():
+    kept, findings = check((5, 5, 651, 30), (5, 5, 652, 30))
+    assert [labeled.box for labeled in kept] == [Box(5, 5, 650, 30)]
+    assert [finding.code for finding in findings] == ["box_overhang", "duplicate_box"]
+
+
 def test_same_bytes_twice_name_both_files():
-    (finding,) = check_dataset([image("a.jpg", "1"), image("b.jpg", "2"), image("c.jpg", "1")])
+    (finding,) = check_dataset({"train": [image("a.jpg", "1"), image("b.jpg", "2"), image("c.jpg", "1")]})
     assert (finding.code, finding.file, finding.message) == ("duplicate_image", "c.jpg", "has the same bytes as a.jpg")
 
 
+def test_same_bytes_in_two_splits_are_told_apart_from_twins_in_one():
+    (finding,) = check_dataset({"train": [image("a.jpg", "1")], "test": [image("b.jpg", "1")]})
+    assert finding.code == "duplicate_across_splits"
+    assert finding.message == "is in test, and a.jpg with the same bytes is in train"
+
+
 def test_labels_that_differ_only_in_case_are_pointed_out():
-    (finding,) = check_dataset([image("a.jpg", "1", "ship", "ship"), image("b.jpg", "2", "Ship")])
+    splits = {"train": [image("a.jpg", "1", "ship", "ship")], "test": [image("b.jpg", "2", "Ship")]}
+    (finding,) = check_dataset(splits)
     assert (finding.code, finding.file) == ("label_spelling", "b.jpg")
     assert "'Ship' (1 boxes)" in finding.message

@@ -18,3 +18,8 @@ def test_one_box_is_one_row_with_the_tutorials_columns():
 
 def test_image_without_boxes_has_no_row():
     assert len(xml_to_csv([AnnotatedImage("a.jpg", 1, "", "jpeg", ImageSize(1, 1), ())])) == 0
+
+
+def test_name_with_a_comma_quote_or_newline_stays_one_cell():
+    image = AnnotatedImage('a,"b"\n.jpg', 1, "", "jpeg", ImageSize(9, 9), (LabeledBox("x", Box(0.0, 0.0, 9.0, 8.25)),))
+    assert xml_to_csv([image]).to_csv(index=False, header=False) == '"a,""b""\n.jpg",9,9,x,0,0,9,8.25\n'

@@ -79,6 +79,7 @@ def test_the_scratch_folder_is_gone_after_the_stage(store, tmp_path):
     ("error", "code", "reason"),
     [
         pytest.param(InputError("a.xml: no boxes"), 65, "a.xml: no boxes", id="input"),
+        pytest.param(InputError("caf\udce9.xml: no boxes"), 65, r"caf\udce9.xml: no boxes", id="name-of-bytes"),
         pytest.param(StoreUnavailable("no room"), 75, "no room", id="store"),
         pytest.param(Stopped("stopped at step 7"), 75, "stopped at step 7", id="stopped"),
         pytest.param(MissingKey("a: no such key"), 1, "a: no such key", id="missing-key"),
