@@ -12,8 +12,10 @@ from typing import Protocol
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_ENDLESS = {errno.ELOOP, errno.ENAMETOOLONG}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
+_SHOWN = 200  # letters of a path that links make endless
 
 
 class ObjectStore(Protocol):
@@ -76,9 +78,7 @@ class FolderStore:
         return status.st_size if path.is_file() else None
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        folder = self._path(prefix) if prefix else self.root
-        with self._translated(prefix or "."):
-            yield from self._walk(folder)
+        yield from self._walk(self._path(prefix) if prefix else self.root)
 
     def delete(self, key: str) -> None:
         with self._translated(key):
@@ -100,15 +100,16 @@ class FolderStore:
 
     def _walk(self, folder: Path) -> Iterator[str]:
         try:
-            # A folder's keys go on with a slash, and so stand behind those of `name-…` and `name.…`.
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name + "/" * entry.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
+            with translated(str(folder)):
+                entries = list(os.scandir(folder))
+        except MissingKey:
             return
-        for entry in entries:
-            if entry.is_dir():
+        # A folder's keys go on with a slash, and so stand behind those of `name-…` and `name.…`.
+        for name, entry in sorted((entry.name + "/" * _is_folder(entry), entry) for entry in entries):
+            if name.endswith("/"):
                 if not (entry.name == TEMPORARY and folder == self.root):
                     yield from self._walk(Path(entry.path))
-            else:
+            elif _is_key(entry):
                 yield Path(entry.path).relative_to(self.root).as_posix()
 
     @contextmanager
@@ -144,6 +145,11 @@ def translated(where: str) -> Iterator[None]:
         if error.errno in _REFUSED:
             raise StoreRefused(
                 f"{where}: {error.strerror}; make the folder readable and writable, or choose another"
+            ) from error
+        if error.errno in _ENDLESS:
+            raise StoreRefused(
+                f"{where[:_SHOWN]}: {error.strerror}; shorten the path, "
+                "or remove the link that leads back to a folder above"
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreUnavailable(
@@ -186,6 +192,16 @@ def delete_all(store: ObjectStore, prefix: str) -> None:
     """Remove every key below `prefix`."""
     for key in list(store.list(prefix)):
         store.delete(key)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    with translated(entry.path):
+        return entry.is_dir()
+
+
+def _is_key(entry: os.DirEntry[str]) -> bool:
+    """Tell files, and links that lead nowhere, from pipes and devices, which a reader would wait for."""
+    return entry.is_file() or not Path(entry.path).exists()
 
 
 def _copy(source: Path, target: Path) -> None:
