@@ -178,7 +178,8 @@ class LogSaver(logging.Handler):
             return
         s = self._settings
         try:
-            store = open_store(s.store)
+            # While the stage runs, the next flush is the second try.
+            store = open_store(s.store, patience_sec=_FLUSH_SEC if self._ended.is_set() else 0)
             store.write(keys.log(s.run, self._stage, s.attempt, self._member, self._segment), lines)
         except (SlipwayError, OSError):
             return

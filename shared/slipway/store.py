@@ -4,18 +4,24 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
+from slipway.settings import PATIENCE_SEC, S3Settings
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ENDLESS = {errno.ELOOP, errno.ENAMETOOLONG}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
 _SHOWN = 200  # letters of a path that links make endless
+_TRANSFERS = 8
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class ObjectStore(Protocol):
@@ -32,6 +38,12 @@ class ObjectStore(Protocol):
 
     def write(self, key: str, content: bytes) -> None:
         """Create or replace the key."""
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Create the key unless it is there, and say whether this call did.
+
+        Of two callers at once only some S3 servers refuse the second: let nothing's correctness rest on it.
+        """
 
     def size(self, key: str) -> int | None:
         """Return the length in bytes, or None when there is no such key."""
@@ -68,6 +80,12 @@ class FolderStore:
         with self._staged(key) as staged:
             staged.write_bytes(content)
 
+    def create(self, key: str, content: bytes) -> bool:
+        if self.size(key) is not None:
+            return False
+        self.write(key, content)
+        return True
+
     def size(self, key: str) -> int | None:
         path = self._path(key)
         try:
@@ -93,10 +111,7 @@ class FolderStore:
             shutil.copyfile(path, staged)
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not key or any(part in ("", ".", "..", TEMPORARY) or "\0" in part for part in parts):
-            raise InputError(f"key {key!r} is not a relative path of plain names; remove '..', '.' and empty parts")
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*key_names(key))
 
     def _walk(self, folder: Path) -> Iterator[str]:
         try:
@@ -158,40 +173,63 @@ def translated(where: str) -> Iterator[None]:
         raise StoreUnavailable(f"{where}: {error.strerror or error}; try again") from error
 
 
-def open_store(url: str) -> ObjectStore:
-    """Open the store that a setting or an option names: a folder's path.
+def key_names(key: str) -> list[str]:
+    """Split a key into its names.
+
+    Raises:
+      InputError: It is no key, in any store.
+    """
+    names = key.split("/")
+    if not key or any(name in ("", ".", "..", TEMPORARY) or "\0" in name for name in names):
+        raise InputError(f"key {key!r} is not a relative path of plain names; remove '..', '.' and empty parts")
+    return names
+
+
+def open_store(url: str, patience_sec: float = PATIENCE_SEC) -> ObjectStore:
+    """Open the store that a setting or an option names: a folder's path, or `s3://bucket/prefix`.
+
+    Where the S3 server is, and the keys to it, are read from the environment. It may stay silent for `patience_sec`.
 
     Raises:
       InputError: The address has a scheme that no store speaks.
+      SpecError: The environment does not say how to reach the S3 server.
     """
+    if url.startswith("s3://"):
+        from slipway.minio_store import MinioStore
+
+        return MinioStore(url, S3Settings.read(), patience_sec)
     if "://" in url:
-        raise InputError(f"store {url!r}: expected the path of a folder")
+        raise InputError(f"store {url!r}: expected the path of a folder, or s3://bucket/prefix")
     return FolderStore(Path(url).absolute())
 
 
 def download_all(store: ObjectStore, prefix: str, folder: Path) -> list[Path]:
     """Copy every key below `prefix` into `folder`, keeping their names; return the files."""
-    files = []
-    for key in store.list(prefix):
-        path = folder / key.removeprefix(f"{prefix}/")
-        store.download(key, path)
-        files.append(path)
-    return files
+    files = {key: folder / key.removeprefix(f"{prefix}/") for key in store.list(prefix)}
+    in_parallel(lambda key: store.download(key, files[key]), files)
+    return list(files.values())
 
 
 def upload_all(store: ObjectStore, folder: Path, prefix: str) -> list[str]:
     """Copy every file below `folder` to keys below `prefix`; return the keys."""
-    keys = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        keys.append(f"{prefix}/{path.relative_to(folder).as_posix()}")
-        store.upload(path, keys[-1])
-    return keys
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {f"{prefix}/{path.relative_to(folder).as_posix()}": path for path in paths}
+    in_parallel(lambda key: store.upload(files[key], key), files)
+    return list(files)
 
 
 def delete_all(store: ObjectStore, prefix: str) -> None:
     """Remove every key below `prefix`."""
-    for key in list(store.list(prefix)):
-        store.delete(key)
+    in_parallel(store.delete, store.list(prefix))
+
+
+def in_parallel(call: Callable[[T], U], items: Iterable[T], at_once: int = _TRANSFERS) -> list[U]:
+    """Call with each item, several at once; return the results in the items' order.
+
+    The first failure, or a signal, ends it: what has not begun by then is not begun.
+    """
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(call, items))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

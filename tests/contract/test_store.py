@@ -1,18 +1,11 @@
-"""What every `ObjectStore` promises; a new store joins by one line in `STORES`."""
+"""What every `ObjectStore` promises; `conftest.py` names the stores."""
 
 import threading
 
 import pytest
 
 from slipway.errors import InputError, MissingKey
-from slipway.store import FolderStore, delete_all, download_all, upload_all
-
-STORES = {"folder": lambda tmp_path: FolderStore(tmp_path / "store")}
-
-
-@pytest.fixture(params=STORES.values(), ids=STORES)
-def store(request, tmp_path):
-    return request.param(tmp_path)
+from slipway.store import delete_all, download_all, upload_all
 
 
 def test_write_then_read_returns_the_bytes(store):
@@ -24,6 +17,12 @@ def test_write_replaces_what_was_there(store):
     store.write("a", b"long before")
     store.write("a", b"now")
     assert store.read("a") == b"now"
+
+
+def test_create_writes_only_what_is_not_there(store):
+    assert store.create("a/b", b"first") is True
+    assert store.create("a/b", b"second") is False
+    assert store.read("a/b") == b"first"
 
 
 def test_an_empty_key_is_there(store):
@@ -75,7 +74,9 @@ def test_delete_of_an_absent_key_is_no_error(store):
     store.delete("none")
 
 
-@pytest.mark.parametrize("key", ["Ünïcode & spaces/a b.jpg", "a/100%.jpg", "a/b#c?d.jpg", "a/'q\".jpg"])
+@pytest.mark.parametrize(
+    "key", ["Ünïcode & spaces/a b.jpg", "a/100%.jpg", "a/b#c?d.jpg", "a/'q\".jpg", "a/x+y=z,~.jpg", "港/船.jpg"]
+)
 def test_any_plain_name_is_a_key(store, key):
     store.write(key, b"1")
     assert (store.read(key), list(store.list())) == (b"1", [key])
@@ -95,10 +96,24 @@ def test_upload_then_download_is_the_same_file(store, tmp_path):
     assert (tmp_path / "new" / "folder" / "to").read_bytes() == b"12345"
 
 
+def test_an_empty_file_goes_up_and_comes_back(store, tmp_path):
+    (tmp_path / "from").write_bytes(b"")
+    store.upload(tmp_path / "from", "a")
+    store.download("a", tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == b""
+
+
+def test_download_replaces_the_file(store, tmp_path):
+    (tmp_path / "to").write_bytes(b"long before")
+    store.write("a", b"now")
+    store.download("a", tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == b"now"
+
+
 def test_download_of_a_missing_key_leaves_no_file(store, tmp_path):
     with pytest.raises(MissingKey):
         store.download("none", tmp_path / "to")
-    assert not (tmp_path / "to").exists()
+    assert list(tmp_path.rglob("to*")) == []
 
 
 def test_upload_leaves_the_file(store, tmp_path):
@@ -115,6 +130,13 @@ def test_a_folder_goes_up_and_comes_back(store, tmp_path):
     files = download_all(store, "copy", tmp_path / "to")
     assert [file.relative_to(tmp_path / "to").as_posix() for file in files] == ["a", "deep/b"]
     assert (tmp_path / "to" / "deep" / "b").read_bytes() == b"2"
+
+
+def test_a_missing_key_ends_a_folders_download(store, tmp_path):
+    store.write("copy/a", b"1")
+    store.list = lambda prefix: iter(["copy/a", "copy/gone"])  # as when another deletes it meanwhile
+    with pytest.raises(MissingKey, match="copy/gone: no such key"):
+        download_all(store, "copy", tmp_path)
 
 
 def test_delete_all_removes_one_folder(store):

@@ -1,10 +1,11 @@
 import errno
 import os
+import time
 
 import pytest
 
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
-from slipway.store import FolderStore, open_store, translated
+from slipway.store import FolderStore, in_parallel, open_store, translated
 
 
 @pytest.fixture
@@ -66,6 +67,29 @@ def test_a_failed_write_removes_its_temporary_file(store):
 def test_open_store_makes_the_path_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert open_store("out").url == str(tmp_path / "out")
+
+
+def test_open_store_reads_how_to_reach_s3(monkeypatch):
+    monkeypatch.setenv("SLIPWAY_S3_ENDPOINT", "http://store:9000")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "harbourmaster")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "rope-and-anchor")
+    assert open_store("s3://slipway/a/b/").url == "s3://slipway/a/b"
+
+
+def test_the_first_failure_ends_what_is_done_in_parallel():
+    begun = []
+
+    def fail_at_3(number):
+        begun.append(number)
+        if number == 3:
+            raise StoreUnavailable("no")
+        time.sleep(0.001)
+        return number
+
+    with pytest.raises(StoreUnavailable):
+        in_parallel(fail_at_3, range(1000), at_once=1)
+    assert len(begun) < 1000
+    assert in_parallel(fail_at_3, [5, 4, 6]) == [5, 4, 6]
 
 
 def test_open_store_refuses_an_unknown_scheme():

@@ -1,0 +1,102 @@
+"""`MinioStore`: the store in a bucket of any server that speaks S3."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from minio.helpers import check_bucket_name
+
+from slipway.errors import InputError
+from slipway.s3_client import connect
+from slipway.s3_object import LARGE_BYTES, PART_BYTES, S3Object
+from slipway.settings import PATIENCE_SEC, S3Settings
+from slipway.store import key_names
+
+_HELD_AT_ONCE = 2  # uploads of up to 64 MiB in memory, beside those of up to 8 MiB
+
+
+class MinioStore:
+    """An `ObjectStore` below `s3://bucket/prefix`.
+
+    Content is stored with its SHA-256, and what is read is compared with it; what others stored, without one, is taken
+    as it comes. A server that does not answer is asked again until the patience ends.
+    """
+
+    def __init__(self, url: str, settings: S3Settings, patience_sec: float = PATIENCE_SEC) -> None:
+        self._bucket, self._root = _parse(url)
+        self.url = f"s3://{self._bucket}/{self._root}".rstrip("/")
+        self._client = connect(settings)
+        self._patience_sec = patience_sec
+        self._room = BoundedSemaphore(_HELD_AT_ONCE)
+
+    def __repr__(self) -> str:
+        return f"MinioStore({self.url!r})"
+
+    def read(self, key: str) -> bytes:
+        return self._object(key).read()
+
+    def write(self, key: str, content: bytes) -> None:
+        self._object(key).write(content)
+
+    def create(self, key: str, content: bytes) -> bool:
+        return self._object(key).create(content)
+
+    def size(self, key: str) -> int | None:
+        return self._object(key).size()
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        folder = self._object(prefix).name + "/" if prefix else self._root
+        found = self._at(folder).tell(lambda: [*self._client.list_objects(self._bucket, prefix=folder, recursive=True)])
+        names = [str(item.object_name) for item in found]
+        # Some tools mark a folder by an empty object whose name ends with a slash.
+        yield from sorted(name.removeprefix(self._root) for name in names if not name.endswith("/"))
+
+    def delete(self, key: str) -> None:
+        self._object(key).delete()
+
+    def download(self, key: str, path: Path) -> None:
+        partial = path.with_name(f"{path.name}.part")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("w+b") as file:
+                self._object(key).fetch(file)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def upload(self, path: Path, key: str) -> None:
+        size = path.stat().st_size
+        if size <= PART_BYTES:
+            self._object(key).write(path.read_bytes())
+            return
+        with self._room:
+            if size <= LARGE_BYTES:
+                self._object(key).write(path.read_bytes())
+            else:
+                self._object(key).send(path)
+
+    def _object(self, key: str) -> S3Object:
+        name = self._root + "/".join(key_names(key))
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"key {key!r} is not UTF-8, as S3 wants it; rename the file") from error
+        return self._at(name)
+
+    def _at(self, name: str) -> S3Object:
+        return S3Object(self._client, self._bucket, name, self._patience_sec)
+
+
+def _parse(url: str) -> tuple[str, str]:
+    """Split `s3://bucket/prefix` into the bucket and what the names of its keys begin with.
+
+    Raises:
+      InputError: The bucket's name or the prefix cannot be one.
+    """
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    try:
+        check_bucket_name(bucket, strict=True)
+    except ValueError as error:
+        raise InputError(f"store {url!r}: {error}; expected s3://bucket or s3://bucket/prefix") from error
+    prefix = prefix.rstrip("/")
+    return bucket, "/".join(key_names(prefix)) + "/" if prefix else ""
