@@ -38,6 +38,12 @@ images:  ## Build the images $(REGISTRY)/slipway-{light,data,tf}:$(TAG) with $(B
 	  $(BUILDER) --build-arg TF=$(TF) -t $(REGISTRY)/slipway-$$target:$(TAG) -f services/Dockerfile --target $$target . || exit 1; \
 	done
 
+manifests: $(ready)  ## Write what of manifests/ follows from the code
+	$(controller) --crd > manifests/base/crd.yaml
+	$(controller) --jobs manifests/jobs/run.yaml --settings manifests/base/settings.yaml > manifests/jobs/jobs.yaml
+
+controller := PYTHONPATH=.:shared $(bin)/python -m services.controller
+
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
 	$(lock) pyproject.toml --extra light -o requirements/light.txt
@@ -58,4 +64,4 @@ $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint fmt images lock
+.PHONY: help demo test lint fmt images manifests lock

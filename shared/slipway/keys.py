@@ -61,6 +61,11 @@ def record(run: str) -> str:
     return f"runs/{run}/record.json"
 
 
+def blueprints(sha256: str) -> str:
+    """What the controller makes Jobs from; a run keeps to those that it began with."""
+    return f"blueprints/{sha256}.yaml"
+
+
 def stage(run: str, stage: str) -> str:
     return f"runs/{run}/{stage}"
 

@@ -12,9 +12,13 @@ from slipway.run import RunSpec, Stage
 
 
 class Phase(StrEnum):
-    """How a stage's unit is seen: a Job in a cluster, processes on a laptop."""
+    """How a stage's unit is seen: a Job in a cluster, processes on a laptop.
+
+    A queued unit waits for someone else's word, such as Kueue's; a suspended one waits for ours.
+    """
 
     ABSENT = "absent"
+    QUEUED = "queued"
     RUNNING = "running"
     SUSPENDED = "suspended"
     DONE = "done"
@@ -136,17 +140,19 @@ def state(spec: RunSpec, observed: Observed) -> State:
     if spec.cancel or spec.suspend:
         return State.CANCELING if spec.cancel else State.SUSPENDED
     is_untouched = all(observed.unit(stage).phase is Phase.ABSENT for stage in spec.stages)
+    if observed.unit(current).phase is Phase.QUEUED:
+        return State.QUEUED
     return State.PENDING if is_untouched else State.RUNNING
 
 
 def _cancel(spec: RunSpec, observed: Observed) -> list[Action]:
-    live = [s for s in spec.stages if observed.unit(s).phase in (Phase.RUNNING, Phase.SUSPENDED)]
+    live = [s for s in spec.stages if observed.unit(s).phase in (Phase.QUEUED, Phase.RUNNING, Phase.SUSPENDED)]
     return [Stop(stage) for stage in live] or [Conclude(State.CANCELED)]
 
 
 def _proceed(spec: RunSpec, current: Stage, unit: Unit) -> list[Action]:
     match unit.phase:
-        case Phase.RUNNING:
+        case Phase.QUEUED | Phase.RUNNING:
             return [Suspend(current)] if spec.suspend else []
         case Phase.SUSPENDED:
             return [] if spec.suspend else [Resume(current)]

@@ -86,7 +86,9 @@ class TrainSpec(_Model):
       patience: Stop after so many evaluations without a better AP; never when absent.
       initial_checkpoint: `scratch`, or where pretrained weights are: a folder, or an address of a `.tar.gz`.
       time_limit: Seconds; the trainer saves and ends the training there.
-      gpus: How many GPUs the trainer gets.
+      gpus: How many GPUs each worker gets.
+      workers: How many pods train together; the command line has one.
+      pool: Of a cluster's nodes; the `gpu` pool when GPUs are asked for, otherwise `cpu`.
     """
 
     preset: str | None = None
@@ -100,6 +102,8 @@ class TrainSpec(_Model):
     initial_checkpoint: str | None = None
     time_limit: Annotated[int, Field(ge=1)] | None = None
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    pool: Name | None = None
 
 
 class ExportSpec(_Model):
@@ -115,8 +119,22 @@ class DetectSpec(_Model):
     max_images: Annotated[int, Field(ge=0)] = 50
 
 
+_DECIDES_NOTHING: Any = {
+    **dict.fromkeys(("suspend", "cancel", "attempt", "queue", "preprocess"), True),
+    "train": {"workers", "pool"},
+}
+
+
 class RunSpec(_Model):
-    """A training run. Of a live run only `suspend`, `cancel` and `attempt` may change."""
+    """A training run. Of a live run only `suspend`, `cancel` and `attempt` may change.
+
+    Attributes:
+      until: The last stage.
+      queue: Kueue's local queue that admits the run's Jobs; in a cluster only.
+      suspend: End the processes, keep what they did, and go on when this is false again.
+      cancel: End the run.
+      attempt: Raise it to start a failed run again, at the stage that failed.
+    """
 
     dataset: DatasetSpec
     ingest: IngestSpec = IngestSpec()
@@ -125,6 +143,7 @@ class RunSpec(_Model):
     export: ExportSpec = ExportSpec()
     detect: DetectSpec = DetectSpec()
     until: Stage = "detect"
+    queue: Name | None = None
     suspend: bool = False
     cancel: bool = False
     attempt: Annotated[int, Field(ge=1)] = 1
@@ -137,11 +156,9 @@ class RunSpec(_Model):
     def digest(self) -> str:
         """Return the sha256 of what decides the run's results.
 
-        How many workers make the records decides nothing, nor does the folder once its content's digest is known.
+        Neither where nor by how many workers it is done decides any, nor the folder once its content's digest is known.
         """
-        asked = self.model_dump(
-            by_alias=True, exclude_none=True, exclude={"suspend", "cancel", "attempt", "preprocess"}
-        )
+        asked = self.model_dump(by_alias=True, exclude_none=True, exclude=_DECIDES_NOTHING)
         if self.dataset.sha256:
             asked["dataset"].pop("source", None)
         return sha256_json(asked)
@@ -198,8 +215,7 @@ def begin(run: TrainingRun, store: ObjectStore) -> None:
       SpecError: A run of that name asks for something else.
     """
     key = keys.run(run.metadata.name)
-    if store.size(key) is None:
-        store.write(key, run.dump())
+    store.create(key, run.dump())
     there = parse_run(store.read(key), key)
     if there.spec.digest() != run.spec.digest():
         raise SpecError(

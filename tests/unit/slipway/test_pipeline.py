@@ -18,6 +18,7 @@ from slipway.run import RunSpec
 DONE = Unit(Phase.DONE, 1)
 RUNNING = Unit(Phase.RUNNING, 1)
 SUSPENDED = Unit(Phase.SUSPENDED, 1)
+QUEUED = Unit(Phase.QUEUED, 1)
 FAILED = Unit(Phase.FAILED, 1, "a.jpg is no image")
 ALL_DONE = dict.fromkeys(("ingest", "preprocess", "train", "export", "detect"), DONE)
 
@@ -75,6 +76,10 @@ CASES = {
     ),
     "suspend-retry": ({"suspend": True, "attempt": 2}, {"ingest": FAILED}, State.FAILED, [], "SUSPENDED"),
     "resume": ({}, {"ingest": SUSPENDED}, None, [Resume("ingest")], "RUNNING"),
+    "queued": ({}, {"ingest": QUEUED}, None, [], "QUEUED"),
+    "queued-later": ({}, {"ingest": DONE, "preprocess": QUEUED}, None, [], "QUEUED"),
+    "suspend-queued": ({"suspend": True}, {"ingest": QUEUED}, None, [Suspend("ingest")], "SUSPENDED"),
+    "cancel-queued": ({"cancel": True}, {"ingest": QUEUED}, None, [Stop("ingest")], "CANCELING"),
     "cancel-before-start": ({"cancel": True}, {}, None, [Conclude(State.CANCELED)], "CANCELING"),
     "cancel-running": ({"cancel": True}, {"ingest": RUNNING}, None, [Stop("ingest")], "CANCELING"),
     "cancel-suspended": ({"cancel": True}, {"ingest": SUSPENDED}, None, [Stop("ingest")], "CANCELING"),

@@ -64,7 +64,15 @@ def test_stages_end_with_until():
 
 @pytest.mark.parametrize(
     "same",
-    [{"suspend": True}, {"cancel": True}, {"attempt": 2}, {"preprocess": {"workers": 9}}, {"train": {"gpus": 0}}],
+    [
+        {"suspend": True},
+        {"cancel": True},
+        {"attempt": 2},
+        {"queue": "teams"},
+        {"preprocess": {"workers": 9}},
+        {"train": {"gpus": 0}},
+        {"train": {"workers": 2, "pool": "a100"}},
+    ],
     ids=str,
 )
 def test_the_digest_is_blind_to(same):

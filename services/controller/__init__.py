@@ -1,0 +1,1 @@
+"""TrainingRun → Kubernetes Jobs, one reconcile function."""

@@ -1,0 +1,167 @@
+"""How a run stands, in the words of its status."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from slipway import keys
+from slipway.errors import MissingKey
+from slipway.pipeline import Conclude, Observed, Phase, State, Unit, state
+from slipway.resolve import Plan
+from slipway.run import RunSpec, Stage
+from slipway.shell import read_json
+from slipway.store import ObjectStore
+
+from services.controller import observe
+from services.controller.jobs import Manifest
+from services.controller.status import Best, Condition, StageStatus, Status
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything that was seen of a run.
+
+    Attributes:
+      status: As it was read.
+      units: Up to the first stage that is not done.
+      jobs: The newest of each stage.
+      pods: Of the first stage that is not done.
+    """
+
+    name: str
+    spec: RunSpec
+    status: Status
+    units: Mapping[Stage, Unit]
+    jobs: Mapping[Stage, Manifest]
+    pods: Sequence[Manifest]
+
+    @property
+    def current(self) -> Stage | None:
+        """The first stage that is not done."""
+        return next((s for s in self.spec.stages if self.unit(s).phase is not Phase.DONE), None)
+
+    def unit(self, stage: Stage) -> Unit:
+        return Observed(self.units).unit(stage)
+
+
+def described(look: Look, ended: Conclude | None, store: ObjectStore, now: str, refusal: str | None) -> Status:
+    """Return the status that follows from a look.
+
+    Args:
+      ended: The run's end, when this look found it.
+      refusal: What the cluster said when it would not have a Job.
+    """
+    status = look.status
+    word = ended.state if ended else state(look.spec, Observed(look.units))
+    stages = {stage: _stage(look, stage, now) for stage, unit in look.units.items() if unit.phase is not Phase.ABSENT}
+    reason = ended.reason if ended else refusal or observe.waits_for(look.pods)
+    return status.model_copy(
+        update={
+            "state": word,
+            "stage": look.current,
+            "progress": None if ended else _progress(look, store),
+            "attempt": look.spec.attempt,
+            "reason": reason or None,
+            "stages": stages,
+            "best": _best(look, store),
+            "artifacts": status.artifacts | _artifacts(look, store),
+            "finished_at": now if ended else None,
+            "conditions": conditions(word, reason, status.conditions, now),
+        }
+    )
+
+
+def refused(status: Status, attempt: int, reason: str, now: str) -> Status:
+    """Return the status of a run that cannot begin."""
+    changed = {"state": State.FAILED, "attempt": attempt, "reason": reason, "finished_at": now}
+    return status.model_copy(update=changed | {"conditions": conditions(State.FAILED, reason, status.conditions, now)})
+
+
+def conditions(word: State, reason: str | None, earlier: Sequence[Condition], now: str) -> list[Condition]:
+    """Say the same as claims; each keeps the time since when it has held."""
+    since = {(c.type, c.status): c.last_transition_time for c in earlier}
+    claims: dict[str, Literal["True", "False", "Unknown"]] = {
+        "Running": "True" if word is State.RUNNING else "False",
+        "Finished": "True" if word.is_final else "False",
+        "Succeeded": ("True" if word is State.SUCCEEDED else "False") if word.is_final else "Unknown",
+    }
+    return [
+        Condition(
+            type=kind,
+            status=holds,
+            reason=word.capitalize(),
+            message=reason or "",
+            last_transition_time=since.get((kind, holds), now),
+        )
+        for kind, holds in claims.items()
+    ]
+
+
+def _stage(look: Look, stage: Stage, now: str) -> StageStatus:
+    unit, job, known = look.unit(stage), look.jobs.get(stage), look.status.stages.get(stage)
+    if known and known.phase is Phase.DONE:
+        return known
+    if job is None:  # done before this object was made, or expired
+        return known or StageStatus(phase=unit.phase, attempt=unit.attempt)
+    has_ended = unit.phase in (Phase.DONE, Phase.FAILED)
+    return StageStatus(
+        phase=unit.phase,
+        attempt=observe.attempt(job),
+        job=job["metadata"]["name"],
+        started_at=job.get("status", {}).get("startTime"),
+        finished_at=(observe.ended_at(job) or now) if has_ended else None,
+        reason=unit.reason or None,
+    )
+
+
+def _progress(look: Look, store: ObjectStore) -> str | None:
+    stage = look.current
+    if stage is None or look.unit(stage).phase is Phase.ABSENT:
+        return None
+    if stage == "preprocess":
+        done = look.jobs[stage].get("status", {}).get("succeeded", 0)
+        return f"{done}/{look.spec.preprocess.workers} parts"
+    if stage == "train":
+        return _steps(look.name, store)
+    return None
+
+
+def _steps(run: str, store: ObjectStore) -> str | None:
+    try:
+        lines = store.read(keys.progress(run)).splitlines()
+        total = Plan.parse(store.read(keys.resolved(run))).steps
+    except MissingKey:
+        return None
+    return f"{json.loads(lines[-1])['step']}/{total} steps" if lines else None
+
+
+def _best(look: Look, store: ObjectStore) -> Best | None:
+    known = look.status.stages.get("train")
+    if look.unit("train").phase is Phase.ABSENT or (known and known.phase is Phase.DONE):
+        return look.status.best
+    try:
+        best = read_json(store, keys.best(look.name))
+    except MissingKey:
+        return look.status.best
+    return Best(step=best["step"], AP=best["metrics"]["AP"], AP50=best["metrics"]["AP50"])
+
+
+def _artifacts(look: Look, store: ObjectStore) -> dict[str, str]:
+    """Return the keys of what is made, for each stage that is newly done."""
+    known = look.status.stages
+    done = [
+        s for s, u in look.units.items() if u.phase is Phase.DONE and not (s in known and known[s].phase == u.phase)
+    ]
+    made: dict[str, str] = {}
+    for stage in done:
+        match stage:
+            case "ingest":
+                made["dataset"] = read_json(store, keys.result(look.name, stage))["dataset"]
+            case "train":
+                made["checkpoint"] = keys.best_checkpoint(look.name)
+            case "export":
+                made["export"] = keys.stage(look.name, stage)
+            case "detect":
+                made["report"] = keys.report(look.name)
+    return made

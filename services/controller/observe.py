@@ -1,0 +1,112 @@
+"""What Jobs and pods say: how a stage stands, and why it failed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from slipway.errors import EXIT_BUG
+from slipway.pipeline import Phase
+from slipway.run import Stage
+
+from services.controller.jobs import ATTEMPT_LABEL, QUEUE_LABEL, SERVICES, STAGE_LABEL, Manifest
+
+_SAID = 1000  # letters of a container's last words that a status holds; its log has them all
+
+
+def newest(jobs: Iterable[Manifest]) -> dict[Stage, Manifest]:
+    """Return each stage's Job of the highest attempt."""
+    found: dict[Stage, Manifest] = {}
+    for job in sorted(jobs, key=attempt):
+        found[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])] = job
+    return found
+
+
+def attempt(job: Manifest) -> int:
+    return int(job["metadata"]["labels"][ATTEMPT_LABEL])
+
+
+def phase(job: Manifest) -> Phase:
+    """Say how a Job stands.
+
+    One that is being deleted counts as running: its pods are there until it is gone. Of a suspended one, Kueue has the
+    say when it bears a queue's name.
+    """
+    if _condition(job, "Failed"):
+        return Phase.FAILED
+    if _condition(job, "Complete"):
+        return Phase.DONE
+    if job["spec"].get("suspend") and "deletionTimestamp" not in job["metadata"]:
+        return Phase.QUEUED if QUEUE_LABEL in job["metadata"]["labels"] else Phase.SUSPENDED
+    return Phase.RUNNING
+
+
+def ended_at(job: Manifest) -> str | None:
+    """Return when the Job ended."""
+    ended = _condition(job, "Complete") or _condition(job, "Failed")
+    return ended.get("lastTransitionTime") if ended else None
+
+
+def failure(job: Manifest, pods: Iterable[Manifest]) -> tuple[int, str]:
+    """Return the exit code and the reason of a Job that failed: the last words of the pod that failed last."""
+    service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
+    ended = sorted(filter(_has_failed, pods), key=lambda pod: str(_ended(pod, service).get("finishedAt", "")))
+    why = _condition(job, "Failed")
+    if why.get("reason") == "DeadlineExceeded" or not ended:
+        return EXIT_BUG, f"{why.get('reason', 'Failed')}: {why.get('message', 'its pods are gone')}"
+    return int(_ended(ended[-1], service).get("exitCode", EXIT_BUG)), _reason(ended[-1], service)
+
+
+def killed(job: Manifest, pods: Iterable[Manifest]) -> list[str]:
+    """Return a line for each pod that could not tell itself how it ended."""
+    service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
+    lines = []
+    for pod in filter(_has_failed, pods):
+        ended = _ended(pod, service)
+        if ended.get("reason") == "OOMKilled" or ended.get("exitCode", 137) == 137 or pod["status"].get("reason"):
+            when = ended.get("finishedAt") or pod["metadata"].get("creationTimestamp", "")
+            lines.append(f"{when} WARNING controller pod={pod['metadata']['name']} {_reason(pod, service)}")
+    return lines
+
+
+def waits_for(pods: Iterable[Manifest]) -> str | None:
+    """Say why a pod has not begun: no node for it, no image; None when none waits."""
+    for pod in pods:
+        status = pod.get("status", {})
+        if status.get("phase") != "Pending":
+            continue
+        for condition in status.get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f"no node for pod {pod['metadata']['name']}: {condition.get('message', '')}"
+        for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+            waiting = container["state"].get("waiting", {})
+            if waiting.get("message"):  # PodInitializing and the like have none
+                return f"{container['name']} cannot begin: {waiting['reason']}: {waiting['message']}"
+    return None
+
+
+def _reason(pod: Manifest, service: str) -> str:
+    ended, node = _ended(pod, service), pod["spec"].get("nodeName", "no node")
+    if ended.get("reason") == "OOMKilled":
+        return f"{service} on {node} was killed: out of memory; give its pool more, or ask for a smaller batch or image"
+    if pod["status"].get("reason"):  # Evicted, Preempting, NodeLost: the kubelet's or the node controller's words
+        return f"{service} on {node}: {pod['status']['reason']}: {pod['status'].get('message', '')}".rstrip(": ")
+    if said := str(ended.get("message", "")).strip():
+        return said if len(said) <= _SAID else f"… {said[-_SAID:]}"
+    if "exitCode" in ended:
+        return f"{service} on {node} ended with code {ended['exitCode']} and said nothing"
+    return f"{service} on {node} ended, and nothing is known of how"
+
+
+def _has_failed(pod: Manifest) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Failed")
+
+
+def _ended(pod: Manifest, service: str) -> Mapping[str, Any]:
+    for container in pod["status"].get("containerStatuses", []):
+        if container["name"] == service:
+            return cast(Mapping[str, Any], container["state"].get("terminated") or {})
+    return {}
+
+
+def _condition(job: Manifest, kind: str) -> Mapping[str, Any]:
+    conditions = job.get("status", {}).get("conditions", [])
+    return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), {})

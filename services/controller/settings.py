@@ -1,0 +1,143 @@
+"""What the operator of an installation decides: one YAML file, mounted into the controller."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from slipway.errors import SpecError
+from slipway.run import RunSpec, Stage, explain
+
+Seconds = Annotated[int, Field(ge=1)]
+Quantities = dict[str, str | int | float]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Resources(_Model):
+    """A container's requests and limits, as Kubernetes writes them."""
+
+    requests: Quantities = Field(default_factory=dict)
+    limits: Quantities = Field(default_factory=dict)
+
+
+class Pool(_Model):
+    """Nodes that are alike, and what a pod needs to get one.
+
+    Attributes:
+      resources: Of a stage's container; GPUs are added to it.
+      max_gpus: Of one node; a run that asks for more is refused.
+      max_workers: Pods that may train together. The trainer does not share its work yet, so this is 1.
+      gpu_resource: What the nodes call a GPU.
+      shared_memory: Limit of `/dev/shm`; of the container's memory when absent.
+    """
+
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    tolerations: list[dict[str, Any]] = Field(default_factory=list)
+    affinity: dict[str, Any] = Field(default_factory=dict)
+    resources: Resources = Resources()
+    runtime_class_name: str | None = None
+    priority_class_name: str | None = None
+    image_pull_secrets: list[str] = Field(default_factory=list)
+    shared_memory: str | None = None
+    max_gpus: Annotated[int, Field(ge=0)] = 0
+    max_workers: Annotated[int, Field(ge=1)] = 1
+    gpu_resource: str = "nvidia.com/gpu"
+
+
+class Images(_Model):
+    data: str
+    tf: str
+
+
+class Store(_Model):
+    """Where runs are kept.
+
+    Attributes:
+      url: `s3://bucket/prefix`.
+      secret: Name of the Secret whose keys are the store's variables, such as AWS_ACCESS_KEY_ID.
+    """
+
+    url: str
+    secret: str
+
+
+class Settings(_Model):
+    """Everything about Jobs that is not the run's.
+
+    Attributes:
+      pools: By the name that a run asks for.
+      stages: The pool of each stage but train, whose pool the run chooses.
+      evaluator: Resources of the sidecar.
+      retries: How often a stage's pod is started again within one attempt.
+      grace_period: Seconds between SIGTERM and SIGKILL: the upload of a checkpoint has to fit.
+      keep_jobs: Seconds that a finished Job, and with it its pods' logs, stays.
+      deadline: Seconds, a last resort: it also runs while a pod waits for its node. A run's own time limit is added.
+    """
+
+    store: Store
+    images: Images
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    pools: dict[str, Pool]
+    stages: dict[Stage, str] = Field(default_factory=dict)
+    evaluator: Resources = Resources()
+    retries: Annotated[int, Field(ge=0)] = 3
+    grace_period: Seconds = 120
+    keep_jobs: Seconds = 86_400
+    deadline: Seconds = 604_800
+
+    @model_validator(mode="after")
+    def _pools_exist(self) -> "Settings":
+        unknown = {"cpu", *self.stages.values()} - self.pools.keys()
+        if unknown:
+            raise ValueError(f"pools has no {', '.join(sorted(unknown))}")
+        return self
+
+    def pool(self, spec: RunSpec, stage: Stage) -> Pool:
+        """Return the nodes that a stage of the run goes to."""
+        return self.pools[_train_pool(spec) if stage == "train" else self.stages.get(stage, "cpu")]
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the file.
+
+    Raises:
+      SpecError: It cannot be read, is no YAML, or a field is wrong; the message names each.
+    """
+    try:
+        return Settings.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}; mount the settings there, or name their file") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: not YAML: {error}") from error
+    except ValidationError as error:
+        raise SpecError(f"{path}: {explain(error)}") from error
+
+
+def check_request(spec: RunSpec, settings: Settings) -> None:
+    """See that what the run asks for can be had.
+
+    Raises:
+      SpecError: It cannot: the message says what was asked for and what there is.
+    """
+    source = spec.dataset.source
+    if source is not None and not source.startswith("s3://"):
+        raise SpecError(
+            f"dataset.source is {source!r}: a cluster sees no folder; upload it and give s3://bucket/prefix"
+        )
+    name, train = _train_pool(spec), spec.train
+    if name not in settings.pools:
+        raise SpecError(f"pool {name!r} does not exist here; choose one of {', '.join(sorted(settings.pools))}")
+    pool = settings.pools[name]
+    if train.gpus > pool.max_gpus:
+        raise SpecError(f"train.gpus is {train.gpus}, a node of pool {name!r} has {pool.max_gpus}; ask for fewer")
+    if train.workers > pool.max_workers:
+        raise SpecError(f"train.workers is {train.workers}, pool {name!r} allows {pool.max_workers}; ask for fewer")
+
+
+def _train_pool(spec: RunSpec) -> str:
+    return spec.train.pool or ("gpu" if spec.train.gpus else "cpu")

@@ -1,0 +1,129 @@
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.controller.__main__ import main
+from services.controller.secret import secret
+from services.controller.settings import read_settings
+
+ROOT = Path(__file__).parents[3] / "manifests"
+FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.yaml"))
+PODS = ["base/controller.yaml", "overlays/dev/keys.yaml", "overlays/dev/s3.yaml", "jobs/jobs.yaml"]
+
+
+def documents(name):
+    return list(yaml.safe_load_all((ROOT / name).read_text()))
+
+
+def pods(name):
+    return [d["spec"]["template"]["spec"] for d in documents(name) if d["kind"] in ("Deployment", "Job")]
+
+
+def printed(*arguments):
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert main([str(argument) for argument in arguments]) == 0
+    return out.getvalue()
+
+
+def test_the_custom_resource_is_not_stale():
+    assert printed("--crd") == (ROOT / "base/crd.yaml").read_text(), "run make manifests"
+
+
+def test_the_jobs_by_hand_are_not_stale():
+    made = printed("--jobs", ROOT / "jobs/run.yaml", "--settings", ROOT / "base/settings.yaml")
+    assert made == (ROOT / "jobs/jobs.yaml").read_text(), "run make manifests"
+
+
+def test_the_controller_may_do_this_and_nothing_else():
+    (role,) = (d for d in documents("base/rbac.yaml") if d["kind"] == "Role")
+    rights = [(rule["apiGroups"], rule["resources"], rule["verbs"]) for rule in role["rules"]]
+    assert rights == [
+        (["slipway.dev"], ["trainingruns"], ["get", "list", "watch"]),
+        (["slipway.dev"], ["trainingruns/status"], ["update"]),
+        (["batch"], ["jobs"], ["list", "watch", "create", "patch", "delete"]),
+        ([""], ["pods"], ["list"]),
+        ([""], ["services"], ["create"]),
+    ]
+
+
+def test_only_the_dev_installation_may_make_secrets_and_nobody_reads_them():
+    rules = {name: [rule for d in documents(name) if d.get("kind") == "Role" for rule in d["rules"]] for name in FILES}
+    of_secrets = {(name, *r["verbs"]) for name, found in rules.items() for r in found if "secrets" in r["resources"]}
+    assert of_secrets == {("overlays/dev/keys.yaml", "create")}
+
+
+def test_no_right_reaches_beyond_the_namespace():
+    kinds = {d["kind"] for name in FILES for d in documents(name) if "kind" in d}
+    assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_every_pod_is_restricted(name):
+    for pod in pods(name):
+        context = pod["securityContext"]
+        assert (context["runAsNonRoot"], context["runAsUser"]) == (True, 10001)
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            assert container["imagePullPolicy"] == "IfNotPresent"
+            assert "memory" in container["resources"]["limits"]
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_only_who_talks_to_kubernetes_has_a_token():
+    tokens = {name: [pod["automountServiceAccountToken"] for pod in pods(name)] for name in PODS}
+    assert tokens == {
+        "base/controller.yaml": [True],
+        "overlays/dev/keys.yaml": [True],
+        "overlays/dev/s3.yaml": [False],
+        "jobs/jobs.yaml": [False] * 5,
+    }
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/gpu"])
+def test_the_settings_are_accepted(folder):
+    assert read_settings(ROOT / folder / "settings.yaml").store.secret == "slipway-s3"
+
+
+def test_the_gpu_installation_has_a_pool_for_gpus():
+    pool = read_settings(ROOT / "overlays/gpu/settings.yaml").pools["gpu"]
+    assert (pool.max_gpus, pool.node_selector) == (1, {"slipway.dev/pool": "gpu"})
+
+
+@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/gpu"])
+def test_an_installation_is_made_of_files_that_are_there(folder):
+    (kustomization,) = documents(f"{folder}/kustomization.yaml")
+    for name in kustomization["resources"]:
+        assert (ROOT / folder / name).exists()
+
+
+@pytest.mark.parametrize("overlay", ["dev", "gpu"])
+def test_the_namespace_admits_restricted_pods_only(overlay):
+    (namespace,) = documents(f"overlays/{overlay}/namespace.yaml")
+    assert namespace["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def test_made_keys_are_never_the_same():
+    one, other = (secret("slipway-s3", "http://slipway-s3:7070")["stringData"] for _ in range(2))
+    assert one["SLIPWAY_S3_ENDPOINT"] == "http://slipway-s3:7070"
+    assert one.keys() == {"SLIPWAY_S3_ENDPOINT", "SLIPWAY_S3_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert one["AWS_SECRET_ACCESS_KEY"] != other["AWS_SECRET_ACCESS_KEY"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        pytest.param(["--settings", "nowhere.yaml"], 65, "nowhere.yaml: No such file", id="no-settings"),
+        pytest.param(["--jobs", "nowhere.yaml"], 65, "nowhere.yaml: No such file", id="no-run"),
+    ],
+)
+def test_what_cannot_be_read_is_told(arguments, code, says, capsys):
+    assert main(arguments) == code
+    assert says in capsys.readouterr().err

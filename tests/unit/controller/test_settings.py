@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from slipway.errors import SpecError
+
+from services.controller.settings import Pool, Settings, read_settings
+
+MINIMAL = {"store": {"url": "s3://a", "secret": "s"}, "images": {"data": "d", "tf": "t"}, "pools": {"cpu": {}}}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "settings.yaml"
+
+
+def test_little_has_to_be_said(file):
+    file.write_text(yaml.safe_dump(MINIMAL))
+    settings = read_settings(file)
+    assert (settings.retries, settings.grace_period, settings.keep_jobs) == (3, 120, 86400)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param({"pools": {}}, "pools has no cpu", id="no-cpu-pool"),
+        pytest.param({"stages": {"export": "big"}}, "pools has no big", id="unknown-pool"),
+        pytest.param({"stages": {"boil": "cpu"}}, "stages.boil", id="unknown-stage"),
+        pytest.param({"retrys": 1}, "retrys: Extra inputs", id="misspelt"),
+        pytest.param({"gracePeriod": 0}, r"gracePeriod: .*greater.*\(got 0\)", id="range"),
+    ],
+)
+def test_a_wrong_file_is_told_where(file, change, says):
+    file.write_text(yaml.safe_dump(MINIMAL | change))
+    with pytest.raises(SpecError, match=says):
+        read_settings(file)
+
+
+def test_a_file_that_is_no_yaml_or_not_there_is_told(file):
+    with pytest.raises(SpecError, match="No such file"):
+        read_settings(file)
+    file.write_text("pools: [")
+    with pytest.raises(SpecError, match="not YAML"):
+        read_settings(file)
+
+
+@pytest.mark.parametrize("model", [Settings, Pool])
+def test_every_setting_is_described(model):
+    page = (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    for name, field in model.model_fields.items():
+        assert f"`{field.alias or name}" in page, name
