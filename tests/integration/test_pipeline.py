@@ -237,7 +237,7 @@ def _xml(filename="a.jpg", xmax=30):
 
 
 BAD = {
-    "empty": (lambda folder: None, r"no annotated image among its 0 files"),
+    "empty": (lambda folder: None, r"no such folder, or nothing in it"),
     "no-annotations": (_image, r"1 images, but no annotation"),
     "malformed": (lambda folder: _pair(folder, "<annotation><obj"), r"a\.xml: line 1, column \d+: no well-formed XML"),
     "missing-image": (lambda folder: _pair(folder, _xml("b.jpg"), "c"), r"names the image 'b\.jpg', which is not in"),
