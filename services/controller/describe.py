@@ -144,7 +144,8 @@ def _best(look: Look, store: ObjectStore) -> Best | None:
         best = read_json(store, keys.best(look.name))
     except MissingKey:
         return look.status.best
-    return Best(step=best["step"], AP=best["metrics"]["AP"], AP50=best["metrics"]["AP50"])
+    ap, ap50 = (round(best["metrics"][name], 4) for name in ("AP", "AP50"))  # as a person reads them
+    return Best(step=best["step"], AP=ap, AP50=ap50)
 
 
 def _artifacts(look: Look, store: ObjectStore) -> dict[str, str]:
