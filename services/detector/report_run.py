@@ -10,7 +10,7 @@ from slipway import keys
 from slipway.errors import MissingKey
 from slipway.report import RunReport
 from slipway.run import TrainingRun
-from slipway.shell import read_json
+from slipway.shell import read_json, read_optional
 from slipway.store import ObjectStore
 
 _FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
@@ -30,14 +30,14 @@ def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[Mapping[str
     resolved = yaml.safe_load(store.read(keys.resolved(name)))
     return RunReport(
         name=name,
-        data=_optional(store, keys.data_report(dataset, "json")),
+        data=read_optional(store, keys.data_report(dataset, "json")),
         resolved=[{"field": field, **row} for field, row in resolved.items()],
         progress=_lines(store, keys.progress(name)),
         metrics=_lines(store, keys.metrics(name)),
         best=best,
         last=best.get("last") or {},
         per_class=best.get("per_class", ()),
-        curves=_optional(store, keys.curves(name)),
+        curves=read_optional(store, keys.curves(name)),
         samples=samples,
         lineage=_lineage(run, store, dataset, manifest),
         durations=_durations(store, name) | {"detect": seconds},
@@ -63,7 +63,7 @@ def _lineage(run: TrainingRun, store: ObjectStore, dataset: str, manifest: Mappi
 
 
 def _durations(store: ObjectStore, run: str) -> dict[str, float]:
-    results = {stage: _optional(store, keys.result(run, stage)) for stage in _TIMED}
+    results = {stage: read_optional(store, keys.result(run, stage)) for stage in _TIMED}
     return {stage: float(result["duration_sec"]) for stage, result in results.items() if "duration_sec" in result}
 
 
@@ -86,14 +86,6 @@ def _caveats(best: Mapping[str, Any]) -> list[str]:
     if images >= _FEW_IMAGES:
         return []
     return [f"Measured on {images} {best.get('split', 'test')} images only: the figures are noisy by several points."]
-
-
-def _optional(store: ObjectStore, key: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = read_json(store, key)
-    except MissingKey:
-        return {}
-    return content
 
 
 def _lines(store: ObjectStore, key: str) -> list[dict[str, Any]]:

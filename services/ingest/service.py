@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from slipway.errors import InputError
 from slipway.labels import LabelMap
 from slipway.report import data_report
 from slipway.resolve import resolve
-from slipway.run import DatasetSpec
+from slipway.run import DatasetSpec, slug
 from slipway.shell import Result, StageParams, read_json, write_result
 from slipway.source import source_digest
 from slipway.store import ObjectStore, open_store
@@ -69,7 +68,7 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     findings = [*found, *left_out, *check_dataset(splits), *describe.absent_labels(splits, labels)]
     for code, count in describe.counts(findings).items():
         event("findings_counted", code=code, count=count)
-    name = spec.dataset.name or _name(str(spec.dataset.source))
+    name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
     return _store(store, name, splits, labels, {"findings": findings, "notes": notes})
 
 
@@ -103,12 +102,6 @@ def _numbered(checked: Checked, split_of: dict[str, str]) -> Splits:
     for number, image in enumerate(images, start=1):
         splits[split_of[image.filename]].append(replace(image, source_id=number))
     return splits
-
-
-def _name(source: str) -> str:
-    """Make a dataset's name of the source's last name."""
-    last = source.rstrip("/").rpartition("/")[2].lower()
-    return re.sub(r"[^a-z0-9]+", "-", last)[:52].strip("-") or "images"
 
 
 def _store(store: ObjectStore, name: str, splits: Splits, labels: LabelMap, told: dict[str, Any]) -> str:

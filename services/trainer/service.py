@@ -10,7 +10,7 @@ from slipway.checkpoints import Checkpoints
 from slipway.errors import MissingKey, SpecError, Stopped, TransientError
 from slipway.labels import LabelMap
 from slipway.resolve import Plan
-from slipway.shell import Result, StageParams, read_json, write_result
+from slipway.shell import Result, StageParams, read_json, read_optional, write_result
 from slipway.store import ObjectStore
 from slipway.telemetry import event
 
@@ -38,7 +38,9 @@ def train(params: StageParams, store: ObjectStore) -> Result:
         config=config,
         checkpoints=Checkpoints(store, keys.stage(params.name, "train")),
         watch=Watch(
-            params.stopping, lambda: bool(_verdict(store, params.name).get("stop")), _deadline(started, spec.time_limit)
+            params.stopping,
+            lambda: bool(read_optional(store, keys.verdict(params.name)).get("stop")),
+            _deadline(started, spec.time_limit),
         ),
         scratch=params.scratch,
         on_progress=journal.progress,
@@ -143,19 +145,11 @@ def _deadline(started: float, limit: int | None) -> float | None:
     return None if limit is None else started + limit
 
 
-def _verdict(store: ObjectStore, run: str) -> dict[str, Any]:
-    try:
-        verdict: dict[str, Any] = read_json(store, keys.verdict(run))
-    except MissingKey:
-        return {}
-    return verdict
-
-
 def _await_verdict(store: ObjectStore, params: StageParams) -> dict[str, Any]:
     """Wait until the evaluator has measured the last checkpoint: only then may the pod end."""
     patience = time.monotonic() + _VERDICT_WAIT_SEC
     event("verdict_awaited")
-    while not (verdict := _verdict(store, params.name)).get("final"):
+    while not (verdict := read_optional(store, keys.verdict(params.name))).get("final"):
         if params.stopping.wait(_POLL_SEC):
             raise Stopped("stopped while the last checkpoint is being measured; run the same command again to carry on")
         if time.monotonic() > patience:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -227,6 +228,11 @@ def begin(run: TrainingRun, store: ObjectStore) -> None:
 def load(name: str, store: ObjectStore) -> TrainingRun:
     """Read `run.json`. Raises `MissingKey` when there is no such run."""
     return parse_run(store.read(keys.run(name)), keys.run(name))
+
+
+def slug(folder: str, longest: int = 52) -> str:
+    """Make a name of small letters, digits and dashes from a folder's."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.lower())[:longest].strip("-") or "images"
 
 
 def sha256_json(content: Any) -> str:

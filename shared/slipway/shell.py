@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from slipway import keys
-from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError, Stopped
+from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, MissingKey, SlipwayError, Stopped
 from slipway.run import TrainingRun, load
 from slipway.settings import Settings
 from slipway.store import ObjectStore, open_store
@@ -61,6 +61,15 @@ def write_result(store: ObjectStore, run: str, stage: str, result: Result) -> Re
 def read_json(store: ObjectStore, key: str) -> Any:
     """Read one JSON key. Raises `MissingKey`."""
     return json.loads(store.read(key))
+
+
+def read_optional(store: ObjectStore, key: str) -> dict[str, Any]:
+    """Read one JSON key that may not be there yet; {} when it is not."""
+    try:
+        content: dict[str, Any] = read_json(store, key)
+    except MissingKey:
+        return {}
+    return content
 
 
 def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> int:

@@ -1,6 +1,5 @@
 """Command-line options → the run that they ask for."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from slipway.errors import InputError, SpecError
 from slipway.labels import LabelMap
 from slipway.resolve import load_preset
-from slipway.run import Metadata, RunSpec, TrainingRun, explain, parse_run
+from slipway.run import Metadata, RunSpec, TrainingRun, explain, parse_run, slug
 from slipway.source import source_digest
 from slipway.store import open_store
 
@@ -74,16 +73,11 @@ def training_run(asked: Asked, out: Path) -> TrainingRun:
     if spec.dataset.source:
         source = Path(spec.dataset.source).name
         spec = _with_digest(spec, out)
-    name = asked.name or (filed.metadata.name if filed else f"{slug(source)}-{spec.digest()[:8]}")
+    name = asked.name or (filed.metadata.name if filed else f"{slug(source, _LONGEST_FOLDER)}-{spec.digest()[:8]}")
     try:
         return TrainingRun(metadata=Metadata(name=name), spec=spec)
     except ValidationError as error:
         raise SpecError(explain(error, {"name": "--name"})) from error
-
-
-def slug(folder: str) -> str:
-    """Make a name of small letters, digits and dashes from a folder's."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.lower())[:_LONGEST_FOLDER].strip("-") or "images"
 
 
 def _spec(asked: Asked, filed: TrainingRun | None) -> RunSpec:

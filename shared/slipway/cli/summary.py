@@ -8,10 +8,10 @@ from slipway.cli.child import Event
 from slipway.cli.display import finding_line
 from slipway.cli.gauge import duration
 from slipway.cli.local import Outcome
-from slipway.errors import EXIT_BUG, MissingKey
+from slipway.errors import EXIT_BUG
 from slipway.run import STAGES, RunSpec, Stage
 from slipway.sections import measured
-from slipway.shell import read_json
+from slipway.shell import read_optional
 from slipway.store import FolderStore
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _MOST_ROWS = 50  # of classes or findings in a terminal; the report has all
 
 def summarize(store: FolderStore, run: str, spec: RunSpec, outcome: Outcome) -> Event:
     """Gather what a script wants to know of a run, whichever stages it has."""
-    results = {stage: _read(store, keys.result(run, stage)) for stage in STAGES}
-    best = _read(store, keys.best(run)) if results["train"] else {}
+    results = {stage: read_optional(store, keys.result(run, stage)) for stage in STAGES}
+    best = read_optional(store, keys.best(run)) if results["train"] else {}
     # A result may lack its duration: the last of several workers writes it.
     durations = {
         stage: r["duration_sec"] for stage, r in results.items() if "duration_sec" in r and stage in spec.stages
@@ -158,14 +158,6 @@ def _say(console: "Console", line: str) -> None:
 def _score(value: object) -> str:
     score = measured(value)
     return "–" if score is None else f"{score:.3f}"
-
-
-def _read(store: FolderStore, key: str) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = read_json(store, key)
-    except MissingKey:
-        return {}
-    return content
 
 
 def _paths(store: FolderStore, run: str, results: Mapping[Stage, Mapping[str, Any]]) -> dict[str, str]:
