@@ -46,6 +46,7 @@ controller := PYTHONPATH=.:shared $(bin)/python -m services.controller
 
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
+	$(lock) requirements/checkov.in -o requirements/checkov.txt
 	$(lock) pyproject.toml --extra light -o requirements/light.txt
 	$(lock) pyproject.toml --extra data -o requirements/data.txt
 	$(lock) pyproject.toml --extra tf --override requirements/overrides.txt -o requirements/tf.txt
