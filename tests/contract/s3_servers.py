@@ -1,5 +1,6 @@
 """Real S3 servers on this machine, each in a folder and on a free port of its own."""
 
+import http.client
 import os
 import shutil
 import socket
@@ -105,9 +106,13 @@ def _free_port() -> int:
 
 
 def _answers(address: str) -> bool:
+    """Say whether it serves: minio listens a while before it does, and says 503."""
     host, port = address.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=1)
     try:
-        socket.create_connection((host, int(port)), timeout=1).close()
+        connection.request("GET", "/")
+        return connection.getresponse().status != 503
     except OSError:
         return False
-    return True
+    finally:
+        connection.close()

@@ -30,9 +30,11 @@ def store(server):
 def own_server(server, tmp_path):
     """A server that the test may stop."""
     own = Server(server.name, tmp_path).start()
-    connect(own.settings()).make_bucket(BUCKET)
-    yield own
-    own.stop()
+    try:
+        connect(own.settings()).make_bucket(BUCKET)
+        yield own
+    finally:
+        own.stop()
 
 
 @pytest.fixture
