@@ -1,6 +1,30 @@
 """Every object key, spelled once; `docs/architecture.md` draws the tree."""
 
 
+def upload(id: str) -> str:
+    """The folder of a dataset's files as a client sent them; nothing reads it before `upload_listing` is there."""
+    return f"uploads/{id}"
+
+
+def upload_listing(id: str) -> str:
+    """Written after the upload's files: present means complete."""
+    return f"uploads/{id}.json"
+
+
+def incoming(id: str) -> str:
+    """The folder of an archive that is still being sent, or unpacked."""
+    return f"incoming/{id}"
+
+
+def incoming_archive(id: str) -> str:
+    """What the archive will be; written before its parts."""
+    return f"incoming/{id}/archive.json"
+
+
+def incoming_part(id: str, number: int) -> str:
+    return f"incoming/{id}/{number:05d}.part"
+
+
 def blob(sha256: str) -> str:
     return f"blobs/{sha256[:2]}/{sha256}"
 

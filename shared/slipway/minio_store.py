@@ -1,13 +1,20 @@
 """`MinioStore`: the store in a bucket of any server that speaks S3."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from threading import BoundedSemaphore
+from typing import Literal
 
+from minio import Minio
 from minio.helpers import check_bucket_name
 
+from slipway.content import Content, Stat
 from slipway.errors import InputError
 from slipway.s3_client import connect
+from slipway.s3_content import stream
 from slipway.s3_object import LARGE_BYTES, PART_BYTES, S3Object
 from slipway.settings import PATIENCE_SEC, S3Settings
 from slipway.store import key_names
@@ -22,10 +29,17 @@ class MinioStore:
     as it comes. A server that does not answer is asked again until the patience ends.
     """
 
-    def __init__(self, url: str, settings: S3Settings, patience_sec: float = PATIENCE_SEC) -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: S3Settings,
+        patience_sec: float = PATIENCE_SEC,
+        public_endpoint: str | None = None,
+    ) -> None:
         self._bucket, self._root = _parse(url)
         self.url = f"s3://{self._bucket}/{self._root}".rstrip("/")
         self._client = connect(settings)
+        self._outside = replace(settings, endpoint=public_endpoint or settings.endpoint)
         self._patience_sec = patience_sec
         self._room = BoundedSemaphore(_HELD_AT_ONCE)
 
@@ -42,7 +56,18 @@ class MinioStore:
         return self._object(key).create(content)
 
     def size(self, key: str) -> int | None:
-        return self._object(key).size()
+        stat = self.stat(key)
+        return stat.size if stat else None
+
+    def stat(self, key: str) -> Stat | None:
+        return self._object(key).stat()
+
+    def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
+        return stream(self._object(key), start, end)
+
+    def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
+        name = self._object(key).name
+        return self._signer.get_presigned_url(method, self._bucket, name, timedelta(seconds=seconds))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         folder = self._object(prefix).name + "/" if prefix else self._root
@@ -74,6 +99,12 @@ class MinioStore:
                 self._object(key).write(path.read_bytes())
             else:
                 self._object(key).send(path)
+
+    @cached_property
+    def _signer(self) -> Minio:
+        """The client that signs addresses for others; the server's name outside may lead nowhere from here."""
+        region = self._at("").tell(lambda: self._client._get_region(self._bucket))
+        return connect(replace(self._outside, region=region))
 
     def _object(self, key: str) -> S3Object:
         name = self._root + "/".join(key_names(key))

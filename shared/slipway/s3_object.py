@@ -16,6 +16,7 @@ from minio.datatypes import Part
 from minio.error import InvalidResponseError, S3Error
 from urllib3 import BaseHTTPResponse
 
+from slipway.content import CHUNK_BYTES, Stat
 from slipway.errors import MissingKey, SlipwayError, StoreRefused, StoreUnavailable
 from slipway.s3_client import persist
 from slipway.s3_errors import Damaged, answer
@@ -25,7 +26,6 @@ LARGE_BYTES = 64 << 20  # above it, content travels in parts
 PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
 _MOST_PARTS = 10_000  # S3's own limit
-_CHUNK_BYTES = 1 << 20
 _DIGEST = "x-amz-meta-slipway-sha256"
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class S3Object:
             file.truncate()
             with self._opened() as (response, whole):
                 if whole.size <= LARGE_BYTES:
-                    for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)
             if whole.size > LARGE_BYTES:
                 self._fetch_parts(whole, file.fileno())
@@ -111,11 +111,12 @@ class S3Object:
 
         self.ask(get)
 
-    def size(self) -> int | None:
+    def stat(self) -> Stat | None:
         try:
-            return self.ask(lambda: self.client.stat_object(self.bucket, self.name)).size
+            there = self.ask(lambda: self.client.stat_object(self.bucket, self.name))
         except MissingKey:
             return None
+        return Stat(there.size or 0, there.etag or "")
 
     def delete(self) -> None:
         with suppress(MissingKey):
@@ -153,7 +154,7 @@ class S3Object:
             return True
 
         # A server that does not know the condition would replace what is there.
-        return self.size() is None and self.tell(put)
+        return self.stat() is None and self.tell(put)
 
     @contextmanager
     def _opened(self, **headers: str) -> Iterator[tuple[BaseHTTPResponse, Whole]]:
@@ -174,7 +175,7 @@ class S3Object:
     def _fetch_parts(self, whole: Whole, file: int) -> None:
         def fetch(start: int, end: int) -> str:
             with self._opened(Range=f"bytes={start}-{end - 1}") as (response, part):
-                for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
+                for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                     start += os.pwrite(file, chunk, start)
             return part.etag if start == end else ""
 

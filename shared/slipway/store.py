@@ -1,6 +1,5 @@
 """Object storage: what the stages meet through, and the folder that serves a laptop."""
 
-import errno
 import os
 import shutil
 import uuid
@@ -8,16 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from stat import S_ISREG
+from typing import Literal, Protocol, TypeVar
 
-from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
+from slipway.content import Content, Stat, file_content, file_stat
+from slipway.errors import InputError, MissingKey, StoreRefused
+from slipway.file_errors import translated as translated  # noqa: PLC0414 (who uses files beside the store has it from here)
 from slipway.settings import PATIENCE_SEC, S3Settings
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_ENDLESS = {errno.ELOOP, errno.ENAMETOOLONG}
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
-_SHOWN = 200  # letters of a path that links make endless
 _TRANSFERS = 8
 
 T = TypeVar("T")
@@ -47,6 +45,18 @@ class ObjectStore(Protocol):
 
     def size(self, key: str) -> int | None:
         """Return the length in bytes, or None when there is no such key."""
+
+    def stat(self, key: str) -> Stat | None:
+        """Return what is known without reading it, or None when there is no such key."""
+
+    def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
+        """Open the key for reading in pieces, from `start` up to, but without, `end`. Raises `MissingKey`.
+
+        `start` must lie inside the key, or be 0.
+        """
+
+    def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
+        """Return an address that whoever has it may use that long; None where a store has no addresses."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
@@ -87,13 +97,24 @@ class FolderStore:
         return True
 
     def size(self, key: str) -> int | None:
+        stat = self.stat(key)
+        return stat.size if stat else None
+
+    def stat(self, key: str) -> Stat | None:
         path = self._path(key)
         try:
             with self._translated(key):
                 status = path.stat()
         except MissingKey:
             return None
-        return status.st_size if path.is_file() else None
+        return file_stat(status) if S_ISREG(status.st_mode) else None
+
+    def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
+        with self._translated(key):
+            return file_content(self._path(key), start, end)
+
+    def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
+        return None
 
     def list(self, prefix: str = "") -> Iterator[str]:
         yield from self._walk(self._path(prefix) if prefix else self.root)
@@ -147,32 +168,6 @@ class FolderStore:
         return translated(f"{self.root}/{key}")
 
 
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Turn the operating system's refusals, met while using the file or folder `where`, into ours."""
-    try:
-        yield
-    except StoreRefused:  # it is an OSError too, and says all already
-        raise
-    except OSError as error:
-        if error.errno in _ABSENT:
-            raise MissingKey(f"{where}: no such key") from error
-        if error.errno in _REFUSED:
-            raise StoreRefused(
-                f"{where}: {error.strerror}; make the folder readable and writable, or choose another"
-            ) from error
-        if error.errno in _ENDLESS:
-            raise StoreRefused(
-                f"{where[:_SHOWN]}: {error.strerror}; shorten the path, "
-                "or remove the link that leads back to a folder above"
-            ) from error
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreUnavailable(
-                f"{where}: {error.strerror}; free some room and run the same command again"
-            ) from error
-        raise StoreUnavailable(f"{where}: {error.strerror or error}; try again") from error
-
-
 def key_names(key: str) -> list[str]:
     """Split a key into its names.
 
@@ -185,10 +180,13 @@ def key_names(key: str) -> list[str]:
     return names
 
 
-def open_store(url: str, patience_sec: float = PATIENCE_SEC) -> ObjectStore:
+def open_store(url: str, patience_sec: float = PATIENCE_SEC, public_endpoint: str | None = None) -> ObjectStore:
     """Open the store that a setting or an option names: a folder's path, or `s3://bucket/prefix`.
 
     Where the S3 server is, and the keys to it, are read from the environment. It may stay silent for `patience_sec`.
+
+    Args:
+      public_endpoint: Where clients outside reach that server, for addresses that are given to them.
 
     Raises:
       InputError: The address has a scheme that no store speaks.
@@ -197,7 +195,7 @@ def open_store(url: str, patience_sec: float = PATIENCE_SEC) -> ObjectStore:
     if url.startswith("s3://"):
         from slipway.minio_store import MinioStore
 
-        return MinioStore(url, S3Settings.read(), patience_sec)
+        return MinioStore(url, S3Settings.read(), patience_sec, public_endpoint)
     if "://" in url:
         raise InputError(f"store {url!r}: expected the path of a folder, or s3://bucket/prefix")
     return FolderStore(Path(url).absolute())

@@ -3,7 +3,9 @@
 import threading
 
 import pytest
+import urllib3
 
+from slipway.content import Content
 from slipway.errors import InputError, MissingKey
 from slipway.store import delete_all, download_all, upload_all
 
@@ -41,9 +43,76 @@ def test_size_is_in_bytes(store):
 
 
 @pytest.mark.parametrize("key", ["a", "a/b/c", "none"])
-def test_size_is_none_for(store, key):
+def test_size_and_stat_are_none_for(store, key):
     store.write("a/b", b"1")
-    assert store.size(key) is None
+    assert (store.size(key), store.stat(key)) == (None, None)
+
+
+def test_an_etag_changes_with_the_content_alone(store):
+    store.write("a", b"one")
+    before = store.stat("a")
+    assert (before.size, store.stat("a")) == (3, before)
+    store.write("a", b"two")
+    after = store.stat("a")
+    assert (after.size, '"' in after.etag) == (3, False)
+    assert after.etag != before.etag
+
+
+def taken(content: Content) -> bytes:
+    return b"".join(content.chunks)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(0, None, b"0123456789"), (0, 1, b"0"), (3, 7, b"3456"), (8, None, b"89"), (9, 10, b"9"), (8, 99, b"89")],
+)
+def test_a_stream_is_of(store, start, end, expected):
+    store.write("a/b", b"0123456789")
+    content = store.stream("a/b", start, end)
+    assert taken(content) == expected
+    assert content.stat == store.stat("a/b")
+
+
+def test_a_stream_comes_in_pieces(store):
+    whole = bytes(range(250)) * 20_000
+    store.write("a", whole)
+    pieces = list(store.stream("a").chunks)
+    assert b"".join(pieces) == whole
+    assert max(map(len, pieces)) <= 1 << 20
+
+
+def test_a_stream_of_an_empty_key_is_empty(store):
+    store.write("a", b"")
+    content = store.stream("a")
+    assert (taken(content), content.stat.size) == (b"", 0)
+
+
+@pytest.mark.parametrize("key", ["none", "a", "a/b/c"])
+def test_a_stream_of_no_key_says_so_at_once(store, key):
+    store.write("a/b", b"1")
+    with pytest.raises(MissingKey, match=f"{key}: no such key"):
+        store.stream(key)
+
+
+def test_a_stream_that_is_not_read_to_its_end_is_closed(store):
+    store.write("a", bytes(3 << 20))
+    unread, begun = store.stream("a"), store.stream("a")
+    next(begun.chunks)
+    unread.close()
+    begun.close()
+    assert store.read("a") == bytes(3 << 20)
+
+
+def test_a_presigned_address_needs_no_keys_where_the_store_has_any(store):
+    put, get = (store.presign("a/é b", method, 60) for method in ("PUT", "GET"))
+    if put is None:
+        assert get is None
+        return
+    with urllib3.PoolManager() as client:
+        assert client.request("PUT", put, body=b"from afar").status == 200
+        assert client.request("GET", get).data == b"from afar"
+        assert client.request("PUT", get, body=b"other").status == 403
+    assert store.read("a/é b") == b"from afar"
 
 
 def test_list_is_sorted_and_of_one_folder(store):
@@ -84,7 +153,7 @@ def test_any_plain_name_is_a_key(store, key):
 
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/.", "a/", "a\0b"])
 def test_a_key_that_is_no_plain_path_is_refused(store, key):
-    for use in (store.read, store.size, store.delete, lambda k: store.write(k, b"1")):
+    for use in (store.read, store.size, store.stat, store.stream, store.delete, lambda k: store.write(k, b"1")):
         with pytest.raises(InputError, match="not a relative path"):
             use(key)
 
