@@ -1,0 +1,178 @@
+"""Whole runs on a real cluster: `make e2e`. It installs the dev overlay; `make images` comes first.
+
+Off unless `SLIPWAY_TEST_CONTEXT` names kubectl's current context. bccd is taken from the folder that `BCCD` names.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway import keys
+from slipway.checkpoints import Checkpoints
+from slipway.store import upload_all
+from tests.cluster import installation as at
+from tests.harbour import draw
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+SHORT = {
+    "train": {"steps": 1000, "checkpointEvery": 100, "imageSize": 128, "batchSize": 4},  # long enough to be looked at
+    "export": {"tflite": False},
+    "detect": {"maxImages": 4},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
+    if not wanted or at.kubectl("config", "current-context", check=False).strip() != wanted:
+        pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context")
+    at.install(os.environ.get("REGISTRY", "localhost"), os.environ.get("TAG", "dev"))
+
+
+@pytest.fixture(scope="module")
+def harbour(tmp_path_factory):
+    """A drawn dataset, as a folder here and under `uploads/harbour` there."""
+    folder = tmp_path_factory.mktemp("data") / "harbour"
+    draw(folder, 60, 5)
+    push(folder, "harbour")
+    return folder
+
+
+@pytest.fixture
+def run(request):
+    """Submit a run named after the test; it is deleted afterwards."""
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:40].strip("-")
+    at.kubectl("delete", "trun", name, "--ignore-not-found")
+    with at.store() as store:
+        drop(store, name)
+
+    def submit(dataset="harbour", **spec):
+        at.apply_run(name, {"dataset": {"source": f"{at.UPLOADS}/{dataset}"}} | SHORT | spec)
+        return name
+
+    yield submit
+    at.kubectl("delete", "trun", name, "--ignore-not-found")
+
+
+def drop(store, name):
+    for key in list(store.list(keys.run_folder(name))):
+        store.delete(key)
+
+
+def push(folder, name):
+    with at.store(at.UPLOADS) as store:
+        upload_all(store, folder, name)
+
+
+def await_printed(name, *columns, timeout_sec=240):
+    """Return the lines that `kubectl get trun` showed until one of them had all of the columns."""
+    seen = set()
+    for _ in range(timeout_sec):
+        seen.add(line := at.kubectl("get", "trun", name, "--no-headers").strip())
+        if all(column in line for column in columns):
+            return seen
+        at.await_state(name, "PENDING", "RUNNING", timeout_sec=30)
+    raise AssertionError(f"{columns} were never shown together: {sorted(seen)}")
+
+
+def test_drawn_dataset_becomes_a_detector(run, harbour):
+    name = run()
+    lines = await_printed(name, "train", "RUNNING", "/1000", "0.")
+    assert any(" ingest " in line for line in lines)
+    ended = at.await_state(name, timeout_sec=600)
+    assert (ended["state"], ended.get("reason")) == ("SUCCEEDED", None)
+    assert {s: ended["stages"][s]["phase"] for s in ended["stages"]} == dict.fromkeys(
+        ("ingest", "preprocess", "train", "export", "detect"), "done"
+    )
+    preprocess = at.pods(name, "preprocess")
+    assert {pod["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] for pod in preprocess} == {
+        "0",
+        "1",
+    }
+    namespace = at.get("namespace", at.NAMESPACE)
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for stage in ended["stages"]:
+        for pod in at.pods(name, stage):
+            mounts = [m["mountPath"] for c in pod["spec"]["containers"] for m in c["volumeMounts"]]
+            assert not any("serviceaccount" in mount for mount in mounts)
+    with at.store() as store:
+        for key in (
+            keys.report(name),
+            keys.detections(name),
+            keys.curves(name),
+            keys.export_manifest(name),
+            f"{keys.saved_model(name)}/saved_model.pb",
+        ):
+            assert store.size(key), key
+        assert json.loads(store.read(keys.record(name)))["state"] == "SUCCEEDED"
+        logged = {key.split("/")[3] for key in store.list(keys.logs(name))}
+        assert logged >= {"ingest", "preprocess", "train", "evaluate", "export", "detect"}
+
+
+@pytest.mark.skipif(not os.environ.get("BCCD"), reason="BCCD does not name the folder of the bccd dataset")
+def test_bccd_becomes_a_detector_that_finds_cells(run):
+    push(Path(os.environ["BCCD"]), "bccd")
+    name = run("bccd", train={}, export={}, detect={}, ingest={"testRatio": 0.2})
+    ended = at.await_state(name, timeout_sec=3000)
+    assert (ended["state"], ended.get("reason")) == ("SUCCEEDED", None)
+    assert ended["best"]["AP50"] >= 0.83
+
+
+def test_cancel_ends_all_pods_within_the_grace_period(run, harbour):
+    name = run()
+    await_printed(name, "train", "/1000")
+    at.change(name, cancel=True)
+    assert at.await_gone("pods", f"slipway.dev/run={name},slipway.dev/stage=train", 75) < 60
+    assert at.await_state(name, timeout_sec=30)["state"] == "CANCELED"
+
+
+def test_deleted_run_takes_its_jobs_and_leaves_artifacts(run, harbour):
+    name = run(until="preprocess")
+    assert at.await_state(name, timeout_sec=120)["state"] == "SUCCEEDED"
+    at.kubectl("delete", "trun", name)
+    at.await_gone("jobs", f"slipway.dev/run={name}", 60)
+    with at.store() as store:
+        assert store.size(keys.result(name, "preprocess"))
+
+
+def test_suspended_run_holds_no_pod_and_loses_no_step(run, harbour):
+    name = run(until="train")
+    await_printed(name, "train", "/1000")
+    at.change(name, suspend=True)
+    at.await_gone("pods", f"slipway.dev/run={name},slipway.dev/stage=train", 75)
+    assert at.await_state(name, "SUSPENDED", timeout_sec=30)["state"] == "SUSPENDED"
+    with at.store() as store:
+        saved = Checkpoints(store, keys.stage(name, "train")).steps()[-1]
+    at.change(name, suspend=False)
+    assert at.await_state(name, timeout_sec=300)["state"] == "SUCCEEDED"
+    with at.store() as store:
+        logs = b"".join(store.read(key) for key in store.list(f"{keys.logs(name)}/train")).decode()
+    events = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
+    assert [e["step"] for e in events if e.get("event") == "training_resumed"] == [saved]
+
+
+def test_bad_data_fails_at_once_in_the_words_of_the_command_line(run, harbour, tmp_path):
+    folder = tmp_path / "bad"
+    draw(folder, 4, 1)
+    (file,) = sorted((folder / "annotations").iterdir())[:1]
+    file.write_text(file.read_text().replace("<xmin>", "<xmin>9", 1))
+    push(folder, "bad")
+    name = run("bad")
+    ended = at.await_state(name, timeout_sec=120)
+    command = [sys.executable, "-m", "slipway.cli.main", "run", str(folder), "--out", str(tmp_path / "out")]
+    local = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert local.returncode == 65
+    assert ended["state"] == "FAILED"
+    assert len(at.pods(name, "ingest")) == 1
+    assert " ".join(ended["reason"].split()) in " ".join((local.stdout + local.stderr).split())
+
+
+def test_pod_out_of_memory_says_so(run, harbour):
+    name = run(train=SHORT["train"] | {"pool": "tiny"})
+    ended = at.await_state(name, timeout_sec=300)
+    assert ended["state"] == "FAILED"
+    assert "was killed: out of memory; give its pool more" in ended["reason"]
