@@ -1,0 +1,1 @@
+"""HTTP: datasets, runs, artifacts, pages."""

@@ -1,0 +1,100 @@
+"""``python -m services.api``: serves one namespace's runs, and its own metrics at a second port."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import start_http_server
+
+from slipway.errors import SlipwayError, SpecError
+from slipway.store import open_store
+from slipway.telemetry import event, start_log
+
+from services.api.app import create_app
+from services.api.cluster import RunsCluster, connect
+from services.api.desk import Desk
+from services.api.oidc import OidcTokens
+from services.api.settings import ApiSettings, read_settings
+from services.api.tokens import Either, TokenFile, Tokens
+from services.api.watch import WatchedRuns
+
+_PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.api")
+    parser.add_argument("--namespace", default="slipway", help="whose runs are served")
+    parser.add_argument("--settings", type=Path, default=Path("/etc/slipway/api.yaml"))
+    parser.add_argument("--store", default=os.environ.get("SLIPWAY_STORE"), help="SLIPWAY_STORE unless given")
+    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 (a pod's own)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--metrics-port", type=int, default=9090)
+    parser.add_argument("--log-format", choices=["text", "json"], default="text")
+    asked = parser.parse_args(arguments)
+    start_log("api", "", asked.log_format)
+    try:
+        return _serve(asked)
+    except SlipwayError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    settings = read_settings(asked.settings)
+    if not asked.store:
+        raise SpecError("SLIPWAY_STORE is not set; give s3://bucket/prefix, or the path of a folder")
+    cluster = WatchedRuns(connect(asked.namespace))
+    app = create_app(_desk(asked.store, settings, cluster))
+    cluster.start()
+    start_http_server(asked.metrics_port, asked.host, app.state.metrics.registry)
+    config = uvicorn.Config(
+        app,
+        asked.host,
+        asked.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn handles it, and sends it on when all has ended
+    event("api_started", namespace=asked.namespace, port=asked.port)
+    _Server(config, app).run()
+    cluster.stop()
+    event("api_ended")
+    return 0
+
+
+def _desk(url: str, settings: ApiSettings, cluster: RunsCluster) -> Desk:
+    store = open_store(url, _PATIENCE_SEC, settings.public_store)
+    tokens: list[Tokens] = [TokenFile(settings.tokens)]
+    if settings.oidc:
+        tokens.append(OidcTokens(settings.oidc))
+    return Desk(cluster, store, settings, Either(tokens), _now)
+
+
+class _Server(uvicorn.Server):
+    """Ends streams as soon as the process is told to stop: they would not end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._streams = app.state.streams
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._streams.is_closing = True
+        super().handle_exit(sig, frame)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

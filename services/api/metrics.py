@@ -1,0 +1,37 @@
+"""What Prometheus reads; every label has few values."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)  # the last ones are uploads'
+
+
+class Metrics:
+    """The API's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "slipway_http_requests",
+            "Requests that were answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "slipway_http_request_duration_seconds",
+            "Until the answer was sent; of an event stream, until it began.",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.streams = Gauge("slipway_http_streams", "Event streams that are open.", registry=self.registry)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request.
+
+        Args:
+          route: Its template, such as `/v1/runs/{run}`: never the path, of which there is no end.
+        """
+        known = method if method in _METHODS else "other"
+        self._requests.labels(known, route, str(status)).inc()
+        self._seconds.labels(known, route).observe(seconds)

@@ -1,0 +1,37 @@
+"""Parameters that several routes have, and what they are given."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Request
+
+from services.api.runs_view import Runs
+
+RunName = Annotated[
+    str,
+    Path(
+        alias="run",
+        description="The run's name.",
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=52,
+        examples=["harbour-3f2a9c1b"],
+    ),
+]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="Act only when the run still has this ETag.", max_length=1024)
+]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", description="Answer 304 when the run has this ETag.", max_length=1024)
+]
+
+
+async def _runs(request: Request) -> Runs:
+    runs: Runs = request.app.state.runs
+    return runs
+
+
+RunsOf = Annotated[Runs, Depends(_runs)]
+
+
+def matches(etag: str, header: str) -> bool:
+    """Say whether an `If-Match` or `If-None-Match` names the ETag; all of ours are strong."""
+    return header.strip() == "*" or etag in (one.strip() for one in header.split(","))

@@ -1,0 +1,84 @@
+"""What can be asked for, and whether anybody is there to answer."""
+
+import threading
+
+import pytest
+
+from slipway.errors import StoreUnavailable
+
+from services.api.problems import Problem
+from services.api.readiness import Readiness
+
+
+def test_presets_come_with_what_was_measured(client):
+    presets = {preset["name"]: preset for preset in client.get("/v1/presets").json()["items"]}
+    small = presets["retinanet_resnet10_320"]
+    assert (small["imageSize"], small["batchSize"], small["gpus"]) == (320, 8, 0)
+    assert "AP50 0.911" in small["evidence"]
+    assert not small["evidence"].startswith("#")
+
+
+def test_the_schema_of_a_run_is_told(client):
+    schema = client.get("/v1/schemas/TrainingRun").json()
+    assert set(schema["properties"]) == {"apiVersion", "kind", "metadata", "spec"}
+    assert schema["required"] == ["spec"]
+    assert schema["$defs"]["TrainSpec"]["properties"]["steps"]["anyOf"][0]["maximum"] == 10_000_000
+
+
+def test_another_schema_is_answered_with_those_there_are(client):
+    answer = client.get("/v1/schemas/Job")
+    assert answer.status_code == 404
+    assert answer.json()["errors"][0]["valid"] == ["TrainingRun"]
+
+
+def test_the_process_lives_whatever_else_does_not(client, cluster):
+    cluster.is_away = True
+    assert client.get("/healthz", headers={"Authorization": ""}).json() == {"status": "ok"}
+
+
+def test_it_is_ready_when_the_store_and_the_cluster_answer(client):
+    assert client.get("/readyz", headers={"Authorization": ""}).status_code == 200
+
+
+def test_it_is_not_ready_without_a_cluster(client, cluster):
+    cluster.is_away = True
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the cluster does not answer")
+
+
+def test_it_is_not_ready_without_a_store(client, store, monkeypatch):
+    def away(key):
+        raise StoreUnavailable("s3://slipway: no answer from 10.0.0.7")
+
+    monkeypatch.setattr(store, "size", away)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the store does not answer")
+
+
+def test_asking_often_whether_it_is_ready_asks_the_cluster_seldom(client, cluster):
+    for _ in range(10):
+        client.get("/readyz")
+    assert cluster.reads == 1
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_no_page_with_scripts_from_elsewhere_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_nobody_waits_for_a_look_that_hangs(desk):
+    readiness, begun, go_on = Readiness(), threading.Event(), threading.Event()
+
+    def hang(key):
+        begun.set()
+        go_on.wait(5)
+
+    desk.store.size = hang
+    first = threading.Thread(target=readiness.check, args=[desk])
+    first.start()
+    begun.wait(5)
+    with pytest.raises(Problem, match="nobody has looked yet"):
+        readiness.check(desk)
+    go_on.set()
+    first.join()
+    readiness.check(desk)

@@ -1,0 +1,56 @@
+"""The pages name every route, problem, setting, option and metric of the API, and none that is not there."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+
+from services.api.metrics import Metrics
+from services.api.problems import Kind
+from services.api.settings import ApiSettings, Limits, Oidc
+
+ROOT = Path(__file__).parents[3]
+REFERENCE = (ROOT / "docs/reference.md").read_text().split("\n## HTTP\n")[1]
+OPERATIONS = (ROOT / "docs/operations.md").read_text().split("\n## API\n")[1]
+
+
+def first_cells(text):
+    return re.findall(
+        r"`([^`]+)`", "\n".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+    )
+
+
+def fields(model: type[BaseModel], prefix=""):
+    return [f"{prefix}{field.alias}" for field in model.model_fields.values()]
+
+
+def test_every_route_is_in_the_reference_with_its_role(app):
+    rows = re.findall(r"(?m)^\| `([A-Z]+) ([^`?]+)[^`]*` \| (\w+) \|", REFERENCE)
+    listed = {(method, path) for method, path, _ in rows}
+    for path, methods in app.openapi()["paths"].items():
+        for method in methods:
+            assert (method.upper(), path.replace(":path}", "}")) in listed
+
+
+def test_every_kind_of_problem_is_in_the_reference():
+    assert sorted(first_cells(REFERENCE.split("### Problems")[1])) == sorted(get_args(Kind))
+
+
+def test_every_setting_is_in_the_operations():
+    nested = fields(Oidc, "oidc.") + fields(Limits, "limits.")
+    own = [name for name in fields(ApiSettings) if name not in ("oidc", "limits")]
+    listed = [name for name in first_cells(OPERATIONS) if not name.startswith(("-", "slipway_"))]
+    assert sorted(listed) == sorted(own + nested)
+
+
+def test_every_option_is_in_the_operations():
+    code = (ROOT / "services/api/__main__.py").read_text()
+    options = [name for name in first_cells(OPERATIONS) if name.startswith("--")]
+    assert sorted(options) == sorted(re.findall(r"add_argument\(\"(--[\w-]+)\"", code))
+
+
+def test_every_metric_is_in_the_operations():
+    families = {family.name for family in Metrics().registry.collect()}
+    listed = {name.removesuffix("_total") for name in first_cells(OPERATIONS) if name.startswith("slipway_")}
+    assert listed == families

@@ -1,0 +1,130 @@
+"""The process: it serves, counts, and ends when it is told to, with streams open."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.unit.api.conftest import SECRETS, SPEC, bearer
+from tests.unit.api.kubernetes_server import KubernetesServer
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def kubeconfig(cluster, tmp_path):
+    with KubernetesServer(cluster) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        names = {"current-context": "it", "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}]}
+        its = {"clusters": [{"name": "it", "cluster": {"server": server.url}}], "users": [{"name": "it", "user": {}}]}
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "Config"} | names | its))
+        yield file
+        cluster.hang_up()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def command(tmp_path, tokens):
+    settings = tmp_path / "api.yaml"
+    settings.write_text(json.dumps({"tokens": str(tokens)}))
+    return [sys.executable, "-m", "services.api", "--host=127.0.0.1", f"--settings={settings}", "--namespace=lab"]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def asked(port, path, method="GET", body=None):
+    """Yield the answer, its body not yet read."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(method, path, body, bearer("submitter") | {"Content-Type": "application/json"})
+        with connection.getresponse() as answer:
+            yield answer
+
+
+def ask(*request):
+    """Return status and text of an answer."""
+    with asked(*request) as answer:
+        return answer.status, answer.read().decode()
+
+
+def await_ready(port, process):
+    for _ in range(200):
+        assert process.poll() is None, process.stderr.read()
+        try:
+            if ask(port, "/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not ready in 20 s")
+
+
+def await_text(port, text):
+    for _ in range(100):
+        if text in ask(port, "/metrics")[1]:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{text} not there in 10 s")
+
+
+@pytest.mark.slow
+def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, tmp_path):
+    port, metrics = free_port(), free_port()
+    given = [f"--port={port}", f"--metrics-port={metrics}", f"--store={tmp_path / 'store'}"]
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
+    process = subprocess.Popen([*command, *given], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    try:
+        await_ready(port, process)
+        body = json.dumps({"metadata": {"name": "ponds"}, "spec": SPEC})
+        assert ask(port, "/v1/runs", "POST", body)[0] == 201
+        with asked(port, "/v1/runs/ponds/events") as stream:
+            assert stream.readline() == b"id: 1\n"
+        await_text(metrics, "slipway_http_streams 0.0")  # who hangs up is noticed
+        with asked(port, "/v1/runs/ponds/events") as stream:
+            assert stream.readline() == b"id: 1\n"
+            counted = ask(metrics, "/metrics")[1]
+            process.send_signal(signal.SIGTERM)
+            assert b"event: end" not in stream.read()
+        log = process.communicate(timeout=20)[1]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert 'slipway_http_requests_total{method="POST",route="/v1/runs",status="201"} 1.0' in counted
+    assert "slipway_http_streams 1.0" in counted
+    assert "event=api_started" in log
+    assert "event=audit user=crane role=submitter action=run.create target=ponds outcome=done" in log
+    assert "event=api_ended" in log
+    assert "Traceback" not in log
+    assert SECRETS["submitter"] not in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [([], "SLIPWAY_STORE is not set"), (["--store=somewhere"], "no cluster: ")],
+    ids=["store", "cluster"],
+)
+def test_the_process_says_what_is_missing(command, tmp_path, given, missing):
+    environment = {name: value for name, value in os.environ.items() if name != "SLIPWAY_STORE"}
+    environment |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", "KUBECONFIG": str(tmp_path / "nowhere")}
+    ended = subprocess.run([*command, *given], capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    assert ended.returncode == 65
+    assert missing in ended.stderr
+    assert "Traceback" not in ended.stderr

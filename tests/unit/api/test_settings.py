@@ -1,0 +1,49 @@
+"""What the operator of an installation may write, and what is said of what is wrong."""
+
+import pytest
+
+from slipway.errors import SpecError
+
+from services.api.settings import read_settings
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    file = tmp_path / "api.yaml"
+    file.write_text("")
+    settings = read_settings(file)
+    assert settings.limits.body_bytes == 1 << 20
+    assert settings.page_size == 50
+    assert settings.oidc is None
+
+
+def test_a_file_is_read_in_camel_case(tmp_path):
+    file = tmp_path / "api.yaml"
+    file.write_text(
+        "{limits: {requestsPerSecond: 5}, oidc: {issuer: 'https://id', audience: slipway, roles: {ml: submitter}}}"
+    )
+    settings = read_settings(file)
+    assert settings.limits.requests_per_second == 5
+    assert settings.oidc is not None
+    assert settings.oidc.roles == {"ml": "submitter"}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("{limits: {burst: 0}}", "limits.burst: Input should be greater than or equal to 1 .got 0"),
+        ("{pageSize: 501}", "pageSize: Input should be less than or equal to 500"),
+        ("{oidc: {issuer: 'ftp://id', audience: a, roles: {}}}", "oidc.issuer: String should match"),
+        ("{tokenFile: x}", "tokenFile: Extra inputs are not permitted"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, text, wrong):
+    file = tmp_path / "api.yaml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=wrong):
+        read_settings(file)
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(SpecError, match="mount the settings there"):
+        read_settings(tmp_path / "api.yaml")
