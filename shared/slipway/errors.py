@@ -5,12 +5,15 @@ SlipwayError
 │   ├── AnnotationError     one annotation is wrong, or contradicts its image
 │   ├── SpecError           the run file or an option is wrong
 │   ├── StoreRefused        the store says no: no permission, no such bucket, read-only
-│   └── ClusterRefused      the API server says no: no right, or an object that it does not take
+│   ├── ClusterRefused      the API server says no: no right, or an object that it does not take
+│   └── ApiRefused          an installation's API says no
 ├── TransientError      75  nothing is wrong with the input: try again
 │   ├── StoreUnavailable    the store does not answer, or is full
 │   ├── ClusterUnavailable  the API server does not answer
+│   ├── ApiUnavailable      an installation's API does not answer
 │   ├── Conflict            somebody else changed the object first
 │   └── Stopped             the stage was told to stop and saved what it had
+├── ApiBroken            1  an installation's API met a bug of its own
 ├── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
 ├── ParityError          1  what was exported is not the model that was measured
 └── ConversionError      1  the model cannot be written in a format; that format is left out

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from slipway.cli import remote
 from slipway.errors import EXIT_INPUT, EXIT_RETRY, SlipwayError
 
 app = typer.Typer(
@@ -99,6 +100,9 @@ def presets(as_json: _Json = False) -> None:
     from slipway.cli import commands
 
     raise typer.Exit(commands.presets(as_json))
+
+
+app.add_typer(remote.app)
 
 
 def _version(asked: bool) -> None:

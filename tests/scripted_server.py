@@ -1,0 +1,54 @@
+"""A real HTTP server on this machine that answers as it is told."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Takes the next answer of the server's list: (status, headers, body), or "hang up"."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        self.server.asked.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+        answer = self.server.answers.pop(0)
+        if answer == "hang up":
+            self.close_connection = True
+            return
+        status, headers, body = answer
+        self.send_response(status)
+        for name, value in ({"Content-Length": len(body)} | headers).items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do  # noqa: N815 (the library's names)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def scripted_server() -> Iterator[ThreadingHTTPServer]:
+    """Serve the list `answers`, and note (method, path, headers, body) of each request in `asked`."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    made.asked, made.answers = [], []
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def good(content):
+    return (200, {"Content-Type": "application/json"}, json.dumps(content).encode())
+
+
+def problem(status, detail="no", **more):
+    return (status, {"Content-Type": "application/problem+json"}, json.dumps({"detail": detail, **more}).encode())
