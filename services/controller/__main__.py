@@ -1,7 +1,8 @@
 """``python -m services.controller``: watches one namespace; beside it, what an installation is made of.
 
-With ``--crd`` it prints the custom resource, with ``--jobs RUN`` the Jobs of a run file, to be made by hand, and with
-``--make-secret NAME`` it makes the keys of a bundled S3 server, unless they are there.
+With ``--crd`` it prints the custom resource, with ``--jobs RUN`` the Jobs of a run file, to be made by hand. With
+``--make-secret NAME`` it makes the keys of a bundled S3 server, and with ``--make-tokens NAME`` the API's first token,
+unless they are there.
 """
 
 import argparse
@@ -11,14 +12,14 @@ from pathlib import Path
 
 import yaml
 
-from slipway.errors import EXIT_INPUT, SlipwayError
+from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.run import parse_run
 from slipway.store import open_store
 from slipway.telemetry import start_log
 
 from services.controller.crd import crd
-from services.controller.jobs import by_hand
-from services.controller.secret import secret
+from services.controller.jobs import Manifest, by_hand
+from services.controller.secret import first_token, store_keys
 from services.controller.settings import read_settings
 
 
@@ -26,11 +27,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.controller")
     parser.add_argument("--namespace", default="slipway", help="the only one that is looked at")
     parser.add_argument("--settings", type=Path, default=Path("/etc/slipway/settings.yaml"))
+    parser.add_argument("--health-port", type=int, default=8080)
+    parser.add_argument("--metrics-port", type=int, default=8081)
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     parser.add_argument("--crd", action="store_true", help="print the custom resource and leave")
     parser.add_argument("--jobs", type=Path, metavar="RUN", help="print the Jobs of a run file and leave")
     parser.add_argument("--make-secret", metavar="NAME", help="make the keys of the S3 server at --endpoint and leave")
     parser.add_argument("--endpoint", metavar="URL")
+    parser.add_argument("--make-tokens", metavar="NAME", help="make the API's first token and leave")
     asked = parser.parse_args(arguments)
     try:
         if asked.crd:
@@ -38,10 +42,11 @@ def main(arguments: list[str]) -> int:
         if asked.jobs:
             run = parse_run(asked.jobs.read_bytes(), str(asked.jobs))
             return _print(by_hand(run, read_settings(asked.settings)))
-        if asked.make_secret:
-            return _make_secret(asked.namespace, asked.make_secret, asked.endpoint)
+        made = _secrets(asked)
+        if made:
+            return _create(asked.namespace, made)
         start_log("controller", "", asked.log_format)
-        return _operate(asked.namespace, asked.settings)
+        return _operate(asked.namespace, asked.settings, asked.health_port, asked.metrics_port)
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -50,19 +55,36 @@ def main(arguments: list[str]) -> int:
         return EXIT_INPUT
 
 
-def _operate(namespace: str, file: Path) -> int:
+def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) -> int:
     from services.controller.cluster import connect
     from services.controller.operator import operate
     from services.controller.reconcile import Desk
+    from services.controller.watched import Watched
 
     settings = read_settings(file)
-    return operate(Desk(connect(namespace), open_store(settings.store.url), settings, _now), namespace)
+    cluster = Watched(connect(namespace))
+    desk = Desk(cluster, open_store(settings.store.url), settings, _now)
+    return operate(desk, cluster, namespace, health_port, metrics_port)
 
 
-def _make_secret(namespace: str, name: str, endpoint: str) -> int:
+def _secrets(asked: argparse.Namespace) -> list[Manifest]:
+    """Return the Secrets that are asked for.
+
+    Raises:
+      SpecError: Keys without the address of the server whose keys they are.
+    """
+    if asked.make_secret and not asked.endpoint:
+        raise SpecError("--make-secret needs --endpoint, the address of the S3 server")
+    keys = [store_keys(asked.make_secret, asked.endpoint)] if asked.make_secret else []
+    return keys + ([first_token(asked.make_tokens)] if asked.make_tokens else [])
+
+
+def _create(namespace: str, manifests: list[Manifest]) -> int:
     from services.controller.cluster import connect
 
-    connect(namespace).create(secret(name, endpoint))
+    cluster = connect(namespace)
+    for manifest in manifests:
+        cluster.create(manifest)
     return 0
 
 

@@ -1,15 +1,20 @@
 """The few things that the controller asks of Kubernetes, as plain JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from slipway.errors import InputError, TransientError
 
 from services.controller.crd import GROUP, PLURAL, VERSION
 from services.controller.jobs import RUN_LABEL, Manifest
+from services.controller.metrics import asked
 
+Kind = Literal["TrainingRun", "Job", "Pod"]
+RESOURCES: dict[Kind, str] = {"TrainingRun": PLURAL, "Job": "jobs", "Pod": "pods"}
+
+_PAGE = 250  # objects of a list at a time: a list of thousands is tens of megabytes
 _TIMEOUT_SEC = (5.0, 30.0)  # to connect, to answer: a server that restarts is found out soon
 
 
@@ -28,11 +33,9 @@ class ClusterRefused(InputError):
 class Cluster(Protocol):
     """Kubernetes, one namespace of it.
 
-    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the answer is no. Reads see the last write.
+    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the answer is no. Reads see the last write of
+    this process; what others write they may see later.
     """
-
-    def runs(self) -> list[Manifest]:
-        """Return every TrainingRun."""
 
     def run(self, name: str) -> Manifest | None:
         """Return one TrainingRun, or None when there is none of that name."""
@@ -40,8 +43,15 @@ class Cluster(Protocol):
     def jobs(self, run: str) -> list[Manifest]:
         """Return the Jobs that bear the run's label."""
 
-    def pods(self, job: str) -> list[Manifest]:
-        """Return the Job's pods, also those that ended."""
+    def pods(self, job: str, latest: bool = False) -> list[Manifest]:
+        """Return those of the Job's pods that wait or have failed.
+
+        Args:
+          latest: As they are now, for what is read from them is final.
+        """
+
+    def confirm(self, run: Manifest) -> None:
+        """See that the run is as it was read: nothing is begun or ended on hearsay. Raises `Conflict`."""
 
     def create(self, manifest: Manifest) -> None:
         """Create a Job, a Service or a Secret; one of that name that is there already is no error."""
@@ -57,7 +67,7 @@ class Cluster(Protocol):
 
 
 class KubernetesCluster:
-    """A `Cluster` by way of the official client."""
+    """The API server, by way of the official client."""
 
     def __init__(self, namespace: str) -> None:
         from kubernetes import client
@@ -66,27 +76,38 @@ class KubernetesCluster:
         self._batch, self._core, self._custom = client.BatchV1Api(), client.CoreV1Api(), client.CustomObjectsApi()
         self._kind = {"group": GROUP, "version": VERSION, "namespace": namespace, "plural": PLURAL}
 
-    def runs(self) -> list[Manifest]:
-        with _translated("list TrainingRuns"):
-            found = self._custom.list_namespaced_custom_object(**self._kind, _request_timeout=_TIMEOUT_SEC)
-        return list(found["items"])
-
     def run(self, name: str) -> Manifest | None:
-        with _translated(f"read TrainingRun {name}", absent_is_fine=True):
+        with _asked("get", PLURAL, name, absent_is_fine=True):
             found = self._custom.get_namespaced_custom_object(**self._kind, name=name, _request_timeout=_TIMEOUT_SEC)
             return dict(found)
         return None
 
-    def jobs(self, run: str) -> list[Manifest]:
-        with _translated(f"list Jobs of {run}"):
-            return _items(self._batch.list_namespaced_job(self._namespace, label_selector=f"{RUN_LABEL}={run}", **_RAW))
-
     def pods(self, job: str) -> list[Manifest]:
         selector = f"batch.kubernetes.io/job-name={job}"
-        with _translated(f"list pods of {job}"):
-            return _items(self._core.list_namespaced_pod(self._namespace, label_selector=selector, **_RAW))
+        with _asked("list", "pods", f"of {job}"):
+            return list(
+                _parsed(self._core.list_namespaced_pod(self._namespace, label_selector=selector, **_RAW))["items"]
+            )
 
-    def create(self, manifest: Manifest) -> None:
+    def pages(self, kind: Kind) -> Iterator[tuple[Iterable[Manifest], str]]:
+        resource, after = RESOURCES[kind], ""
+        while True:
+            with _asked("list", resource, ""):
+                page = self._page(kind, after)
+            yield page["items"], page["metadata"]["resourceVersion"]
+            after = page["metadata"].get("continue", "")
+            if not after:
+                return
+
+    def _page(self, kind: Kind, after: str) -> Manifest:
+        some: Manifest = {"limit": _PAGE, "_continue": after or None}
+        if kind == "TrainingRun":
+            found = self._custom.list_namespaced_custom_object(**self._kind, **some, _request_timeout=_TIMEOUT_SEC)
+            return dict(found)
+        listing = self._batch.list_namespaced_job if kind == "Job" else self._core.list_namespaced_pod
+        return _parsed(listing(self._namespace, label_selector=RUN_LABEL, **some, **_RAW))
+
+    def create(self, manifest: Manifest) -> Manifest | None:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         create = {
             "Job": self._batch.create_namespaced_job,
@@ -94,25 +115,27 @@ class KubernetesCluster:
             "Secret": self._core.create_namespaced_secret,
         }[kind]
         try:
-            with _translated(f"create {kind} {name}"):
-                create(self._namespace, manifest, **_RAW)
+            with _asked("create", f"{kind.lower()}s", name):
+                return _parsed(create(self._namespace, manifest, **_RAW))
         except Conflict:
-            return
+            return None
 
-    def patch_job(self, name: str, spec: Manifest) -> None:
-        with _translated(f"patch Job {name}", absent_is_fine=True):
-            self._batch.patch_namespaced_job(name, self._namespace, {"spec": spec}, **_RAW)
+    def patch_job(self, name: str, spec: Manifest) -> Manifest | None:
+        with _asked("patch", "jobs", name, absent_is_fine=True):
+            return _parsed(self._batch.patch_namespaced_job(name, self._namespace, {"spec": spec}, **_RAW))
+        return None
 
     def delete_job(self, name: str) -> None:
-        with _translated(f"delete Job {name}", absent_is_fine=True):
+        with _asked("delete", "jobs", name, absent_is_fine=True):
             self._batch.delete_namespaced_job(name, self._namespace, propagation_policy="Foreground", **_RAW)
 
-    def write_status(self, run: Manifest) -> None:
+    def write_status(self, run: Manifest) -> Manifest:
         name = run["metadata"]["name"]
-        with _translated(f"write the status of {name}"):
-            self._custom.replace_namespaced_custom_object_status(
+        with _asked("update", f"{PLURAL}/status", name):
+            written = self._custom.replace_namespaced_custom_object_status(
                 **self._kind, name=name, body=run, _request_timeout=_TIMEOUT_SEC
             )
+        return dict(written)
 
 
 # The client's own classes would drop fields that are newer than it.
@@ -130,16 +153,18 @@ def connect(namespace: str) -> KubernetesCluster:
     return KubernetesCluster(namespace)
 
 
-def _items(response: Any) -> list[Manifest]:
-    return list(json.loads(response.data)["items"])
+def _parsed(response: Any) -> Manifest:
+    return dict(json.loads(response.data))
 
 
 @contextmanager
-def _translated(what: str, absent_is_fine: bool = False) -> Iterator[None]:
-    """Turn the client's exceptions into ours."""
+def _asked(verb: str, resource: str, which: str, absent_is_fine: bool = False) -> Iterator[None]:
+    """Count a request, and turn the client's exceptions into ours."""
     from kubernetes.client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
+    what = f"{verb} {resource} {which}".rstrip()
+    asked(verb, resource)
     try:
         yield
     except ApiException as error:

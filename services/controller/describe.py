@@ -1,6 +1,7 @@
 """How a run stands, in the words of its status."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,9 @@ from slipway.store import ObjectStore
 from services.controller import observe
 from services.controller.jobs import Manifest
 from services.controller.status import Best, Condition, StageStatus, Status
+
+_STRIDE = 0.05  # of a training's steps
+_STEPS = re.compile(r"(?P<step>\d+)/(?P<total>\d+) steps")
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,16 @@ def described(look: Look, ended: Conclude | None, store: ObjectStore, now: str, 
     word = ended.state if ended else state(look.spec, Observed(look.units))
     stages = {stage: _stage(look, stage, now) for stage, unit in look.units.items() if unit.phase is not Phase.ABSENT}
     reason = ended.reason if ended else refusal or observe.waits_for(look.pods)
+    progress = None if ended else _progress(look, store)
     return status.model_copy(
         update={
             "state": word,
             "stage": look.current,
-            "progress": None if ended else _progress(look, store),
+            "progress": progress,
             "attempt": look.spec.attempt,
             "reason": reason or None,
             "stages": stages,
-            "best": _best(look, store),
+            "best": status.best if _is_the_same(look, progress) else _best(look, store),
             "artifacts": status.artifacts | _artifacts(look, store),
             "finished_at": now if ended else None,
             "conditions": conditions(word, reason, status.conditions, now),
@@ -123,17 +128,29 @@ def _progress(look: Look, store: ObjectStore) -> str | None:
         done = look.jobs[stage].get("status", {}).get("succeeded", 0)
         return f"{done}/{look.spec.preprocess.workers} parts"
     if stage == "train":
-        return _steps(look.name, store)
+        return _steps(look, store)
     return None
 
 
-def _steps(run: str, store: ObjectStore) -> str | None:
+def _steps(look: Look, store: ObjectStore) -> str | None:
+    """Say how far the training is, in strides: a status is written some twenty times, however long it takes."""
+    known = _STEPS.fullmatch(look.status.progress or "")
     try:
-        lines = store.read(keys.progress(run)).splitlines()
-        total = Plan.parse(store.read(keys.resolved(run))).steps
+        lines = store.read(keys.progress(look.name)).splitlines()
+        total = int(known["total"]) if known else Plan.parse(store.read(keys.resolved(look.name))).steps
     except MissingKey:
         return None
-    return f"{json.loads(lines[-1])['step']}/{total} steps" if lines else None
+    if not lines:
+        return None
+    step = json.loads(lines[-1])["step"]
+    if known and abs(step - int(known["step"])) < total * _STRIDE:
+        return known.string
+    return f"{step}/{total} steps"
+
+
+def _is_the_same(look: Look, progress: str | None) -> bool:
+    """Say whether the training has not moved, so that its best is not asked for either."""
+    return progress is not None and look.current == "train" and progress == look.status.progress
 
 
 def _best(look: Look, store: ObjectStore) -> Best | None:

@@ -1,34 +1,49 @@
-"""When to look: at every event of a run or its Jobs, and now and then at all that is not settled."""
+"""When to look: at what is new of a run, its Jobs and its pods, and now and then at all that is not settled."""
 
-import asyncio
 import logging
+import os
+import signal
 import threading
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import aiohttp
 import kopf
+from prometheus_client import start_http_server
 
 from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
 from slipway.telemetry import event
 
-from services.controller.crd import GROUP, PLURAL, VERSION
+from services.controller import metrics
+from services.controller.cluster import RESOURCES, Conflict, Kind
+from services.controller.crd import GROUP, VERSION
 from services.controller.jobs import RUN_LABEL, Manifest
 from services.controller.reconcile import Desk, reconcile
 from services.controller.status import Status
+from services.controller.turns import Turns
+from services.controller.watched import Watched
 
-_RESYNC_SEC = 15.0  # how old progress may be, and how soon a look that failed is repeated
-_HEALTH = "http://0.0.0.0:8080/healthz"
+_WORKERS = 8  # a look waits for the store or the API server most of the time
+_DEBOUNCE_SEC = 0.2  # several events become one look
+_AGAIN_SEC = 15.0  # how soon a look that failed is repeated, and how old progress may be
+_REFRESH_SEC = 300.0  # how long an end may stay unnoticed of which no watch told
+_LEAVE_SEC = 5  # whatever still hangs after SIGTERM
 
 
-def operate(desk: Desk, namespace: str) -> int:
+def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metrics_port: int) -> int:
     """Look at the namespace's runs until the process is told to stop; return its exit code.
 
-    Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events.
+    Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events. All threads are daemons:
+    a look that hangs in the store does not keep the process, and whatever it was doing, the next process goes on with.
     """
-    names = _unsettled(desk.cluster.runs())  # fails at once where the resource, or the right to read it, is missing
-    event("controller_started", namespace=namespace, unsettled=len(names))
-    watch = _Watch(desk)
+    signal.signal(signal.SIGTERM, _leave)  # until kopf takes it over: the first process of a container has no default
+    cluster.refresh()  # fails at once where the resource, or the right to read it, is missing
+    watch = _Watch(desk, cluster)
+    event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.index.runs())))
+    metrics.QUEUE.set_function(lambda: len(watch.turns))
+    start_http_server(metrics_port)
+    watch.start()
     identity: Any = "slipway-controller"  # kopf would ask for the user's name, and a numeric user has none
     kopf.run(
         identity=identity,
@@ -36,104 +51,145 @@ def operate(desk: Desk, namespace: str) -> int:
         settings=_quiet(),
         standalone=True,
         namespaces=[namespace],
-        liveness_endpoint=_HEALTH,
-        stop_flag=watch.broken,
+        liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
     )
-    return EXIT_BUG if watch.broken.is_set() else EXIT_DONE
+    return EXIT_DONE
+
+
+def _leave(*_: Any) -> None:
+    raise SystemExit(EXIT_DONE)
+
+
+def _or_end(work: Callable[[], None]) -> None:
+    """Work, and end the process if that fails: better no controller, which is started again, than half of one."""
+    try:
+        work()
+    except Exception:
+        logging.getLogger("slipway").exception("a thread died")
+        os._exit(EXIT_BUG)
 
 
 class _Watch:
-    """Looks at runs, each by one thread at a time.
+    """Looks at runs, each by one thread at a time."""
 
-    Attributes:
-      broken: Set when the resync has died: better no controller, which is started again, than half of one.
-    """
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._resync: asyncio.Task[None] | None = None
-        self.broken = asyncio.Event()
-
-    async def look(self, names: Iterable[str]) -> None:
-        """Look at each of the runs; what goes wrong with one is logged, and does not touch the others."""
-        names = list(names)
-        looks = (asyncio.to_thread(self._look, name) for name in names)
-        for name, outcome in zip(names, await asyncio.gather(*looks, return_exceptions=True), strict=True):
-            if isinstance(outcome, SlipwayError):
-                event("look_postponed", logging.WARNING, run=name, reason=str(outcome))
-            elif isinstance(outcome, Exception):
-                logging.getLogger("slipway").error("look at %s: %r", name, outcome, exc_info=outcome)
+    def __init__(self, desk: Desk, cluster: Watched) -> None:
+        self.turns = Turns()
+        self._desk, self._cluster = desk, cluster
 
     def start(self) -> None:
-        self._resync = asyncio.create_task(self._look_often())
-        self._resync.add_done_callback(self._ended)
+        self._ask(unsettled(self._cluster.index.runs()))
+        for work in [self._look_on] * _WORKERS + [self._look_often, self._refresh_often]:
+            threading.Thread(target=_or_end, args=[work], daemon=True).start()
 
-    def stop(self) -> None:
-        if self._resync:
-            self._resync.cancel()
+    def saw(self, kind: Kind, how: str | None, manifest: Manifest) -> None:
+        """Take in an event; what is new is looked at."""
+        is_gone = how == "DELETED"
+        is_new = (self._cluster.index.forget if is_gone else self._cluster.index.see)(kind, manifest)
+        if is_new:
+            name = manifest["metadata"]["name"] if kind == "TrainingRun" else manifest["metadata"]["labels"][RUN_LABEL]
+            self.turns.ask(name, _DEBOUNCE_SEC)
 
-    def _ended(self, resync: asyncio.Task[None]) -> None:
-        if not resync.cancelled():
-            logging.getLogger("slipway").error("resync died", exc_info=resync.exception())
-            self.broken.set()
+    def _ask(self, runs: Iterable[Manifest]) -> None:
+        for run in runs:
+            self.turns.ask(str(run["metadata"]["name"]))
 
-    def _look(self, name: str) -> None:
-        with self._turns[name]:
-            reconcile(name, self._desk)
-
-    async def _look_often(self) -> None:
+    def _look_on(self) -> None:
         while True:
+            name = self.turns.take()
             try:
-                names = _unsettled(await asyncio.to_thread(self._desk.cluster.runs))
+                with metrics.RECONCILE.time():
+                    has_more = reconcile(name, self._desk)
+                if has_more:
+                    self.turns.ask(name)
+            except Conflict:
+                self.turns.ask(name, _DEBOUNCE_SEC)  # it has been read anew
             except SlipwayError as error:
-                event("resync_postponed", logging.WARNING, reason=str(error))
-            else:
-                await self.look(names)
-            await asyncio.sleep(_RESYNC_SEC)
+                event("look_postponed", logging.WARNING, run=name, reason=str(error))
+                self.turns.ask(name, _AGAIN_SEC)
+            except Exception:  # what goes wrong with one run does not touch the others
+                logging.getLogger("slipway").exception("look at %s", name)
+                self.turns.ask(name, _AGAIN_SEC)
+            finally:
+                self.turns.give_back(name)
+
+    def _look_often(self) -> None:
+        while True:
+            time.sleep(_AGAIN_SEC)
+            self._ask(run for run in unsettled(self._cluster.index.runs()) if _may_change_unseen(run))
+
+    def _refresh_often(self) -> None:
+        while True:
+            time.sleep(_REFRESH_SEC)
+            try:
+                self._cluster.refresh()
+            except SlipwayError as error:
+                event("refresh_postponed", logging.WARNING, reason=str(error))
+            self._ask(unsettled(self._cluster.index.runs()))
 
 
 def _registry(watch: _Watch) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
-    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_via_client(**arguments)
+    async def login(**arguments: Any) -> kopf.AiohttpSession | None:
+        found = kopf.login_via_client(**arguments)
+        return _counted(found) if found else None
 
-    @kopf.on.startup(registry=registry)
-    async def start(**_: Any) -> None:
-        watch.start()
+    def follow(kind: Kind, group: str, version: str) -> None:
+        async def seen(type: str | None, body: kopf.Body, **_: Any) -> None:
+            watch.saw(kind, type, dict(body))
 
-    @kopf.on.cleanup(registry=registry)
-    async def stop(**_: Any) -> None:
-        watch.stop()
+        kopf.on.event(group, version, RESOURCES[kind], registry=registry)(seen)
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def run_seen(name: str | None, **_: Any) -> None:
-        await watch.look([str(name)])
-
-    @kopf.on.event("batch", "v1", "jobs", labels={RUN_LABEL: kopf.PRESENT}, registry=registry)
-    async def job_seen(labels: Mapping[str, str], **_: Any) -> None:
-        await watch.look([labels[RUN_LABEL]])
-
+    follow("TrainingRun", GROUP, VERSION)
+    follow("Job", "batch", "v1")
+    follow("Pod", "", "v1")
     return registry
+
+
+def _counted(found: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """Return a session like kopf's own that counts what is asked through it."""
+
+    async def count(_session: Any, _context: Any, request: aiohttp.TraceRequestStartParams) -> None:
+        name = request.url.name
+        many = "watch" if request.url.query.get("watch") == "true" else "list"
+        metrics.asked(many if name in RESOURCES.values() else request.method.lower(), name)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(count)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        headers=found.as_http_headers(),
+        trace_configs=[trace],
+    )
+    return kopf.AiohttpSession(aiohttp_session=session, server=found.server, default_namespace=found.default_namespace)
 
 
 def _quiet() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
+    settings.process.ultimate_exiting_timeout = _LEAVE_SEC  # then kopf kills the process; its default is ten minutes
+    settings.queueing.idle_timeout = 1.0  # each object that had an event holds a task for so long
     settings.watching.server_timeout = 300  # a stream that died unnoticed is replaced after so many seconds
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
+    for kind in ("jobs", "pods"):
+        settings.watching.label_selectors[kind] = RUN_LABEL
     return settings
 
 
-def _unsettled(runs: Iterable[Manifest]) -> list[str]:
-    """Name the runs about which something may be left to do."""
-    names = []
-    for run in runs:
-        status = Status.model_validate(run.get("status", {}))
-        if not (status.is_final and status.settled == run["spec"].get("attempt", 1)):
-            names.append(str(run["metadata"]["name"]))
-    return names
+def unsettled(runs: Iterable[Manifest]) -> list[Manifest]:
+    """Return the runs about which something may be left to do."""
+    return [run for run in runs if not _is_settled(run)]
+
+
+def _is_settled(run: Manifest) -> bool:
+    status = Status.model_validate(run.get("status", {}))
+    return status.is_final and status.settled == run["spec"].get("attempt", 1)
+
+
+def _may_change_unseen(run: Manifest) -> bool:
+    """Say whether no event tells of what comes next: a training's progress, or the end of what a run waits for."""
+    status = run.get("status", {})
+    return status.get("stage") == "train" or "reason" in status

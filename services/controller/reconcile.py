@@ -41,32 +41,32 @@ class Desk:
     clock: Callable[[], str]
 
 
-def reconcile(name: str, desk: Desk) -> None:
-    """Look at a run once, and do what is to be done now.
+def reconcile(name: str, desk: Desk) -> bool:
+    """Look at a run once, and do what is to be done now; say whether the next look has something to do already.
 
     Raises:
       SlipwayError: The cluster or the store does not answer, refuses, or was changed meanwhile: look again later.
     """
-    jobs = desk.cluster.jobs(name)  # before the run: a Job that has expired since was noted in the status before
+    jobs = desk.cluster.jobs(name)  # before `confirm`: a Job that has expired since was noted in the status before
     found = desk.cluster.run(name)
     if found is None or "deletionTimestamp" in found["metadata"]:
-        return
+        return False
     uid, status = found["metadata"]["uid"], Status.model_validate(found.get("status", {}))
     own = [job for job in jobs if any(o["uid"] == uid for o in job["metadata"].get("ownerReferences", []))]
     attempt = found["spec"].get("attempt", 1)
     if status.is_final and not (status.state is State.FAILED and status.attempt < attempt):
         _settle(found, status, own, desk)
-        return
+        return False
     try:
         run = _parse(found)
-        admitted = status if status.images else _admit(run, found, status, desk)
+        if not status.images:
+            desk.cluster.confirm(found)
+            _write(found, _admit(run, found, status, desk), desk)  # the next look begins the first stage
+            return True
     except SpecError as error:
         _write_status(found, refused(status, attempt, str(error), desk.clock()), desk)
-        return
-    if admitted is status:
-        _advance(run.spec, found, _look(run.spec, found, status, own, desk), desk)
-    else:
-        _write(found, admitted, desk)  # which is an event, and the next look begins the first stage
+        return True
+    return _advance(run.spec, found, _look(run.spec, found, status, own, desk), desk)
 
 
 def _parse(found: Manifest) -> TrainingRun:
@@ -112,7 +112,7 @@ def _look(spec: RunSpec, found: Manifest, status: Status, own: list[Manifest], d
             units[stage] = Unit(Phase.DONE, known.attempt if known else spec.attempt)
             continue
         if job is not None:
-            pods = desk.cluster.pods(job["metadata"]["name"])
+            pods = desk.cluster.pods(job["metadata"]["name"], latest=observe.phase(job) is Phase.FAILED)
             units[stage] = _unit(job, pods)
         elif known and known.phase is Phase.FAILED:
             units[stage] = Unit(Phase.FAILED, known.attempt, known.reason or "")
@@ -131,9 +131,11 @@ def _unit(job: Manifest, pods: list[Manifest]) -> Unit:
             return Unit(phase, attempt)
 
 
-def _advance(spec: RunSpec, found: Manifest, look: Look, desk: Desk) -> None:
-    """Do what the state machine says, and write down how the run stands."""
+def _advance(spec: RunSpec, found: Manifest, look: Look, desk: Desk) -> bool:
+    """Do what the state machine says, and write down how the run stands; say whether it has ended."""
     actions = next_actions(spec, Observed(look.units))
+    if actions:
+        desk.cluster.confirm(found)
     refusal = None
     try:
         for action in actions:
@@ -147,6 +149,7 @@ def _advance(spec: RunSpec, found: Manifest, look: Look, desk: Desk) -> None:
     status = described(look, ended, desk.store, desk.clock(), refusal)
     if status != look.status:
         _write(found, status, desk)
+    return status.is_final
 
 
 def _act(action: Action, look: Look, found: Manifest, desk: Desk) -> None:

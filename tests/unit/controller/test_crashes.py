@@ -1,8 +1,11 @@
-"""The controller is killed between any two of its calls: the run ends all the same, and no Job is made twice."""
+"""The controller is killed between any two of its calls: the run ends all the same, and no Job is made twice.
+
+Each of two controllers, one of which is there by mistake, sees runs, Jobs and pods as its own watches have told, which
+may be long ago, and of each kind another time.
+"""
 
 import random
 from collections import Counter
-from contextlib import suppress
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.fake_cluster import FakeCluster, failed_pod
 
 from services.controller.reconcile import Desk, reconcile
 from services.controller.settings import Settings
+from services.controller.watched import KINDS, Watched
 
 
 class Killed(BaseException):
@@ -27,13 +31,13 @@ class Faulty:
     def __getattr__(self, name):
         method = getattr(self._real, name)
 
-        def call(*arguments):
+        def call(*arguments, **options):
             fault = self._dice.random() / self.rate if self.rate else 1.0
             if fault < 0.3:
                 raise Killed
             if fault < 0.6:
                 raise StoreUnavailable("no answer; try again")
-            answer = method(*arguments)
+            answer = method(*arguments, **options)
             if fault < 1.0:
                 raise Killed
             return answer
@@ -41,20 +45,57 @@ class Faulty:
         return call
 
 
+class Controller:
+    """One process: what it has seen dies with it."""
+
+    def __init__(self, world):
+        self._world = world
+        self._begin()
+
+    def _begin(self):
+        self._watched = Watched(self._world.faulty[0])
+        self._desk = Desk(self._watched, self._world.faulty[1], self._world.settings, lambda: "2026-01-31T12:00:00Z")
+        self._seen = {}
+        for kind in KINDS:
+            self.hear(kind)
+
+    def look(self):
+        try:
+            reconcile("ponds", self._desk)
+        except Killed:
+            self._begin()
+        except SlipwayError:
+            pass
+
+    def hear(self, kind):
+        """Let the watch tell all that has happened to objects of one kind."""
+        for page, _ in self._world.cluster.pages(kind):
+            there = {manifest["metadata"]["uid"]: manifest for manifest in page}
+        for uid, manifest in self._seen.get(kind, {}).items():
+            if uid not in there:
+                self._watched.index.forget(kind, manifest)
+        for manifest in there.values():
+            self._watched.index.see(kind, manifest)
+        self._seen[kind] = there
+
+
 class World:
-    """A cluster, a store and two controllers, one of which is there by mistake."""
+    """A cluster, a store and two controllers."""
 
     def __init__(self, seed, folder, settings):
-        self.dice = random.Random(seed)
+        self.dice, self.settings = random.Random(seed), settings
         self.cluster, self.store = FakeCluster(), FolderStore(folder)
         self.faulty = [Faulty(real, self.dice, 0.15) for real in (self.cluster, self.store)]
-        self.desk = Desk(*self.faulty, settings, lambda: "2026-01-31T12:00:00Z")
         self.cluster.apply("ponds")
+        self.controllers = [Controller(self), Controller(self)]
 
     def live(self, turns, fails=lambda job: None):
         for _ in range(turns):
-            if self.dice.random() < 0.7:
-                self._look()
+            moment = self.dice.random()
+            if moment < 0.4:
+                self.dice.choice(self.controllers).look()
+            elif moment < 0.8:
+                self.dice.choice(self.controllers).hear(self.dice.choice(KINDS))
             else:
                 self.cluster.tick(self.store, fails)
 
@@ -62,12 +103,11 @@ class World:
         for fault in self.faulty:
             fault.rate = 0
         for _ in range(60):
-            self._look()
+            for controller in self.controllers:
+                for kind in KINDS:
+                    controller.hear(kind)
+                controller.look()
             self.cluster.tick(self.store, fails)
-
-    def _look(self):
-        with suppress(Killed, SlipwayError):
-            reconcile("ponds", self.desk)
 
     @property
     def status(self):
@@ -88,7 +128,7 @@ def settings():
 @pytest.mark.parametrize("seed", range(60))
 def test_a_run_succeeds_and_makes_each_job_once(seed, tmp_path, settings):
     world = World(seed, tmp_path, settings)
-    world.live(150)
+    world.live(300)
     world.calm()
     stages = ("ingest", "preprocess", "train", "export", "detect")
     assert (world.status["state"], world.status["settled"]) == ("SUCCEEDED", 1)
@@ -102,7 +142,7 @@ def test_a_failure_is_known_though_its_job_expires_at_once(seed, tmp_path, setti
         return failed_pod("trainer", message="no memory") if job == "ponds-train-1" else None
 
     world = World(seed, tmp_path, settings)
-    world.live(100, fails)
+    world.live(200, fails)
     world.calm(fails)
     assert (world.status["state"], world.status["reason"]) == ("FAILED", "no memory")
     assert world.made()["ponds-train-1"] == 1
@@ -115,9 +155,9 @@ def test_a_failure_is_known_though_its_job_expires_at_once(seed, tmp_path, setti
 @pytest.mark.parametrize("seed", range(30))
 def test_a_cancelled_run_leaves_no_job(seed, tmp_path, settings):
     world = World(seed, tmp_path, settings)
-    world.live(20 + seed)
+    world.live(40 + 2 * seed)
     world.cluster.apply("ponds", cancel=True)
-    world.live(30)
+    world.live(60)
     world.calm()
     assert world.status["state"] in ("CANCELED", "SUCCEEDED")
     assert world.cluster.made_jobs == {}
@@ -128,7 +168,7 @@ def test_a_cancelled_run_leaves_no_job(seed, tmp_path, settings):
 def test_suspending_and_resuming_at_any_moment_loses_nothing(seed, tmp_path, settings):
     world = World(seed, tmp_path, settings)
     for suspend in (True, False, True, False):
-        world.live(20)
+        world.live(40)
         world.cluster.apply("ponds", suspend=suspend)
     world.calm()
     assert world.status["state"] == "SUCCEEDED"

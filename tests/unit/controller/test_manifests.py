@@ -1,3 +1,4 @@
+import hashlib
 import io
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -6,16 +7,25 @@ import pytest
 import yaml
 
 from services.controller.__main__ import main
-from services.controller.secret import secret
-from services.controller.settings import read_settings
+from services.controller.secret import first_token, store_keys
+from services.controller.settings import Settings
 
 ROOT = Path(__file__).parents[3] / "manifests"
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.yaml"))
-PODS = ["base/controller.yaml", "overlays/dev/keys.yaml", "overlays/dev/s3.yaml", "jobs/jobs.yaml"]
+PODS = ["overlays/dev/all.yaml", "overlays/gpu/all.yaml", "jobs/jobs.yaml"]
 
 
 def documents(name):
     return list(yaml.safe_load_all((ROOT / name).read_text()))
+
+
+def named(document):
+    return document["kind"], document["metadata"]["name"]
+
+
+def settings(name):
+    (found,) = (d for d in documents(name) if named(d) == ("ConfigMap", "slipway-settings"))
+    return Settings.model_validate(yaml.safe_load(found["data"]["settings.yaml"]))
 
 
 def pods(name):
@@ -30,30 +40,31 @@ def printed(*arguments):
 
 
 def test_the_custom_resource_is_not_stale():
-    assert printed("--crd") == (ROOT / "base/crd.yaml").read_text(), "run make manifests"
+    file = ROOT.parent / "charts/slipway/files/crd.yaml"
+    assert printed("--crd") == file.read_text(), "run make manifests"
 
 
 def test_the_jobs_by_hand_are_not_stale():
-    made = printed("--jobs", ROOT / "jobs/run.yaml", "--settings", ROOT / "base/settings.yaml")
+    made = printed("--jobs", ROOT / "jobs/run.yaml", "--settings", ROOT / "jobs/settings.yaml")
     assert made == (ROOT / "jobs/jobs.yaml").read_text(), "run make manifests"
 
 
 def test_the_controller_may_do_this_and_nothing_else():
-    (role,) = (d for d in documents("base/rbac.yaml") if d["kind"] == "Role")
+    (role,) = (d for d in documents("overlays/dev/all.yaml") if named(d) == ("Role", "slipway-controller"))
     rights = [(rule["apiGroups"], rule["resources"], rule["verbs"]) for rule in role["rules"]]
     assert rights == [
         (["slipway.dev"], ["trainingruns"], ["get", "list", "watch"]),
         (["slipway.dev"], ["trainingruns/status"], ["update"]),
         (["batch"], ["jobs"], ["list", "watch", "create", "patch", "delete"]),
-        ([""], ["pods"], ["list"]),
+        ([""], ["pods"], ["list", "watch"]),
         ([""], ["services"], ["create"]),
     ]
 
 
-def test_only_the_dev_installation_may_make_secrets_and_nobody_reads_them():
-    rules = {name: [rule for d in documents(name) if d.get("kind") == "Role" for rule in d["rules"]] for name in FILES}
-    of_secrets = {(name, *r["verbs"]) for name, found in rules.items() for r in found if "secrets" in r["resources"]}
-    assert of_secrets == {("overlays/dev/keys.yaml", "create")}
+def test_the_keys_may_make_secrets_and_nobody_reads_them():
+    roles = [d for name in FILES for d in documents(name) if d.get("kind") == "Role"]
+    of_secrets = {(named(d)[1], *r["verbs"]) for d in roles for r in d["rules"] if "secrets" in r["resources"]}
+    assert of_secrets == {("slipway-keys", "create")}
 
 
 def test_no_right_reaches_beyond_the_namespace():
@@ -80,20 +91,19 @@ def test_every_pod_is_restricted(name):
 def test_only_who_talks_to_kubernetes_has_a_token():
     tokens = {name: [pod["automountServiceAccountToken"] for pod in pods(name)] for name in PODS}
     assert tokens == {
-        "base/controller.yaml": [True],
-        "overlays/dev/keys.yaml": [True],
-        "overlays/dev/s3.yaml": [False],
+        "overlays/dev/all.yaml": [True, True, False, False, True],  # api, controller, s3, tensorboard, keys
+        "overlays/gpu/all.yaml": [True, True, True],
         "jobs/jobs.yaml": [False] * 5,
     }
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/gpu"])
-def test_the_settings_are_accepted(folder):
-    assert read_settings(ROOT / folder / "settings.yaml").store.secret == "slipway-s3"
+@pytest.mark.parametrize("overlay", ["dev", "gpu"])
+def test_the_settings_are_accepted(overlay):
+    assert settings(f"overlays/{overlay}/all.yaml").store.secret == "slipway-s3"
 
 
 def test_the_gpu_installation_has_a_pool_for_gpus():
-    pool = read_settings(ROOT / "overlays/gpu/settings.yaml").pools["gpu"]
+    pool = settings("overlays/gpu/all.yaml").pools["gpu"]
     assert (pool.max_gpus, pool.node_selector) == (1, {"slipway.dev/pool": "gpu"})
 
 
@@ -111,10 +121,17 @@ def test_the_namespace_admits_restricted_pods_only(overlay):
 
 
 def test_made_keys_are_never_the_same():
-    one, other = (secret("slipway-s3", "http://slipway-s3:7070")["stringData"] for _ in range(2))
+    one, other = (store_keys("slipway-s3", "http://slipway-s3:7070")["stringData"] for _ in range(2))
     assert one["SLIPWAY_S3_ENDPOINT"] == "http://slipway-s3:7070"
     assert one.keys() == {"SLIPWAY_S3_ENDPOINT", "SLIPWAY_S3_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert one["AWS_SECRET_ACCESS_KEY"] != other["AWS_SECRET_ACCESS_KEY"]
+
+
+def test_of_the_first_token_the_list_has_the_digest_only():
+    one, other = (first_token("slipway-tokens")["stringData"] for _ in range(2))
+    digest = hashlib.sha256(one["admin-token"].encode()).hexdigest()
+    assert yaml.safe_load(one["tokens.yaml"]) == [{"name": "admin", "role": "admin", "sha256": digest}]
+    assert one["admin-token"] != other["admin-token"]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +139,7 @@ def test_made_keys_are_never_the_same():
     [
         pytest.param(["--settings", "nowhere.yaml"], 65, "nowhere.yaml: No such file", id="no-settings"),
         pytest.param(["--jobs", "nowhere.yaml"], 65, "nowhere.yaml: No such file", id="no-run"),
+        pytest.param(["--make-secret", "keys"], 65, "--make-secret needs --endpoint", id="no-endpoint"),
     ],
 )
 def test_what_cannot_be_read_is_told(arguments, code, says, capsys):

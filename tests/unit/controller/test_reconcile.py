@@ -293,6 +293,54 @@ def test_progress_and_the_best_so_far_are_told_while_it_trains(cluster, store, l
 PLAN = ("preset", "image_size", "batch_size", "steps", "learning_rate", "checkpoint_every", "initial_checkpoint")
 
 
+@pytest.fixture
+def train(cluster, store, look):
+    """Bring a run to its training of 400 steps, and return how to let it come to a step and be looked at."""
+    cluster.apply("ponds")
+    for stage in ("ingest", "preprocess"):
+        store.write(f"runs/ponds/{stage}/result.json", b'{"dataset": "datasets/ponds/0ff1ce"}')
+    look(2)
+    cluster.tick(store)
+    rows = "".join(f"{f}: {{value: 400, reason: x}}\n" for f in PLAN)
+    store.write("runs/ponds/ingest/resolved.yaml", rows.encode())
+
+    def to(step, ap50):
+        best = {"step": step, "metrics": {"AP": 0.1, "AP50": ap50}}
+        store.write("runs/ponds/train/progress.jsonl", json.dumps({"step": step}).encode())
+        store.write("runs/ponds/evaluate/best.json", json.dumps(best).encode())
+        look()
+        return status(cluster)["progress"], status(cluster)["best"]["AP50"]
+
+    return to
+
+
+def test_progress_is_written_in_strides_of_a_twentieth(train):
+    assert train(10, 0.1) == ("10/400 steps", 0.1)
+    assert train(29, 0.2) == ("10/400 steps", 0.1)
+    assert train(30, 0.3) == ("30/400 steps", 0.3)
+
+
+def test_a_training_that_goes_on_from_an_earlier_checkpoint_is_told_so(train):
+    train(100, 0.5)
+    assert train(40, 0.5)[0] == "40/400 steps"
+
+
+def test_however_often_a_training_reports_its_status_is_written_some_twenty_times(cluster, train):
+    train(1, 0.1)
+    before = int(cluster.objects["ponds"]["metadata"]["resourceVersion"])
+    for step in range(2, 401):
+        train(step, step / 1000)
+    assert int(cluster.objects["ponds"]["metadata"]["resourceVersion"]) - before == 19
+
+
+def test_the_last_best_is_told_however_small_the_last_stride(cluster, store, look, train):
+    train(390, 0.5)
+    store.write("runs/ponds/evaluate/best.json", b'{"step": 400, "metrics": {"AP": 0.4, "AP50": 0.6}}')
+    store.write("runs/ponds/train/result.json", b"{}")
+    look()
+    assert status(cluster)["best"]["AP50"] == 0.6
+
+
 def test_jobs_of_an_earlier_object_of_the_same_name_are_not_mistaken_for_its_own(cluster, store, look):
     cluster.apply("ponds")
     look(2)
@@ -317,6 +365,22 @@ def test_conditions_are_what_kubectl_waits_for(cluster, go_on):
     go_on()
     claims = {claim["type"]: claim["status"] for claim in status(cluster)["conditions"]}
     assert claims == {"Running": "False", "Finished": "True", "Succeeded": "True"}
+
+
+def test_nothing_is_begun_for_a_run_that_changed_since_it_was_read(cluster, desk, look):
+    cluster.apply("ponds")
+    look()
+    read = cluster.run("ponds")
+    cluster.apply("ponds", cancel=True)
+    cluster.run = lambda name: read
+    with pytest.raises(Conflict, match="not as it was seen"):
+        look()
+    assert created(cluster) == []
+
+
+def test_a_look_says_whether_the_next_has_something_to_do(cluster, store, desk):
+    cluster.apply("ponds")
+    assert [reconcile("ponds", desk) for _ in range(3)] == [True, False, False]
 
 
 def test_a_status_is_never_written_over_a_newer_one(cluster, desk):

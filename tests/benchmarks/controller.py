@@ -1,0 +1,209 @@
+"""How the controller fares with many runs at once: `python -m tests.benchmarks.controller --runs 200 2000`.
+
+Takes the current kubectl context, as one who may make namespaces, nodes and the custom resource. The controller is the
+real one, a process of this machine. The nodes are kwok's, which must be in PATH; what happens in their pods, and what
+the stages would write, is this program's. It takes away again what it makes, but for the custom resource.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from slipway.store import open_store
+from tests.benchmarks.fake_pods import LABEL, Writer, fake_nodes
+
+from services.controller.crd import GROUP, PLURAL, VERSION, crd
+
+_PORT = 18081
+_POLL_SEC = 1.0
+_SEEN = re.compile(r"^slipway_controller_api_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
+_RUN = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "TrainingRun", "spec": {"dataset": {"source": "s3://photos/ponds"}}}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one measurement found.
+
+    Attributes:
+      seconds: From the first run's submission until the last has succeeded.
+      requests: Of the controller to the API server, by verb and resource.
+      peak_mb: The controller's resident memory at its highest, in 10⁶ bytes.
+    """
+
+    runs: int
+    seconds: float
+    requests: Counter[str]
+    peak_mb: float
+
+    def row(self) -> str:
+        a_run = [self.seconds / self.runs, self.requests.total() / self.runs]
+        return f"| {self.runs} | {self.seconds:.0f} | {a_run[0]:.2f} | {a_run[1]:.1f} | {self.peak_mb:.0f} |"
+
+
+def measure(runs: int, options: argparse.Namespace) -> Figures:
+    """Submit so many runs at once, and wait until all have succeeded.
+
+    Raises:
+      SystemExit: A run ended otherwise, a Job was made twice, or the controller left.
+    """
+    name = f"slipway-bench-{uuid.uuid4().hex[:6]}"
+    with tempfile.TemporaryDirectory() as temporary, _namespace(name):
+        folder = Path(temporary)
+        store = (options.store and f"{options.store}/{name}") or str(folder / "store")
+        writer = Writer(name, open_store(store), options.stage_sec, options.train_sec, options.updates)
+        writer.start()
+        with fake_nodes(name, folder), _controller(name, store, folder) as process:
+            started = time.monotonic()
+            _submit(name, runs)
+            _wait(name, runs, process)
+            seconds = time.monotonic() - started
+            _wait(name, runs, process, settled=True)
+            figures = Figures(runs, seconds, _requests(), _peak_mb(process.pid))
+            _check(writer, runs)
+    return figures
+
+
+@contextmanager
+def _namespace(name: str) -> Iterator[None]:
+    core = client.CoreV1Api()
+    core.create_namespace({"metadata": {"name": name}})
+    try:
+        yield
+    finally:
+        core.delete_namespace(name)
+        core.delete_collection_namespaced_pod(name, grace_period_seconds=0)  # no kubelet will say that they are gone
+
+
+@contextmanager
+def _controller(name: str, store: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the controller, its pods bound for the fake nodes, until it is no longer needed."""
+    place = {
+        "nodeSelector": {LABEL: name},
+        "tolerations": [{"key": LABEL, "operator": "Equal", "value": name, "effect": "NoSchedule"}],
+    }
+    settings = {"store": {"url": store, "secret": "none"}, "images": {"data": "fake", "tf": "fake"}}
+    file = folder / "settings.yaml"
+    file.write_text(yaml.safe_dump(settings | {"pools": {"cpu": place}}))
+    ports = [f"--metrics-port={_PORT}", f"--health-port={_PORT + 1}"]
+    command = [sys.executable, "-m", "services.controller", f"--namespace={name}", f"--settings={file}", *ports]
+    with (folder / "controller.log").open("wb") as log:
+        process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(20)
+            sys.stderr.write(_complaints(folder / "controller.log"))
+
+
+def _submit(namespace: str, runs: int) -> None:
+    custom = client.CustomObjectsApi()
+
+    def one(number: int) -> None:
+        body = _RUN | {"metadata": {"name": f"run-{number:04d}"}}
+        custom.create_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, body)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(runs)))
+
+
+def _wait(namespace: str, runs: int, process: subprocess.Popen[bytes], settled: bool = False) -> None:
+    while True:
+        time.sleep(_POLL_SEC)
+        if process.poll() is not None:
+            raise SystemExit(f"the controller ended with code {process.returncode}")
+        found = [run.get("status", {}) for run in _runs(namespace)]
+        states = Counter(status.get("state", "PENDING") for status in found)
+        if states["FAILED"]:
+            reasons = Counter(status.get("reason") for status in found if status.get("state") == "FAILED")
+            raise SystemExit(f"runs failed: {reasons.most_common(3)}")
+        done = sum(status.get("settled", 0) for status in found) if settled else states["SUCCEEDED"]
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{dict(states)}\x1b[K")
+        if done == runs:
+            return
+
+
+def _runs(namespace: str) -> list[dict]:
+    """List the runs in pages; one that the server did not answer for is asked for at the next look."""
+    custom, found, after = client.CustomObjectsApi(), [], None
+    try:
+        while after != "":
+            page = custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, limit=500, _continue=after)
+            found, after = found + page["items"], page["metadata"].get("continue", "")
+    except ApiException:
+        return []
+    return found
+
+
+def _requests() -> Counter[str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/metrics") as answer:
+        text = answer.read().decode()
+    return Counter({labels: int(float(count)) for labels, count in _SEEN.findall(text)})
+
+
+def _peak_mb(pid: int) -> float:
+    (line,) = (x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+def _check(writer: Writer, runs: int) -> None:
+    twice = [name for name, uids in writer.made.items() if len(uids) != 1]
+    if twice or len(writer.made) != 5 * runs:
+        raise SystemExit(f"{len(writer.made)} Jobs instead of {5 * runs}; made twice: {twice[:5]}")
+
+
+def _complaints(log: Path) -> str:
+    """Return the last of what the controller warned of."""
+    lines = [line for line in log.read_text().splitlines(keepends=True) if " INFO " not in line]
+    return "".join(lines[-20:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, nargs="+", default=[200, 2000])
+    parser.add_argument("--store", help="s3://bucket/prefix; a temporary folder by default")
+    parser.add_argument("--stage-sec", type=float, default=2.0, help="how long each stage but train takes")
+    parser.add_argument("--train-sec", type=float, default=40.0)
+    parser.add_argument("--updates", type=int, default=8, help="how often a training writes its progress")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and take everything away
+    config.load_kube_config()
+    _install_crd()
+    measured = [measure(runs, options) for runs in options.runs]
+    print("| runs | seconds | seconds a run | requests a run | peak MB |\n|---|---|---|---|---|")
+    for figures in measured:
+        print(figures.row())
+    for figures in measured:
+        print(figures.runs, ", ".join(f"{labels}: {count}" for labels, count in figures.requests.most_common()))
+
+
+def _install_crd() -> None:
+    api, wanted = client.ApiextensionsV1Api(), crd()
+    try:
+        api.create_custom_resource_definition(wanted)
+        time.sleep(3)  # until the server knows it
+    except ApiException as error:
+        if error.status != 409:
+            raise
+
+
+if __name__ == "__main__":
+    main()
