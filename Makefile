@@ -8,13 +8,26 @@ BUILDER ?= docker build
 REGISTRY ?= localhost
 TAG ?= dev
 TF ?= tf
+# Of the tests on a cluster: how often a fault is played, how many runs at once, the seed of its moments, and where an
+# interrupted game goes on.
+# KILL comes before a container's id and kills it; RESTART_API kills the API server and starts it again.
+BCCD ?=
+N ?= 10
+AT_ONCE ?= 1
+SEED ?= 1
+STATE ?= faults.jsonl
+export KILL ?=
+export RESTART_API ?=
+
+# Of the chart: where kubeconform finds schemas, also those of others' resources; not asked when empty.
+SCHEMAS ?=
 
 venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
 	$(bin)/python tests/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
@@ -38,11 +51,41 @@ images:  ## Build the images $(REGISTRY)/slipway-{light,data,tf}:$(TAG) with $(B
 	  $(BUILDER) --build-arg TF=$(TF) -t $(REGISTRY)/slipway-$$target:$(TAG) -f services/Dockerfile --target $$target . || exit 1; \
 	done
 
-manifests: $(ready)  ## Write what of manifests/ follows from the code
-	$(controller) --crd > manifests/base/crd.yaml
-	$(controller) --jobs manifests/jobs/run.yaml --settings manifests/base/settings.yaml > manifests/jobs/jobs.yaml
+e2e: $(ready)  ## Install the images of make images in the current cluster, and run what a user would
+	REGISTRY=$(REGISTRY) TAG=$(TAG) BCCD=$(BCCD) SLIPWAY_TEST_CONTEXT=$$(kubectl config current-context) \
+	  $(bin)/pytest -v tests/cluster $(PYTEST_ARGS)
+
+e2e-faults: $(ready)  ## Play each fault N times on what make e2e installed, and print a table
+	$(bin)/python -m tests.cluster.faults --tries $(N) --at-once $(AT_ONCE) --seed $(SEED) --state $(STATE) \
+	  --kill "$$KILL" --restart-api "$$RESTART_API"
+
+manifests: $(ready)  ## Write what of charts/ and manifests/ follows from the code and the chart; needs helm
+	$(controller) --crd > $(chart)/files/crd.yaml
+	$(bin)/python charts/readme.py $(chart)
+	$(controller) --jobs manifests/jobs/run.yaml --settings manifests/jobs/settings.yaml > manifests/jobs/jobs.yaml
+	$(render) --show-only templates/crd.yaml > manifests/base/crd.yaml
+	$(render) --set crds.install=false --values $(chart)/ci/quickstart-values.yaml > manifests/overlays/dev/all.yaml
+	$(render) --set crds.install=false --values $(chart)/ci/gpu-values.yaml > manifests/overlays/gpu/all.yaml
 
 controller := PYTHONPATH=.:shared $(bin)/python -m services.controller
+chart := charts/slipway
+kube := --kube-version 1.31.0
+render := helm template slipway $(chart) --namespace slipway --skip-tests $(kube)
+
+chart: .venv-checkov/.ready  ## Lint, test and check the chart in every variant; needs helm and helm-unittest
+	set -e; rendered=$$(mktemp -d); trap 'rm -r "$$rendered"' EXIT; \
+	for values in $(chart)/values.yaml $(chart)/ci/*-values.yaml; do \
+	  helm lint --strict --quiet $(chart) --values $$values $(kube); \
+	  helm template slipway $(chart) --namespace slipway --values $$values $(kube) > $$rendered/$$(basename $$values); \
+	done; \
+	if [ "$(SCHEMAS)" ]; then kubeconform -strict -summary -schema-location $(SCHEMAS) $$rendered; fi; \
+	$$(command -v helm-unittest || echo helm unittest) $(chart); \
+	.venv-checkov/bin/checkov --config-file $(chart)/ci/checkov.yaml --directory $$rendered
+
+.venv-checkov/.ready: $(ready) requirements/checkov.txt
+	$(PYTHON) -m venv --clear .venv-checkov
+	$(bin)/uv pip install -q --python .venv-checkov/bin/python --no-deps --require-hashes -r requirements/checkov.txt
+	@touch $@
 
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
@@ -65,4 +108,4 @@ $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint fmt images manifests lock
+.PHONY: help demo test lint fmt images e2e e2e-faults manifests chart lock

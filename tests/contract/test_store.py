@@ -7,7 +7,9 @@ import urllib3
 
 from slipway.content import Content
 from slipway.errors import InputError, MissingKey
+from slipway.minio_store import MinioStore
 from slipway.store import delete_all, download_all, upload_all
+from tests.contract.s3_servers import BUCKET
 
 
 def test_write_then_read_returns_the_bytes(store):
@@ -141,6 +143,13 @@ def test_delete_removes_the_key(store):
 
 def test_delete_of_an_absent_key_is_no_error(store):
     store.delete("none")
+
+
+def test_addresses_for_others_name_the_server_as_they_reach_it(server):
+    store = MinioStore(f"s3://{BUCKET}/deep", server.settings(region=None), 5, "https://store.example")
+    assert store.presign("a", "GET", 60).startswith(f"https://store.example/{BUCKET}/deep/a?X-Amz-Algorithm=")
+    store.write("a", b"1")
+    assert store.read("a") == b"1"
 
 
 @pytest.mark.parametrize(

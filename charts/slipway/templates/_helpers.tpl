@@ -1,0 +1,212 @@
+{{/* Every helper that needs a component takes (list $ "component"); a component is called as its folder in services/. */}}
+
+{{- define "slipway.fullname" -}}
+{{- $name := .Release.Name -}}
+{{- if not (contains "slipway" $name) }}{{ $name = printf "%s-slipway" $name }}{{ end -}}
+{{- default $name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "slipway.name" -}}
+{{ include "slipway.fullname" (index . 0) }}-{{ index . 1 }}
+{{- end }}
+
+{{/* Runs' pods bear the same name label without the instance's, so that no Service or Deployment takes them for its own. */}}
+{{- define "slipway.selectorLabels" -}}
+app.kubernetes.io/name: slipway
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{- define "slipway.labels" -}}
+{{ include "slipway.selectorLabels" . }}
+app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version }}
+{{- end }}
+
+{{- define "slipway.metadata" -}}
+name: {{ include "slipway.name" . }}
+namespace: {{ (index . 0).Release.Namespace }}
+labels:
+  {{- include "slipway.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* (list $ "light") */}}
+{{- define "slipway.image" -}}
+{{- $images := (index . 0).Values.images -}}
+{{- $image := index $images (index . 1) -}}
+{{- $tag := coalesce $image.tag $images.tag (index . 0).Chart.AppVersion -}}
+{{ default $images.registry $image.registry }}/{{ $image.repository }}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $tag }}{{ end }}
+{{- end }}
+
+{{- define "slipway.storeSecret" -}}
+{{ default (include "slipway.name" (list . "s3")) .Values.store.existingSecret }}
+{{- end }}
+
+{{- define "slipway.makesStoreKeys" -}}
+{{- if and .Values.s3.enabled (not .Values.store.existingSecret) }}true{{ end -}}
+{{- end }}
+
+{{- define "slipway.tokensSecret" -}}
+{{ default (include "slipway.name" (list . "tokens")) .Values.api.tokens.existingSecret }}
+{{- end }}
+
+{{- define "slipway.makesTokens" -}}
+{{- if and .Values.api.enabled (not .Values.api.tokens.existingSecret) }}true{{ end -}}
+{{- end }}
+
+{{- define "slipway.serviceAccount" -}}
+{{- $account := dig (index . 1) "serviceAccount" "name" "" (index . 0).Values.AsMap -}}
+{{ default (include "slipway.name" .) $account }}
+{{- end }}
+
+{{/* Nothing that changes with the chart's version: a pod is only replaced where it becomes another. */}}
+{{- define "slipway.podLabels" -}}
+{{ include "slipway.selectorLabels" . }}
+{{- with (index . 0).Values.pods.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* What every pod has in common: who it is (nobody), and where it goes. */}}
+{{- define "slipway.pod" -}}
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .Values.pods.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.pods.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.pods.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.pods.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.confined" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "slipway.namespaceVariable" -}}
+- name: NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- end }}
+
+{{/* Values of settings.yaml that the chart has another key for, or that went. */}}
+{{- define "slipway.checkRemoved" -}}
+{{- if .Values.settings.store }}{{ fail "settings.store is gone: set store.url, and store.existingSecret for what was settings.store.secret" }}{{ end -}}
+{{- if .Values.settings.images }}{{ fail "settings.images is gone: set images.registry, images.tag, images.data and images.tf" }}{{ end -}}
+{{- if .Values.settings.imagePullPolicy }}{{ fail "settings.imagePullPolicy is gone: set images.pullPolicy" }}{{ end -}}
+{{- end }}
+
+{{/* settings.yaml of the controller: the values of `settings`, and what other values say. */}}
+{{- define "slipway.settings" -}}
+{{- include "slipway.checkRemoved" . -}}
+{{- $pools := deepCopy .Values.settings.pools -}}
+{{- range $name, $pool := $pools -}}
+{{- if and $.Values.images.pullSecrets (not $pool.imagePullSecrets) }}{{ $_ := set $pool "imagePullSecrets" $.Values.images.pullSecrets }}{{ end -}}
+{{- end -}}
+{{- $images := dict "data" (include "slipway.image" (list . "data")) "tf" (include "slipway.image" (list . "tf")) -}}
+{{- $store := dict "url" .Values.store.url "secret" (include "slipway.storeSecret" .) -}}
+{{- $own := dict "store" $store "images" $images "imagePullPolicy" .Values.images.pullPolicy "pools" $pools -}}
+{{- with include "slipway.proxy" . | fromYaml }}{{ $_ := set $own "env" . }}{{ end -}}
+{{- with .Values.ca.configMap }}{{ $_ := set $own "caConfigMap" . }}{{ end -}}
+{{- merge $own .Values.settings | toYaml -}}
+{{- end }}
+
+{{/* Account, Role and its binding: (list $ "component" rules). */}}
+{{- define "slipway.rights" -}}
+{{- $root := index . 0 -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "slipway.metadata" . | nindent 2 }}
+  {{- with dig (index . 1) "serviceAccount" "annotations" dict $root.Values.AsMap }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  {{- include "slipway.metadata" . | nindent 2 }}
+rules:
+  {{- index . 2 | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  {{- include "slipway.metadata" . | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ include "slipway.name" . }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "slipway.serviceAccount" . }}
+    namespace: {{ $root.Release.Namespace }}
+{{- end }}
+
+{{/* Where the store is. Its keys come from its Secret. */}}
+{{- define "slipway.storeVariables" -}}
+- name: SLIPWAY_STORE
+  value: {{ .Values.store.url }}
+{{- with include "slipway.caVariables" . }}{{ . | nindent 0 }}{{ end }}
+{{- end }}
+
+{{- define "slipway.caVariables" -}}
+{{- if .Values.ca.configMap -}}
+- {name: SLIPWAY_S3_CA_FILE, value: /etc/slipway-ca/ca.crt}
+- {name: SSL_CERT_FILE, value: /etc/slipway-ca/ca.crt}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.caMount" -}}
+{{- if .Values.ca.configMap -}}
+- {name: ca, mountPath: /etc/slipway-ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.caVolume" -}}
+{{- with .Values.ca.configMap -}}
+- name: ca
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end }}
+
+{{/* The proxy's variables as a map; the API server is never behind it, and the kubelet fills in its address. */}}
+{{- define "slipway.proxy" -}}
+{{- with .Values.proxy.url }}
+HTTP_PROXY: {{ . | quote }}
+HTTPS_PROXY: {{ . | quote }}
+NO_PROXY: {{ prepend $.Values.proxy.except "$(KUBERNETES_SERVICE_HOST)" | join "," | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "slipway.proxyVariables" -}}
+{{- range $name, $value := include "slipway.proxy" . | fromYaml -}}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{ end -}}
+{{- end }}

@@ -1,0 +1,51 @@
+"""The chart as helm renders it, variant by variant."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/slipway"
+VARIANTS = ["values.yaml", *sorted(f"ci/{path.name}" for path in (CHART / "ci").glob("*-values.yaml"))]
+
+Manifest = dict[str, Any]
+
+
+def helm(*words: str, fails: bool = False) -> str:
+    """Run helm and return what it says; skip the test where there is no helm."""
+    if not shutil.which("helm"):
+        pytest.skip("helm is not on PATH")
+    done = subprocess.run(["helm", *words, "--kube-version", "1.31.0"], capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stderr if fails else done.stdout
+
+
+def render(variant: str = "values.yaml", *words: str) -> list[Manifest]:
+    """Return the objects of a variant; `words` are further options of helm's, such as `--set`."""
+    text = helm("template", "slipway", str(CHART), "--namespace", "lab", "--values", str(CHART / variant), *words)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    (found,) = (m for m in of_kind(manifests, kind) if m["metadata"]["name"] == name)
+    return found
+
+
+def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    """Yield component and spec of every pod."""
+    for manifest in of_kind(manifests, "Deployment", "Job", "Pod"):
+        spec = manifest["spec"] if manifest["kind"] == "Pod" else manifest["spec"]["template"]["spec"]
+        yield manifest["metadata"]["labels"]["app.kubernetes.io/component"], spec
+
+
+def containers(pod: Manifest) -> list[Manifest]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
