@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO
 
-from slipway.source import _is_noise as is_noise
+from slipway.source import is_noise
 from slipway.store import ObjectStore, in_parallel
 
 from services.api.archives import BadArchive, Entry, entries

@@ -12,7 +12,7 @@ _LEFT_BEHIND = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 def source_files(source: ObjectStore) -> list[str]:
     """List the source's keys, sorted; hidden names and what other systems leave behind are passed over."""
-    return [key for key in source.list() if not any(_is_noise(name) for name in key.split("/"))]
+    return [key for key in source.list() if not any(is_noise(name) for name in key.split("/"))]
 
 
 def read_file(source: ObjectStore, key: str) -> bytes:
@@ -39,5 +39,5 @@ def source_digest(source: ObjectStore) -> str:
     return total.hexdigest()
 
 
-def _is_noise(name: str) -> bool:
+def is_noise(name: str) -> bool:
     return name.startswith(".") or name in _LEFT_BEHIND

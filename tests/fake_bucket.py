@@ -1,0 +1,14 @@
+"""A folder that passes for a bucket: it has an S3 address, and addresses for others."""
+
+from pathlib import Path
+
+from slipway.store import FolderStore
+
+
+class FakeBucket(FolderStore):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.url = "s3://slipway/deep"
+
+    def presign(self, key: str, method: str, seconds: int) -> str:
+        return f"https://store.example/{key}?method={method}&seconds={seconds}"
