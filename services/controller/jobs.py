@@ -104,6 +104,8 @@ def job(work: Work, settings: Settings, text: str, images: dict[str, str]) -> Ma
     template["metadata"] = {"labels": work.labels()}
     pod = template["spec"]
     _place(pod, pool)
+    if settings.ca_config_map:
+        pod["volumes"].append({"name": "ca", "configMap": {"name": settings.ca_config_map}})
     pod["terminationGracePeriodSeconds"] = settings.grace_period
     for container in [*pod.get("initContainers", []), *pod["containers"]]:
         _fill(container, work, settings, images)
@@ -135,7 +137,10 @@ def _bound(spec: Manifest, work: Work, settings: Settings) -> None:
     """Say how many pods there are, how often one is tried and how long, and whose exit code ends it."""
     limit = work.spec.train.time_limit if work.stage == "train" else None
     spec["activeDeadlineSeconds"] = settings.deadline + (limit or 0)
-    spec["backoffLimitPerIndex" if work.stage == "preprocess" else "backoffLimit"] = settings.retries
+    if work.stage == "preprocess":
+        spec["backoffLimitPerIndex"] = settings.retries
+    else:
+        spec["backoffLimit"] = settings.retries * work.workers  # with one that trains all the others fail too
     if work.workers > 1 or work.stage == "preprocess":
         spec |= {"completionMode": "Indexed", "completions": work.workers, "parallelism": work.workers}
     for rule in spec["podFailurePolicy"]["rules"]:
@@ -166,6 +171,10 @@ def _fill(container: Manifest, work: Work, settings: Settings, images: dict[str,
     container["imagePullPolicy"] = settings.image_pull_policy
     container.setdefault("command", ["python", "-m", f"services.{container['name']}"])
     own = {"SLIPWAY_STORE": settings.store.url, "SLIPWAY_RUN": work.run, "SLIPWAY_ATTEMPT": str(work.attempt)}
+    own |= settings.env
+    if settings.ca_config_map:
+        container["volumeMounts"].append({"name": "ca", "mountPath": "/etc/slipway-ca", "readOnly": True})
+        own |= dict.fromkeys(("SLIPWAY_S3_CA_FILE", "SSL_CERT_FILE"), "/etc/slipway-ca/ca.crt")
     container["env"] = [{"name": n, "value": v} for n, v in own.items()] + container.get("env", [])
     container["envFrom"] = [{"secretRef": {"name": settings.store.secret}}]
 

@@ -31,7 +31,7 @@ class Pool(_Model):
     Attributes:
       resources: Of a stage's container; GPUs are added to it.
       max_gpus: Of one node; a run that asks for more is refused.
-      max_workers: Pods that may train together. The trainer does not share its work yet, so this is 1.
+      max_workers: Pods that may train together; those that run wait for the others, and hold their GPUs meanwhile.
       gpu_resource: What the nodes call a GPU.
       shared_memory: Limit of `/dev/shm`; of the container's memory when absent.
     """
@@ -70,6 +70,8 @@ class Settings(_Model):
     """Everything about Jobs that is not the run's.
 
     Attributes:
+      env: Variables of every stage, such as HTTPS_PROXY.
+      ca_config_map: Whose key `ca.crt` holds the certificates that stages trust instead of the public ones.
       pools: By the name that a run asks for.
       stages: The pool of each stage but train, whose pool the run chooses.
       evaluator: Resources of the sidecar.
@@ -82,6 +84,8 @@ class Settings(_Model):
     store: Store
     images: Images
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    env: dict[str, str] = Field(default_factory=dict)
+    ca_config_map: str | None = None
     pools: dict[str, Pool]
     stages: dict[Stage, str] = Field(default_factory=dict)
     evaluator: Resources = Resources()
@@ -137,6 +141,12 @@ def check_request(spec: RunSpec, settings: Settings) -> None:
         raise SpecError(f"train.gpus is {train.gpus}, a node of pool {name!r} has {pool.max_gpus}; ask for fewer")
     if train.workers > pool.max_workers:
         raise SpecError(f"train.workers is {train.workers}, pool {name!r} allows {pool.max_workers}; ask for fewer")
+    replicas = train.workers * max(train.gpus, 1)
+    if train.workers > 1 and train.batch_size and train.batch_size % replicas:
+        raise SpecError(
+            f"train.batchSize is {train.batch_size}, to be shared by {replicas} replicas; "
+            f"ask for a multiple of {replicas}"
+        )
 
 
 def _train_pool(spec: RunSpec) -> str:

@@ -48,7 +48,14 @@ class Judge:
 
 
 def evaluate(params: StageParams, store: ObjectStore) -> Result:
-    """Measure each checkpoint as it is listed, until the last; the best is chosen on val where there is one."""
+    """Measure each checkpoint as it is listed, until the last; the best is chosen on val where there is one.
+
+    Beside any worker but the first there is nothing to do, and a sidecar that leaves is started again: so it waits for
+    the SIGTERM that ends it.
+    """
+    if params.index:
+        params.stopping.wait()
+        return {}
     started = time.monotonic()
     trained = Checkpoints(store, keys.stage(params.name, "train"))
     best = Checkpoints(store, keys.best_checkpoint(params.name))

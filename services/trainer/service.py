@@ -19,6 +19,7 @@ from services.trainer.pipeline_config import dump, pipeline_config
 from services.trainer.preempt import Watch
 from services.trainer.train import Progress, Training
 from services.trainer.train import train as train_steps
+from services.trainer.workers import Team, join
 
 _VERDICT_WAIT_SEC = 900.0  # the evaluator measures the last checkpoint in seconds, or in minutes on a large split
 _POLL_SEC = 0.5
@@ -26,48 +27,84 @@ _REPORT_SEC = 5.0
 
 
 def train(params: StageParams, store: ObjectStore) -> Result:
-    """Train to the last step, wait until that checkpoint has been measured, and write the result."""
+    """Train to the last step, wait until that checkpoint has been measured, and write the result.
+
+    Of several workers only worker 0 writes; the others are done with the last step.
+    """
     started = time.monotonic()
-    spec = params.run.spec.train
     plan = Plan.parse(store.read(keys.resolved(params.name)))
-    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
-    records = read_json(store, keys.result(params.name, "preprocess"))
-    config = _config(plan, params, store, dataset, records)
-    journal = Journal(store, params.name, plan, params.scratch / "events")
-    training = Training(
-        config=config,
-        checkpoints=Checkpoints(store, keys.stage(params.name, "train")),
-        watch=Watch(
-            params.stopping,
-            lambda: bool(read_optional(store, keys.verdict(params.name)).get("stop")),
-            _deadline(started, spec.time_limit),
-        ),
-        scratch=params.scratch,
-        on_progress=journal.progress,
-        on_checkpoint=journal.checkpoint,
-    )
-    event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
-    step = train_steps(training, spec.seed, _gpus(spec.gpus))
+    checkpoints = Checkpoints(store, keys.stage(params.name, "train"))
+    step = _finished(checkpoints) or _train(params, store, plan, checkpoints)
+    if params.index:
+        return {}
     verdict = _await_verdict(store, params)
     seconds = round(time.monotonic() - started, 1)
     outcome = {"steps": step, "best_step": verdict["best"], "duration_sec": seconds, "preset": plan.preset}
     return write_result(store, params.name, "train", outcome)
 
 
-def _config(plan: Plan, params: StageParams, store: ObjectStore, dataset: str, records: dict[str, Any]) -> Any:
+def _finished(checkpoints: Checkpoints) -> int | None:
+    """Return the last step if it is listed: who starts again only to wait for the verdict needs no other worker."""
+    steps = checkpoints.steps()
+    return steps[-1] if steps and checkpoints.listing(steps[-1])["last"] else None
+
+
+def _train(params: StageParams, store: ObjectStore, plan: Plan, checkpoints: Checkpoints) -> int:
+    started, spec = time.monotonic(), params.run.spec.train
+    team = join(params.index, _gpus(spec.gpus), params.stopping)
+    config = _config(plan, params, store, team)
+    journal = Journal(store, params.name, plan, params.scratch / "events") if team.leads else None
+    training = Training(
+        config=config,
+        team=team,
+        checkpoints=checkpoints,
+        watch=Watch(
+            params.stopping,
+            lambda: bool(read_optional(store, keys.verdict(params.name)).get("stop")),
+            None if spec.time_limit is None else started + spec.time_limit,
+        ),
+        scratch=params.scratch,
+        on_progress=journal.progress if journal else _unheard,
+        on_checkpoint=journal.checkpoint if journal else _unheard,
+    )
+    event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
+    return train_steps(training, spec.seed)
+
+
+def _unheard(_: Any) -> None:
+    """Stand for worker 0's journal in the others."""
+
+
+def _config(plan: Plan, params: StageParams, store: ObjectStore, team: Team) -> Any:
     """Write `pipeline.yaml`, and return it pointed at the local copies of the records and weights."""
+    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
+    records = read_json(store, keys.result(params.name, "preprocess"))
+    train = records["splits"]["train"]
+    team.share(plan.batch_size, train["images"])
     labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode())
-    weights = None
-    if plan.initial_checkpoint:
-        weights = fetch_initial_checkpoint(plan.initial_checkpoint, store, params.scratch)
+    weights = _weights(plan.initial_checkpoint, params, store, team)
     config = pipeline_config(plan, len(labels), records["max_boxes"], weights)
-    store.write(keys.pipeline_config(params.name), dump(config))
+    if team.leads:
+        store.write(keys.pipeline_config(params.name), dump(config))
     folder = params.scratch / "records"
-    for number in range(records["splits"]["train"]["shards"]):
-        key = keys.shard(records["records"], "train", number, records["splits"]["train"]["shards"])
+    for number in range(train["shards"]):
+        key = keys.shard(records["records"], "train", number, train["shards"])
         store.download(key, folder / Path(key).name)
     config.task.train_data.input_path = str(folder / "train-*.tfrecord")
     return config
+
+
+def _weights(address: str | None, params: StageParams, store: ObjectStore, team: Team) -> str | None:
+    """Bring the pretrained weights; worker 0 goes ahead, so that the others find in the store what it keeps there."""
+    if not address:
+        return None
+    with team.bound():
+        if not team.leads:
+            team.agree(0)
+        weights = fetch_initial_checkpoint(address, store, params.scratch)
+        if team.leads:
+            team.agree(0)
+    return weights
 
 
 class Journal:
@@ -139,10 +176,6 @@ def _gpus(asked: int) -> int:
     if there < asked:
         raise SpecError(f"train.gpus is {asked}, TensorFlow sees {there}; ask for fewer or use a node that has them")
     return asked or min(there, 1)
-
-
-def _deadline(started: float, limit: int | None) -> float | None:
-    return None if limit is None else started + limit
 
 
 def _await_verdict(store: ObjectStore, params: StageParams) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from slipway.errors import InputError, Stopped
 from slipway.telemetry import event
 
 from services.trainer.preempt import Watch
+from services.trainer.workers import Team
 
 if TYPE_CHECKING:
     from official.core.base_trainer import Trainer
@@ -26,12 +27,12 @@ class Training:
     """One training, and whom it tells what.
 
     Attributes:
-      checkpoint_every: Steps between checkpoints.
       on_progress: Called after each loop with step, loss, learning_rate and the parts of the loss.
       on_checkpoint: Called after each published checkpoint with its step.
     """
 
     config: "ExperimentConfig"
+    team: Team
     checkpoints: Checkpoints
     watch: Watch
     scratch: Path
@@ -39,64 +40,79 @@ class Training:
     on_checkpoint: Callable[[int], None]
 
 
-def train(training: Training, seed: int, gpus: int) -> int:
+def train(training: Training, seed: int) -> int:
     """Train from the last checkpoint, or from the start, to the last step; return the step reached.
 
     Raises:
-      Stopped: It was asked to stop, and saved a checkpoint first.
+      Stopped: A worker was asked to stop, and a checkpoint was saved first.
       InputError: The loss is no longer finite.
+      TransientError: Another worker is lost.
     """
-    trainer = _build(training.config, training.checkpoints.steps(), seed, gpus)
-    step = _restore(trainer, training.checkpoints, training.scratch)
+    with training.team.bound():
+        return _train(training, seed)
+
+
+def _train(training: Training, seed: int) -> int:
+    step = _newest(training)
+    trainer = _build(training, step, seed)
     if step:
+        _restore(trainer, training, step)
         event("training_resumed", step=step)
     last, every = training.config.trainer.train_steps, training.config.trainer.checkpoint_interval
     while step < last:
         loop = min(_STEPS_PER_LOOP, last - step, every - step % every)
         training.on_progress(_run(trainer, loop))
         step += loop
-        if training.watch.is_preempted:
+        is_preempted, is_over = _reasons(training)
+        if is_preempted:
             _save(trainer, training, step, is_last=False)
             raise Stopped(f"stopped at step {step} of {last}, which is saved; run the same command again to carry on")
-        if training.watch.is_over():
+        if is_over:
             last = step
         if step % every == 0 or step == last:
             _save(trainer, training, step, is_last=step == last)
     return step
 
 
-def _build(config: "ExperimentConfig", steps: list[int], seed: int, gpus: int) -> "Trainer":
+def _newest(training: Training) -> int:
+    """Return the step of the newest checkpoint that worker 0 sees listed, 0 without one."""
+    (step,) = training.team.agree(sum(training.checkpoints.steps()[-1:]) if training.team.leads else 0)
+    return step
+
+
+def _reasons(training: Training) -> tuple[bool, bool]:
+    """Ask whether any worker is to leave, and whether worker 0 says that the training is over."""
+    is_preempted = training.watch.is_preempted
+    is_over = training.team.leads and not is_preempted and training.watch.is_over()
+    preempted, over = training.team.agree(is_preempted, is_over)
+    return bool(preempted), bool(over)
+
+
+def _build(training: Training, step: int, seed: int) -> "Trainer":
     import tf_keras
-    from official.common import distribute_utils
     from official.core import task_factory
     from official.core.base_trainer import Trainer
     from official.modeling import performance
 
+    config = training.config
     # After a restart the shuffle goes on with another seed: the same one would show the same first images again.
-    tf_keras.utils.set_random_seed(seed + sum(steps[-1:]))
+    # The workers share it, for each takes its part of the same shuffled files.
+    tf_keras.utils.set_random_seed(seed + step)
     if config.runtime.mixed_precision_dtype:
         performance.set_mixed_precision_policy(config.runtime.mixed_precision_dtype)
-    strategy = distribute_utils.get_distribution_strategy(
-        distribution_strategy="mirrored" if gpus > 1 else "one_device", num_gpus=gpus
-    )
-    with strategy.scope():
+    with training.team.strategy.scope():
         task = task_factory.get_task(config.task)
         model = task.build_model()
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
         trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False)
-        if not steps:
+        if not step:
             trainer.initialize()
     return trainer
 
 
-def _restore(trainer: "Trainer", checkpoints: Checkpoints, scratch: Path) -> int:
-    """Load the newest listed checkpoint, if there is one, and return its step."""
-    steps = checkpoints.steps()
-    if not steps:
-        return 0
-    path = checkpoints.fetch(steps[-1], scratch / "restore")
+def _restore(trainer: "Trainer", training: Training, step: int) -> None:
+    path = training.checkpoints.fetch(step, training.scratch / "restore")
     trainer.checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
-    return int(trainer.global_step.numpy())
 
 
 def _run(trainer: "Trainer", steps: int) -> Progress:
@@ -120,13 +136,20 @@ def _run(trainer: "Trainer", steps: int) -> Progress:
 
 
 def _save(trainer: "Trainer", training: Training, step: int, is_last: bool) -> None:
-    """Write and publish one checkpoint, then drop the oldest ones."""
+    """Write one checkpoint and have it published; nobody goes on, or leaves, before it is listed."""
     path = training.scratch / f"ckpt-{step}"
-    trainer.checkpoint.write(str(path))
+    trainer.checkpoint.write(str(path))  # by each worker: some values are averaged over all of them as they are read
     files = sorted(training.scratch.glob(f"{path.name}.*"))
-    training.checkpoints.publish(step, files, last=is_last)
+    if training.team.leads:
+        _publish(training, step, files, is_last)
     for file in files:
         file.unlink()
+    training.team.agree(0)
+
+
+def _publish(training: Training, step: int, files: list[Path], is_last: bool) -> None:
+    """Upload and list the checkpoint, then drop the oldest ones."""
+    training.checkpoints.publish(step, files, last=is_last)
     for old in training.checkpoints.steps()[:-_KEPT]:
         training.checkpoints.delete(old)
     training.on_checkpoint(step)

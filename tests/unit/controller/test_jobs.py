@@ -153,6 +153,11 @@ def test_workers_find_each_other_by_a_service_and_by_tf_config(made, settings):
     assert environment["WORKER_INDEX"]["valueFrom"]["fieldRef"]["fieldPath"] == field
 
 
+def test_the_loss_of_one_worker_may_fail_every_pod_as_often_as_retries_allow(made):
+    assert made("train")["spec"]["backoffLimit"] == 3
+    assert made("train", train={"gpus": 1, "workers": 2})["spec"]["backoffLimit"] == 6
+
+
 def test_the_service_of_the_workers_selects_their_pods_and_waits_for_none(made):
     spec = RunSpec.model_validate({"dataset": {"source": "s3://a/b"}, "train": {"workers": 2}})
     meeting = service(Work("ponds", spec, "train", 1, Owner("ponds", "uid-1")), blueprints())
@@ -207,3 +212,14 @@ def test_jobs_by_hand_are_those_of_the_controller_but_owned_by_nobody(made, sett
     del expected["metadata"]["ownerReferences"]
     # images come from the settings
     assert (first, second["metadata"]["name"]) == (expected, "ponds-preprocess-1")
+
+
+def test_every_container_has_the_installations_variables_and_certificates(settings):
+    settings = settings.model_copy(update={"env": {"HTTPS_PROXY": "http://proxy:3128"}, "ca_config_map": "company-ca"})
+    work = Work("ponds", RunSpec.model_validate({"dataset": {"source": "s3://a/b"}}), "train", 1)
+    pod = job(work, settings, blueprints(), IMAGES)["spec"]["template"]["spec"]
+    assert {"name": "ca", "configMap": {"name": "company-ca"}} in pod["volumes"]
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        assert {"name": "ca", "mountPath": "/etc/slipway-ca", "readOnly": True} in container["volumeMounts"]
+        assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container["env"]
+        assert {"name": "SLIPWAY_S3_CA_FILE", "value": "/etc/slipway-ca/ca.crt"} in container["env"]

@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from slipway.errors import SpecError
+from slipway.run import RunSpec
 
-from services.controller.settings import Pool, Settings, read_settings
+from services.controller.settings import Pool, Settings, check_request, read_settings
 
 MINIMAL = {"store": {"url": "s3://a", "secret": "s"}, "images": {"data": "d", "tf": "t"}, "pools": {"cpu": {}}}
 
@@ -43,6 +44,14 @@ def test_a_file_that_is_no_yaml_or_not_there_is_told(file):
     file.write_text("pools: [")
     with pytest.raises(SpecError, match="not YAML"):
         read_settings(file)
+
+
+def test_a_batch_that_workers_cannot_share_is_refused_with_a_size_that_they_can(settings):
+    train = {"workers": 2, "gpus": 2, "batchSize": 6}
+    with pytest.raises(SpecError, match="batchSize is 6, to be shared by 4 replicas; ask for a multiple of 4"):
+        check_request(RunSpec.model_validate({"dataset": {"source": "s3://a/b"}, "train": train}), settings)
+    shared = {"dataset": {"source": "s3://a/b"}, "train": train | {"batchSize": 8}}
+    check_request(RunSpec.model_validate(shared), settings)
 
 
 @pytest.mark.parametrize("model", [Settings, Pool])
