@@ -12,6 +12,7 @@ from slipway.cli.child import Event
 from slipway.cli.display import display
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_INPUT
 from slipway.pipeline import State
+from slipway.run import STAGES
 
 _PROGRESS = re.compile(r"(\d+)/(\d+) (\w+)")
 
@@ -48,11 +49,17 @@ def watch(api: Api, name: str, as_json: bool) -> Run:
     return run if is_final(run) else get_run(api, name)
 
 
+def stages(run: Run) -> dict[str, Any]:
+    """Return what is known of each stage, in their order: the cluster keeps them by the alphabet."""
+    found = status(run).get("stages") or {}
+    return {stage: found[stage] for stage in STAGES if stage in found}
+
+
 def changes(before: Run, now: Run) -> Iterator[Event]:
     """Say what is new in a run, in the words of a local run's events."""
     was, is_ = status(before), status(now)
-    for stage, unit in (is_.get("stages") or {}).items():
-        earlier = (was.get("stages") or {}).get(stage, {})
+    for stage, unit in stages(now).items():
+        earlier = stages(before).get(stage, {})
         yield from _stage_changes(stage, earlier, unit)
     stage = is_.get("stage")
     if stage and (found := _PROGRESS.fullmatch(is_.get("progress") or "")) and was.get("progress") != found[0]:
@@ -67,7 +74,7 @@ def exit_code(api: Api, run: Run) -> int:
     """Return what the command would have left with, had the run been local: the failed stage has written it down."""
     if state(run) == State.SUCCEEDED:
         return EXIT_DONE
-    failed = [stage for stage, unit in (status(run).get("stages") or {}).items() if unit.get("phase") == "failed"]
+    failed = [stage for stage, unit in stages(run).items() if unit.get("phase") == "failed"]
     if state(run) != State.FAILED or not failed:
         return EXIT_INPUT
     try:

@@ -14,7 +14,7 @@ import yaml
 from slipway.api_client import Api, Call, Run, persist, run_path
 from slipway.api_problems import ApiRefused, plain
 from slipway.cli.display import say_json
-from slipway.cli.remote_follow import ending, exit_code, get_run, is_final, state, status, watch
+from slipway.cli.remote_follow import ending, exit_code, get_run, is_final, stages, state, status, watch
 from slipway.cli.remote_login import api
 from slipway.errors import EXIT_DONE, InputError, SpecError
 from slipway.run import sha256_json
@@ -186,7 +186,7 @@ def _runs_table(runs: list[Run]) -> "Table":
 def _stages_table(run: Run) -> "Table":
     is_ = status(run)
     table = _table("stage", "phase", "attempt", "progress", "started", "finished", "reason")
-    for stage, unit in (is_.get("stages") or {}).items():
+    for stage, unit in stages(run).items():
         progress = is_.get("progress") if stage == is_.get("stage") else None
         times = (unit.get("startedAt"), unit.get("finishedAt"))
         _row(table, stage, unit.get("phase"), unit.get("attempt"), progress, *times, unit.get("reason"))

@@ -155,13 +155,15 @@ def test_no_runs_are_told(capsys):
 
 
 def test_one_run_is_shown_with_its_stages(ponds, cluster, capsys):
-    stages = {"ingest": DONE, "train": {"phase": "running", "attempt": 2, "startedAt": "2026-01-31T12:01:05Z"}}
+    running = {"phase": "running", "attempt": 2, "startedAt": "2026-01-31T12:01:05Z"}
+    stages = {"ingest": DONE, "train": running, "preprocess": DONE}
     cluster.report("ponds", state="RUNNING", stage="train", progress="20/30 steps", best=BEST, stages=stages)
     capsys.readouterr()
     assert slipway("status", "ponds") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "run ponds: RUNNING"
-    assert any(line.split()[:3] == ["ingest", "done", "1"] for line in lines)
+    shown = [line.split()[:3] for line in lines if {"done", "running"} & set(line.split())]
+    assert shown == [["ingest", "done", "1"], ["preprocess", "done", "1"], ["train", "running", "2"]]
     assert lines[-1] == "best so far: AP50 0.834, AP 0.512, step 20"
 
 
