@@ -21,7 +21,8 @@ class Settings:
       store: `SLIPWAY_STORE`: a folder, or `s3://bucket/prefix`.
       run: `SLIPWAY_RUN`: the run's name; everything else about it is in `run.json`.
       attempt: `SLIPWAY_ATTEMPT`: which attempt of the stage, from 1; it only names logs.
-      index: `JOB_COMPLETION_INDEX`: which of the workers, from 0, as an Indexed Job sets it.
+      index: `JOB_COMPLETION_INDEX`: which of the workers of preprocess or of a training, from 0, as an Indexed
+        Job sets it.
       scratch: `SLIPWAY_SCRATCH`: a folder for temporary files; its content may vanish with the process.
       termination_log: `SLIPWAY_TERMINATION_LOG`: gets the one line that says why a stage failed; a pod's own file
         unless given.

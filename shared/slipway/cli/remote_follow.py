@@ -61,9 +61,9 @@ def changes(before: Run, now: Run) -> Iterator[Event]:
     for stage, unit in stages(now).items():
         earlier = stages(before).get(stage, {})
         yield from _stage_changes(stage, earlier, unit)
-    stage = is_.get("stage")
-    if stage and (found := _PROGRESS.fullmatch(is_.get("progress") or "")) and was.get("progress") != found[0]:
-        yield {"event": "progress", "stage": stage, "done": int(found[1]), "total": int(found[2]), "unit": found[3]}
+    current = is_.get("stage")
+    if current and (found := _PROGRESS.fullmatch(is_.get("progress") or "")) and was.get("progress") != found[0]:
+        yield {"event": "progress", "stage": current, "done": int(found[1]), "total": int(found[2]), "unit": found[3]}
     if (best := is_.get("best")) and best != was.get("best"):
         yield {"event": "evaluated", "stage": "train", **best}
     if (state(before), was.get("reason")) != (state(now), is_.get("reason")) or not before:

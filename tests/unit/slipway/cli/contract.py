@@ -1,6 +1,6 @@
-"""Uploads and artifacts as the HTTP contract has them, for as long as the API has no routes of its own for them.
+"""Uploads and artifacts as the HTTP contract has them, over a folder: small parts, and ingest is done at once.
 
-They come after the API's own routes, so whichever of these it has answers instead.
+They answer in place of the API's own routes, whose tests are in tests/unit/api.
 """
 
 import io
