@@ -1,0 +1,21 @@
+"""What holds for every test."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from slipway.telemetry import EventFormatter
+
+
+@pytest.fixture(autouse=True)
+def log_ends_with_the_test() -> Iterator[None]:
+    """Take away what `start_log` put in place: its stream is the test's own, and closed after it."""
+    level = logging.getLogger("slipway").level
+    yield
+    root = logging.getLogger()
+    for handler in [*root.handlers]:
+        if isinstance(handler.formatter, EventFormatter):
+            root.removeHandler(handler)
+    logging.getLogger("slipway").setLevel(level)
+    logging.captureWarnings(False)
