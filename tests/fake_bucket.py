@@ -9,6 +9,7 @@ class FakeBucket(FolderStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.url = "s3://slipway/deep"
+        self.server: str | None = "https://store.example"  # where its addresses lead; None: it has none
 
-    def presign(self, key: str, method: str, seconds: int) -> str:
-        return f"https://store.example/{key}?method={method}&seconds={seconds}"
+    def presign(self, key: str, method: str, seconds: int) -> str | None:
+        return f"{self.server}/{key}?method={method}&seconds={seconds}" if self.server else None

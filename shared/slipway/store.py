@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeVar
 
 from slipway.content import Content, Stat, file_content, file_stat
 from slipway.errors import InputError, MissingKey, StoreRefused
-from slipway.file_errors import translated as translated  # noqa: PLC0414 (who uses files beside the store has it from here)
+from slipway.file_errors import translated
 from slipway.settings import PATIENCE_SEC, S3Settings
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key

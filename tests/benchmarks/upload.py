@@ -27,9 +27,8 @@ from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, 
 from tests.fake_bucket import FakeBucket
 from tests.fake_runs import FakeRuns
 
-from services.api.app import create_app, routers
+from services.api.app import create_app
 from services.api.desk import Desk
-from services.api.routes import datasets
 from services.api.settings import ApiSettings
 from services.api.tokens import Role, User
 
@@ -121,8 +120,6 @@ def _serve(store: str) -> None:
     opened = open_store(store) if store.startswith("s3://") else FakeBucket(Path(store))
     clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     app = create_app(Desk(FakeRuns(), opened, ApiSettings(), Crane(), lambda: clock))
-    if datasets.router not in routers():
-        app.include_router(datasets.router)
     uvicorn.run(app, port=_PORT, log_level="warning")
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import TransientError
-from slipway.store import TEMPORARY, FolderStore, translated
+from slipway.file_errors import translated
+from slipway.store import TEMPORARY, FolderStore
 
 _ORPHANS_SEC = 30.0  # what a killed runner left stops by itself in half of that
 

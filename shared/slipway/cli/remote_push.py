@@ -24,8 +24,8 @@ IN_ONE_BYTES = 64 << 20  # up to this, a broken transfer may as well begin anew
 _LONGEST_NAME = 43  # a run's name has at most 52 letters, and "-" with eight digits follows
 _UNPACKING_SEC = 1800.0  # until the server has unpacked what was sent
 _SLICE_BYTES = 1 << 18
-_GONE = (404, 410)
-_NO_PARTS = (404, 405, 409, 501)  # the store is a folder, which has no addresses
+_GONE = 404
+_NO_ADDRESSES = 409
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,13 @@ def _begun(there: Api, archive: Archive, name: str) -> Upload | None:
         try:
             return _upload(there.json(Call("GET", upload_path(kept))))
         except ApiRefused as refused:
-            if refused.status not in _GONE:
+            if refused.status not in (_GONE, _NO_ADDRESSES):
                 raise
     asked = {"name": name, "archive": {"bytes": archive.size}}
     try:
         upload = _upload(there.json(Call("POST", "/v1/datasets:begin", body=asked)))
     except ApiRefused as refused:
-        if refused.status not in _NO_PARTS:
+        if refused.status != _NO_ADDRESSES:
             raise
         return None
     write_private(memo, {"id": upload.id})

@@ -5,20 +5,11 @@ from slipway.store import FolderStore
 from tests.fake_bucket import FakeBucket
 from tests.unit.api.conftest import SPEC, bearer
 
-from services.api.app import routers
 from services.api.downloads import byte_range, headers_for
 from services.api.problems import Problem
-from services.api.routes import artifacts
 
 RUN = "/v1/runs/harbour"
 MODEL = f"{RUN}/artifacts/export/model.tflite"
-
-
-@pytest.fixture
-def app(app):
-    if artifacts.router not in routers():
-        app.include_router(artifacts.router)
-    return app
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ from tests.fake_bucket import FakeBucket
 from tests.unit.api.conftest import bearer
 
 from services.api import uploads
-from services.api.app import routers
-from services.api.routes import datasets
 
 SHA = "ab" * 32
 PONDS = {"ponds/a.jpg": b"jpeg", "ponds/a.xml": b"<xml/>", "__MACOSX/._a.jpg": b""}
@@ -33,13 +31,6 @@ MANIFEST = {
 @pytest.fixture
 def store(tmp_path):
     return FakeBucket(tmp_path / "store")
-
-
-@pytest.fixture
-def app(app):
-    if datasets.router not in routers():
-        app.include_router(datasets.router)
-    return app
 
 
 def zipped(files):

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
-from slipway.store import FolderStore, in_parallel, open_store, translated
+from slipway.file_errors import translated
+from slipway.store import FolderStore, in_parallel, open_store
 
 
 @pytest.fixture

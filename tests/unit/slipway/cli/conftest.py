@@ -1,6 +1,7 @@
 """The command against the API itself, served over a folder and runs in memory."""
 
 import hashlib
+import json
 import threading
 import time
 
@@ -8,12 +9,12 @@ import pytest
 import uvicorn
 import yaml
 
-from slipway import api_client
+from slipway import api_client, keys
 from slipway.api_client import Api, Server
 from slipway.cli.main import main
-from slipway.store import FolderStore
+from tests.fake_bucket import FakeBucket
 from tests.fake_runs import FakeRuns
-from tests.unit.slipway.cli.contract import uploads_and_artifacts
+from tests.fake_stages import REPORT
 
 from services.api.app import create_app
 from services.api.desk import Desk
@@ -21,36 +22,53 @@ from services.api.settings import ApiSettings
 from services.api.tokens import TokenFile
 
 TOKEN = "do-93ab5d1f"
+SHA = "0ff1ce" * 10 + "0ff1"
+
+
+class IngestingRuns(FakeRuns):
+    """Runs that only ingest are over at once, as the stage and the controller leave them; faulty is refused."""
+
+    def __init__(self, store):
+        super().__init__()
+        self._store = store
+
+    def create(self, manifest):
+        made = super().create(manifest)
+        if made["spec"].get("until") == "ingest":
+            run, name = made["metadata"]["name"], made["spec"]["dataset"]["name"]
+            self._refuse(run) if name == "faulty" else self._ingest(run, keys.dataset(name, SHA))
+        return made
+
+    def _ingest(self, run, dataset):
+        self._store.write(keys.data_report(dataset, "json"), json.dumps(REPORT).encode())
+        self._store.write(keys.result(run, "ingest"), json.dumps({"dataset": dataset}).encode())
+        self.report(run, state="SUCCEEDED", settled=1)
+
+    def _refuse(self, run):
+        self._store.write(keys.failure(run, "ingest"), json.dumps({"code": 65}).encode())
+        failed = {"ingest": {"phase": "failed", "attempt": 1}}
+        self.report(run, state="FAILED", settled=1, stage="ingest", reason="a.xml: no area", stages=failed)
 
 
 @pytest.fixture
-def cluster():
-    return FakeRuns()
+def cluster(store):
+    return IngestingRuns(store)
 
 
 @pytest.fixture
 def store(tmp_path):
-    return FolderStore(tmp_path / "store")
+    return FakeBucket(tmp_path / "store")
 
 
 @pytest.fixture
-def app(cluster, store, tmp_path, parts_url):
+def app(cluster, store, tmp_path):
     file = tmp_path / "tokens.yaml"
     entry = {"name": "crane", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}
     file.write_text(yaml.safe_dump([entry]))
     settings = ApiSettings.model_validate({"limits": {"requestsPerSecond": 1000, "burst": 1000}})
     made = create_app(Desk(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
     made.state.streams._pause_sec = 0.01
-    own = len(made.router.routes)
-    made.include_router(uploads_and_artifacts(store, cluster, parts_url))
-    routes = made.router.routes
-    routes[:] = routes[own:] + routes[:own]  # those of the stand-in answer
     return made
-
-
-@pytest.fixture
-def parts_url():
-    """Where presigned parts go; None: the store has no addresses, as a folder has none."""
 
 
 @pytest.fixture

@@ -2,18 +2,20 @@ import io
 import json
 import threading
 import zipfile
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 
+from slipway.api_client import Call
 from slipway.cli import remote_archive, remote_push
 from slipway.cli.remote_archive import survey
 from slipway.cli.remote_meter import Meter
 from slipway.errors import InputError
-from slipway.store import FolderStore
-from tests.unit.slipway.cli.conftest import slipway
-from tests.unit.slipway.cli.contract import PART_BYTES, SHA
+from tests.unit.slipway.cli.conftest import SHA, slipway
 
+from services.api import uploads
 from services.api.unpack import Limits, unpack
 
 FILES = {"a.xml": b"<annotation/>", "images/a.jpg": bytes(range(256)) * 20, "images/é.jpg": b""}
@@ -30,6 +32,18 @@ def written(folder, files):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return folder
+
+
+@pytest.fixture
+def uploaded(store, cluster):
+    """Return the files that the one run ingests."""
+
+    def files():
+        [run] = cluster.objects.values()
+        folder = run["spec"]["dataset"]["source"].removeprefix(f"{store.url}/")
+        return {key.removeprefix(f"{folder}/"): store.read(key) for key in store.list(folder)}
+
+    return files
 
 
 def unzipped(content):
@@ -112,9 +126,9 @@ def test_a_folder_without_files_is_told(tmp_path, name, says):
 # Pushed whole
 
 
-def test_a_pushed_folder_ends_with_its_report_and_its_name(logged_in, ponds, store, capsys):
+def test_a_pushed_folder_ends_with_its_report_and_its_name(logged_in, ponds, uploaded, capsys):
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert {name: store.read(f"uploads/up-1/{name}") for name in FILES} == FILES
+    assert uploaded() == FILES
     said = capsys.readouterr()
     assert "│ duck" in said.out
     assert "a.xml: object 2: the box has no area" in said.out
@@ -122,8 +136,9 @@ def test_a_pushed_folder_ends_with_its_report_and_its_name(logged_in, ponds, sto
 
 
 def test_a_dataset_is_called_after_its_folder(logged_in, ponds, cluster):
-    slipway("dataset", "push", ponds)
-    assert list(cluster.objects) == ["my-ponds-0ff1ce00"]
+    assert slipway("dataset", "push", ponds) == 0
+    [(name, run)] = cluster.objects.items()
+    assert (name[:-8], run["spec"]["dataset"]["name"]) == ("my-ponds-", "my-ponds")
 
 
 def test_json_ends_with_the_dataset_and_its_report(logged_in, ponds, capsys):
@@ -153,15 +168,20 @@ def test_a_transfer_is_shown_in_fitting_units(total, shown):
 # Pushed in parts
 
 
-class Bucket(BaseHTTPRequestHandler):
+PART_BYTES = 1000
+
+
+class Parts(BaseHTTPRequestHandler):
     """Takes presigned parts; `refusals` are answered first."""
 
     def do_PUT(self):
         content = self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.server.refusals.pop(0) if self.server.refusals else 200
-        self.server.asked.append((self.path, status, "Authorization" in self.headers))
+        address = urlsplit(self.path)
+        as_given = 200 if address.query == "method=PUT&seconds=900" else 400
+        status = self.server.refusals.pop(0) if self.server.refusals else as_given
+        self.server.asked.append((address.path.rpartition("/")[2], status, "Authorization" in self.headers))
         if status == 200:
-            self.server.store.write(self.path.lstrip("/"), content)
+            self.server.store.write(address.path.lstrip("/"), content)
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -172,8 +192,10 @@ class Bucket(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def bucket(store):
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Bucket)
+    """The server to which the store's addresses lead."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Parts)
     made.store, made.refusals, made.asked = store, [], []
+    store.server = f"http://127.0.0.1:{made.server_port}"
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield made
@@ -183,55 +205,63 @@ def bucket(store):
 
 
 @pytest.fixture
-def parts_url(bucket):
-    return f"http://127.0.0.1:{bucket.server_port}"
-
-
-@pytest.fixture
 def in_parts(monkeypatch, logged_in):
     monkeypatch.setattr(remote_push, "IN_ONE_BYTES", 0)
+    monkeypatch.setattr(uploads, "PART_BYTES", PART_BYTES)
 
 
-def test_a_large_folder_goes_in_parts_that_get_no_token(in_parts, ponds, bucket, store, home):
+def test_a_large_folder_goes_in_parts_that_get_no_token(in_parts, ponds, bucket, uploaded, home):
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert {name: store.read(f"uploads/up-1/{name}") for name in FILES} == FILES
+    assert uploaded() == FILES
     assert len(bucket.asked) == survey(ponds).size // PART_BYTES + 1
     assert not any(has_token for _, _, has_token in bucket.asked)
     assert list((home / ".cache" / "slipway" / "uploads").iterdir()) == []
 
 
-def test_a_push_that_broke_off_sends_only_what_is_not_there(in_parts, ponds, bucket, store, capsys):
+def test_a_push_that_broke_off_sends_only_what_is_not_there(in_parts, ponds, bucket, uploaded):
     bucket.refusals = [200, 200, 400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
-    before = len(bucket.asked)
+    bucket.asked.clear()
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    sent = [path.rpartition("/")[2] for path, _, _ in bucket.asked[before:]]
-    assert sent[0] == "00003.part"
-    assert {name: store.read(f"uploads/up-1/{name}") for name in FILES} == FILES
+    numbers = range(3, survey(ponds).size // PART_BYTES + 2)
+    assert [part for part, _, _ in bucket.asked] == [f"{number:05d}.part" for number in numbers]
+    assert uploaded() == FILES
 
 
-def test_another_content_is_another_upload(in_parts, ponds, bucket, store):
+def test_another_content_is_another_upload(in_parts, ponds, bucket, uploaded):
     bucket.refusals = [200, 200, 400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
     (ponds / "a.xml").write_bytes(b"<annotation />")
-    for key in list(store.list("incoming")):  # the second upload has an id of its own
-        store.delete(key)
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert store.read("uploads/up-1/a.xml") == b"<annotation />"
+    assert uploaded() == FILES | {"a.xml": b"<annotation />"}
 
 
-def test_an_upload_that_the_server_gave_up_is_begun_anew(in_parts, ponds, bucket, store):
+def test_an_upload_that_the_server_gave_up_is_begun_anew(in_parts, ponds, bucket, store, uploaded):
     bucket.refusals = [200, 400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
-    for key in list(store.list("incoming")):
-        store.delete(key)
+    [id] = uploads.expired_uploads(store, datetime(2026, 2, 1, tzinfo=UTC))
+    uploads.discard(store, id)
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
+    assert uploaded() == FILES
+
+
+def test_an_upload_whose_last_answer_was_lost_is_the_same_run(in_parts, ponds, bucket, uploaded, api):
+    [*parts, last] = survey(ponds).parts(PART_BYTES)
+    bucket.refusals = [200] * len(parts) + [400]
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
+    [id] = uploads.expired_uploads(bucket.store, datetime(2026, 2, 1, tzinfo=UTC))
+    bucket.store.write(f"incoming/{id}/{len(parts) + 1:05d}.part", last)
+    api.json(Call("POST", f"/v1/datasets/uploads/{id}:complete"))
+    bucket.asked.clear()
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
+    assert bucket.asked == []
+    assert uploaded() == FILES
 
 
 def test_a_part_is_sent_again_when_the_store_is_busy_or_the_address_has_expired(in_parts, ponds, bucket):
     bucket.refusals = [503, 200, 403]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert [(path.rpartition("/")[2], status) for path, status, _ in bucket.asked[:4]] == [
+    assert [(part, status) for part, status, _ in bucket.asked[:4]] == [
         ("00001.part", 503),
         ("00001.part", 200),
         ("00002.part", 403),
@@ -239,12 +269,23 @@ def test_a_part_is_sent_again_when_the_store_is_busy_or_the_address_has_expired(
     ]
 
 
-class TestWithoutAddresses:
-    @pytest.fixture
-    def parts_url(self):
-        return None
+def test_a_store_without_addresses_gets_the_archive_whole(in_parts, ponds, store, uploaded):
+    store.server = None
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
+    assert uploaded() == FILES
 
-    def test_a_store_that_has_none_gets_the_archive_whole(self, in_parts, ponds, store):
-        assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-        assert isinstance(store, FolderStore)
-        assert store.read("uploads/up-1/a.xml") == FILES["a.xml"]
+
+def test_an_upload_whose_store_has_no_addresses_any_more_is_sent_whole(in_parts, ponds, bucket, store, uploaded):
+    bucket.refusals = [200, 400]
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
+    store.server = None
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
+    assert uploaded() == FILES
+
+
+@pytest.mark.parametrize("size", [1, 30_000_000], ids=["small", "large"])
+def test_a_refusal_is_told_however_much_there_is_to_send(logged_in, ponds, store, capsys, size):
+    store.url = str(store.root)
+    (ponds / "images/a.jpg").write_bytes(bytes(size))
+    assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
+    assert "the store of this API is a folder, which no cluster sees" in capsys.readouterr().err
