@@ -1,10 +1,11 @@
 """Pretrained weights: fetched once, kept in the store by their digest, and only ever read."""
 
 import hashlib
+import shutil
 import tarfile
 import urllib.error
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from slipway import keys
 from slipway.errors import InputError, TransientError
@@ -60,11 +61,24 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Unpack plain files only: names that leave the folder, links and devices are refused."""
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+            for member in tar:
+                if not member.isdir():
+                    _extract(tar, member, folder)
     except tarfile.TarError as error:
         raise InputError(f"initial checkpoint {archive.name}: {error}; expected a .tar.gz of a checkpoint") from error
     finally:
         archive.unlink()
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one file; `extractall` has the filter for it only from Python 3.11.4 on."""
+    name = PurePosixPath(member.name)
+    content = tar.extractfile(member) if member.isreg() else None
+    if content is None or name.is_absolute() or ".." in name.parts:
+        raise InputError(f"initial checkpoint: {member.name!r} is a link, or is outside the archive's own folder")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    with content, (folder / name).open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def _checkpoint_in(place: Path, address: str) -> str:
