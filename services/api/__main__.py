@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from slipway.errors import SlipwayError, SpecError
+from slipway.settings_file import read_settings_file
 from slipway.store import open_store
 from slipway.telemetry import event, start_log
 
@@ -20,7 +21,7 @@ from services.api.app import create_app
 from services.api.cluster import RunsCluster, connect
 from services.api.desk import Desk
 from services.api.oidc import OidcTokens
-from services.api.settings import ApiSettings, read_settings
+from services.api.settings import ApiSettings
 from services.api.tokens import Either, TokenFile, Tokens
 from services.api.watch import WatchedRuns
 
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(asked: argparse.Namespace) -> int:
-    settings = read_settings(asked.settings)
+    settings = read_settings_file(asked.settings, ApiSettings)
     if not asked.store:
         raise SpecError("SLIPWAY_STORE is not set; give s3://bucket/prefix, or the path of a folder")
     cluster = WatchedRuns(connect(asked.namespace))

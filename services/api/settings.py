@@ -3,12 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-
-from slipway.errors import SpecError
-from slipway.run import explain
 
 from services.api.tokens import Role
 
@@ -80,19 +76,3 @@ class ApiSettings(_Model):
     page_size: Annotated[int, Field(ge=1, le=500)] = 50
     trusted_proxies: list[str] = Field(default_factory=list)
     shutdown_seconds: Seconds = 20
-
-
-def read_settings(path: Path) -> ApiSettings:
-    """Read the file.
-
-    Raises:
-      SpecError: It cannot be read, is no YAML, or a field is wrong; the message names each.
-    """
-    try:
-        return ApiSettings.model_validate(yaml.safe_load(path.read_text()) or {})
-    except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}; mount the settings there, or name their file") from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: not YAML: {error}") from error
-    except ValidationError as error:
-        raise SpecError(f"{path}: {explain(error)}") from error

@@ -14,13 +14,14 @@ import yaml
 
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.run import parse_run
+from slipway.settings_file import read_settings_file
 from slipway.store import open_store
 from slipway.telemetry import start_log
 
 from services.controller.crd import crd
 from services.controller.jobs import Manifest, by_hand
 from services.controller.secret import first_token, store_keys
-from services.controller.settings import read_settings
+from services.controller.settings import Settings
 
 
 def main(arguments: list[str]) -> int:
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
             return _print([crd()])
         if asked.jobs:
             run = parse_run(asked.jobs.read_bytes(), str(asked.jobs))
-            return _print(by_hand(run, read_settings(asked.settings)))
+            return _print(by_hand(run, read_settings_file(asked.settings, Settings)))
         made = _secrets(asked)
         if made:
             return _create(asked.namespace, made)
@@ -61,7 +62,7 @@ def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) ->
     from services.controller.reconcile import Desk
     from services.controller.watched import Watched
 
-    settings = read_settings(file)
+    settings = read_settings_file(file, Settings)
     cluster = Watched(connect(namespace))
     desk = Desk(cluster, open_store(settings.store.url), settings, _now)
     return operate(desk, cluster, namespace, health_port, metrics_port)

@@ -1,14 +1,12 @@
 """What the operator of an installation decides: one YAML file, mounted into the controller."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from slipway.errors import SpecError
-from slipway.run import RunSpec, Stage, explain
+from slipway.run import RunSpec, Stage
 
 Seconds = Annotated[int, Field(ge=1)]
 Quantities = dict[str, str | int | float]
@@ -104,22 +102,6 @@ class Settings(_Model):
     def pool(self, spec: RunSpec, stage: Stage) -> Pool:
         """Return the nodes that a stage of the run goes to."""
         return self.pools[_train_pool(spec) if stage == "train" else self.stages.get(stage, "cpu")]
-
-
-def read_settings(path: Path) -> Settings:
-    """Read the file.
-
-    Raises:
-      SpecError: It cannot be read, is no YAML, or a field is wrong; the message names each.
-    """
-    try:
-        return Settings.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise SpecError(f"{path}: {error.strerror}; mount the settings there, or name their file") from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: not YAML: {error}") from error
-    except ValidationError as error:
-        raise SpecError(f"{path}: {explain(error)}") from error
 
 
 def check_request(spec: RunSpec, settings: Settings) -> None:

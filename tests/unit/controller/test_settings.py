@@ -5,8 +5,9 @@ import yaml
 
 from slipway.errors import SpecError
 from slipway.run import RunSpec
+from slipway.settings_file import read_settings_file
 
-from services.controller.settings import Pool, Settings, check_request, read_settings
+from services.controller.settings import Pool, Settings, check_request
 
 MINIMAL = {"store": {"url": "s3://a", "secret": "s"}, "images": {"data": "d", "tf": "t"}, "pools": {"cpu": {}}}
 
@@ -18,7 +19,7 @@ def file(tmp_path):
 
 def test_little_has_to_be_said(file):
     file.write_text(yaml.safe_dump(MINIMAL))
-    settings = read_settings(file)
+    settings = read_settings_file(file, Settings)
     assert (settings.retries, settings.grace_period, settings.keep_jobs) == (3, 120, 86400)
 
 
@@ -35,15 +36,15 @@ def test_little_has_to_be_said(file):
 def test_a_wrong_file_is_told_where(file, change, says):
     file.write_text(yaml.safe_dump(MINIMAL | change))
     with pytest.raises(SpecError, match=says):
-        read_settings(file)
+        read_settings_file(file, Settings)
 
 
 def test_a_file_that_is_no_yaml_or_not_there_is_told(file):
     with pytest.raises(SpecError, match="No such file"):
-        read_settings(file)
+        read_settings_file(file, Settings)
     file.write_text("pools: [")
     with pytest.raises(SpecError, match="not YAML"):
-        read_settings(file)
+        read_settings_file(file, Settings)
 
 
 def test_a_batch_that_workers_cannot_share_is_refused_with_a_size_that_they_can(settings):
