@@ -34,16 +34,23 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted_server() -> Iterator[ThreadingHTTPServer]:
-    """Serve the list `answers`, and note (method, path, headers, body) of each request in `asked`."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    made.asked, made.answers = [], []
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
+    """Serve on a port of its own until the end."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield made
     made.shutdown()
     made.server_close()
     thread.join()
+
+
+@contextmanager
+def scripted_server() -> Iterator[ThreadingHTTPServer]:
+    """Serve the list `answers`, and note (method, path, headers, body) of each request in `asked`."""
+    with serving(Answers) as made:
+        made.asked, made.answers = [], []
+        yield made
 
 
 def good(content):

@@ -68,7 +68,7 @@ def refusal(response: BaseHTTPResponse, where: str) -> SlipwayError:
         said += f"; it points to {plain(response.headers.get('Location', 'nowhere'))}"
     if status in _PASSING:
         return ApiUnavailable(f"{where}: {said}", _after(response))
-    if status >= 500 and status != 501:  # what a server of this kind cannot do is no bug
+    if status >= 500:
         request = plain(problem.get("requestId") or response.headers.get("X-Request-Id", "unknown"))
         return ApiBroken(f"{where}: {said} (status {status}, request {request})")
     return ApiRefused(f"{where}: {said}", status)

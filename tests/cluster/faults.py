@@ -25,12 +25,6 @@ from tests.cluster.play import measure, play, tidy, upload
 from tests.cluster.strikes import EVERY, FAULTS, TRAINING, Commands, Fault
 
 
-def renew_controller() -> None:
-    """Give the controller a new pod: the kubelet waits longer each time before it starts a killed one again."""
-    at.kubectl("rollout", "restart", "deployment/slipway-controller")
-    at.kubectl("rollout", "status", "deployment/slipway-controller", "--timeout", "120s")
-
-
 class Journal:
     """The state file."""
 
@@ -91,8 +85,8 @@ class Game:
         spec = fault.spec or {"dataset": {"ref": line["dataset"]}, "until": "preprocess"}
         moment = random.Random(f"{self.seed} {fault.name} {number} {missed}").random()
         name = f"{re.sub('[^a-z0-9]+', '-', fault.name.lower())}-{number}-{missed}"
-        if fault.name == "kill controller":
-            renew_controller()
+        if fault.prepare:
+            fault.prepare()
         outcome = play(fault, spec, moment * line["seconds"][fault.timed or ""], name, self.commands)
         tidy(name, None if fault.spec else line["dataset"])
         self.journal.add(fault=fault.name, number=number, run=name, moment=round(moment, 3), **outcome)

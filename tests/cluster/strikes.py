@@ -40,6 +40,7 @@ class Fault:
       spec: Of its runs; those of none are of many images, and end with preprocess.
       timed: Whose running time the moment is drawn from: a stage's pod, or the whole run when absent.
       needs: The command without which it cannot be played.
+      prepare: What comes before the run.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Fault:
     timed: str | None
     strike: Callable[[str, Commands], None]
     needs: str | None = None
+    prepare: Callable[[], None] | None = None
 
 
 def _kill(pod: dict[str, Any], container: str, commands: Commands) -> None:
@@ -59,6 +61,12 @@ def _of(component: str) -> dict[str, Any]:
     selector = f"app.kubernetes.io/component={component}"
     (pod,) = at.get("pods", "--selector", selector, "--field-selector", "status.phase=Running")["items"]
     return dict(pod)
+
+
+def _renew_controller() -> None:
+    """Give the controller a new pod: the kubelet waits longer each time before it starts a killed one again."""
+    at.kubectl("rollout", "restart", "deployment/slipway-controller")
+    at.kubectl("rollout", "status", "deployment/slipway-controller", "--timeout", "120s")
 
 
 def _kill_controller(_run: str, commands: Commands) -> None:
@@ -98,7 +106,7 @@ def _restart_api(_run: str, commands: Commands) -> None:
 
 
 FAULTS = (
-    Fault("kill controller", TRAINING, None, _kill_controller, "kill"),
+    Fault("kill controller", TRAINING, None, _kill_controller, "kill", _renew_controller),
     Fault("kill trainer", TO_TRAIN, "train", _kill_trainer, "kill"),
     Fault("kill evaluator", TO_TRAIN, "train", _kill_evaluator, "kill"),
     Fault("delete trainer's pod", TO_TRAIN, "train", _delete_trainer),

@@ -1,9 +1,8 @@
 import io
 import json
-import threading
 import zipfile
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +12,7 @@ from slipway.cli import remote_archive, remote_push
 from slipway.cli.remote_archive import survey
 from slipway.cli.remote_meter import Meter
 from slipway.errors import InputError
+from tests.scripted_server import serving
 from tests.unit.slipway.cli.conftest import SHA, slipway
 
 from services.api import uploads
@@ -193,15 +193,10 @@ class Parts(BaseHTTPRequestHandler):
 @pytest.fixture
 def bucket(store):
     """The server to which the store's addresses lead."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Parts)
-    made.store, made.refusals, made.asked = store, [], []
-    store.server = f"http://127.0.0.1:{made.server_port}"
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with serving(Parts) as made:
+        made.store, made.refusals, made.asked = store, [], []
+        store.server = f"http://127.0.0.1:{made.server_port}"
+        yield made
 
 
 @pytest.fixture
