@@ -58,7 +58,7 @@ def install(registry: str, tag: str) -> None:
     for manifest in manifests:
         if "settings.yaml" in manifest.get("data", {}):
             settings = yaml.safe_load(manifest["data"]["settings.yaml"])
-            settings["pools"]["tiny"] = {"resources": {"limits": {"memory": "200Mi"}}}
+            settings["pools"]["tiny"] = {"resources": {"limits": {"memory": "400Mi"}}}
             manifest["data"]["settings.yaml"] = yaml.safe_dump(settings)
     kubectl("apply", "--filename", "-", content=yaml.safe_dump_all(manifests))
     kubectl("rollout", "restart", "deployment/slipway-controller")  # its settings may have changed under the same name

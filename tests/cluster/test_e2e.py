@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -70,12 +71,13 @@ def push(folder, name):
 
 def await_printed(name, *columns, timeout_sec=240):
     """Return the lines that `kubectl get trun` showed until one of them had all of the columns."""
-    seen = set()
-    for _ in range(timeout_sec):
+    seen, patience = set(), time.monotonic() + timeout_sec
+    while time.monotonic() < patience:
         seen.add(line := at.kubectl("get", "trun", name, "--no-headers").strip())
         if all(column in line for column in columns):
             return seen
         at.await_state(name, "PENDING", "RUNNING", timeout_sec=30)
+        time.sleep(0.3)
     raise AssertionError(f"{columns} were never shown together: {sorted(seen)}")
 
 
