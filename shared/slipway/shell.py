@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from slipway import keys
-from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, MissingKey, SlipwayError, Stopped
+from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, MissingKey, SlipwayError
 from slipway.run import TrainingRun, load
 from slipway.settings import Settings
 from slipway.store import ObjectStore, open_store
@@ -77,7 +77,7 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
 
     Args:
       stage: The name under which logs and failures are kept.
-      graceful: The function watches `params.stopping` itself; otherwise SIGTERM raises `Stopped` inside it.
+      graceful: The function watches `params.stopping` itself; otherwise SIGTERM ends it where it is.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -122,6 +122,9 @@ def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: 
         event("stage_started", stage_attempt=settings.attempt, index=settings.index)
         function(StageParams(run, settings.index, scratch, stopping), store)
         return EXIT_DONE, ""
+    except _Signaled as signaled:
+        event("stage_failed", logging.ERROR, error=str(signaled))
+        return EXIT_RETRY, str(signaled)
     except SlipwayError as error:
         event("stage_failed", logging.ERROR, error=str(error))
         return error.exit_code, str(error)
@@ -135,12 +138,16 @@ def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: 
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+class _Signaled(BaseException):
+    """Ends a stage from within; no `except Exception`, as AutoGraph has one around all that it traces, may keep it."""
+
+
 def _watch_signals(stopping: threading.Event, graceful: bool) -> None:
     def stop(number: int, _frame: FrameType | None) -> None:
         first = not stopping.is_set()
         stopping.set()
         if first and not graceful:
-            raise Stopped(f"stopped by {signal.Signals(number).name}; run the same command again to carry on")
+            raise _Signaled(f"stopped by {signal.Signals(number).name}; run the same command again to carry on")
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -161,6 +162,16 @@ def test_sigterm_stops_a_stage_where_it_is(store, tmp_path):
 
     assert run_stage("ingest", stage) == 75
     assert (tmp_path / "reason").read_text() == "stopped by SIGTERM; run the same command again to carry on"
+
+
+def test_sigterm_stops_a_stage_whatever_errors_it_passes_over(store):
+    def stage(_params, _store):
+        with suppress(Exception):  # as TensorFlow's AutoGraph does with whatever it cannot convert
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(10)
+        raise AssertionError("it goes on")
+
+    assert run_stage("evaluate", stage) == 75
 
 
 def test_sigterm_lets_a_graceful_stage_finish_its_step(store):
