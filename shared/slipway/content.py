@@ -1,6 +1,7 @@
 """What is read in pieces: a key's content for those who cannot, or need not, hold the whole of it."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,19 @@ class Stat(NamedTuple):
     etag: str
 
 
+class Listed(NamedTuple):
+    """A key as a listing tells of it.
+
+    Attributes:
+      size: Bytes.
+      modified: When it was last written, in seconds since 1970, by the store's clock.
+    """
+
+    key: str
+    size: int
+    modified: float
+
+
 @dataclass(frozen=True)
 class Content:
     """A key's bytes, or a range of them, as they were at one moment, whatever is written meanwhile.
@@ -41,6 +55,14 @@ class Content:
 def file_stat(status: os.stat_result) -> Stat:
     """Describe a file by its place on the disk: a new one is renamed over it, never written into."""
     return Stat(status.st_size, f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}")
+
+
+def file_copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
 
 
 def file_content(path: Path, start: int, end: int | None) -> Content:

@@ -1,5 +1,6 @@
 """`MinioStore`: the store in a bucket of any server that speaks S3."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,9 +10,10 @@ from threading import BoundedSemaphore
 from typing import Literal
 
 from minio import Minio
+from minio.datatypes import Object
 from minio.helpers import check_bucket_name
 
-from slipway.content import Content, Stat
+from slipway.content import Content, Listed, Stat
 from slipway.errors import InputError
 from slipway.s3_client import connect
 from slipway.s3_content import stream
@@ -70,11 +72,17 @@ class MinioStore:
         return self._signer.get_presigned_url(method, self._bucket, name, timedelta(seconds=seconds))
 
     def list(self, prefix: str = "") -> Iterator[str]:
+        yield from (listed.key for listed in self.scan(prefix))
+
+    def scan(self, prefix: str = "") -> Iterator[Listed]:
         folder = self._object(prefix).name + "/" if prefix else self._root
         found = self._at(folder).tell(lambda: [*self._client.list_objects(self._bucket, prefix=folder, recursive=True)])
-        names = [str(item.object_name) for item in found]
         # Some tools mark a folder by an empty object whose name ends with a slash.
-        yield from sorted(name.removeprefix(self._root) for name in names if not name.endswith("/"))
+        yield from sorted(self._listed(item) for item in found if not str(item.object_name).endswith("/"))
+
+    def _listed(self, item: Object) -> Listed:
+        modified = item.last_modified.timestamp() if item.last_modified else math.inf
+        return Listed(str(item.object_name).removeprefix(self._root), item.size or 0, modified)
 
     def delete(self, key: str) -> None:
         self._object(key).delete()

@@ -5,12 +5,12 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Literal, Protocol, TypeVar
 
-from slipway.content import Content, Stat, file_content, file_stat
+from slipway.content import Content, Listed, Stat, file_content, file_copy, file_stat
 from slipway.errors import InputError, MissingKey, StoreRefused
 from slipway.file_errors import translated
 from slipway.settings import PATIENCE_SEC, S3Settings
@@ -60,6 +60,9 @@ class ObjectStore(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
+
+    def scan(self, prefix: str = "") -> Iterator[Listed]:
+        """List, with what is known of each key; one that is deleted meanwhile may be left out."""
 
     def delete(self, key: str) -> None:
         """Remove the key; an absent one is no error."""
@@ -119,13 +122,19 @@ class FolderStore:
     def list(self, prefix: str = "") -> Iterator[str]:
         yield from self._walk(self._path(prefix) if prefix else self.root)
 
+    def scan(self, prefix: str = "") -> Iterator[Listed]:
+        for key in self.list(prefix):
+            with suppress(MissingKey), self._translated(key):
+                status = self._path(key).lstat()
+                yield Listed(key, status.st_size, status.st_mtime)
+
     def delete(self, key: str) -> None:
         with self._translated(key):
             self._path(key).unlink(missing_ok=True)
 
     def download(self, key: str, path: Path) -> None:
         with self._translated(key):
-            _copy(self._path(key), path)
+            file_copy(self._path(key), path)
 
     def upload(self, path: Path, key: str) -> None:
         with self._staged(key) as staged:
@@ -238,10 +247,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _is_key(entry: os.DirEntry[str]) -> bool:
     """Tell files, and links that lead nowhere, from pipes and devices, which a reader would wait for."""
     return entry.is_file() or not Path(entry.path).exists()
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.part")
-    shutil.copyfile(source, partial)
-    partial.replace(target)

@@ -1,6 +1,7 @@
 """What every `ObjectStore` promises; `conftest.py` names the stores."""
 
 import threading
+import time
 
 import pytest
 import urllib3
@@ -133,6 +134,16 @@ def test_list_orders_names_by_their_bytes_also_across_folders(store):
 
 def test_list_of_an_absent_folder_is_empty(store):
     assert list(store.list("none")) == []
+
+
+def test_a_scan_tells_size_and_age_of_what_a_list_names(store):
+    before = time.time()
+    for key, content in {"b/z": b"123", "b/a/1": b"", "bb/c": b"1"}.items():
+        store.write(key, content)
+    found = list(store.scan("b"))
+    assert [(listed.key, listed.size) for listed in found] == [("b/a/1", 0), ("b/z", 3)]
+    assert all(before - 2 <= listed.modified <= time.time() + 2 for listed in found)  # some servers tell whole seconds
+    assert list(store.scan("none")) == []
 
 
 def test_delete_removes_the_key(store):
