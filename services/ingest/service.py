@@ -10,6 +10,7 @@ from typing import Any
 from slipway import annotations, keys
 from slipway.annotations import AnnotatedImage
 from slipway.errors import InputError
+from slipway.guard import ingesting
 from slipway.labels import LabelMap
 from slipway.report import data_report
 from slipway.resolve import resolve
@@ -32,6 +33,11 @@ Splits = dict[str, list[AnnotatedImage]]
 
 def ingest(params: StageParams, store: ObjectStore) -> Result:
     """Check and store the run's source, or take up a dataset that is there, and resolve the run's plan."""
+    with ingesting(store, params.name):
+        return _ingested(params, store)
+
+
+def _ingested(params: StageParams, store: ObjectStore) -> Result:
     started = time.monotonic()
     spec = params.run.spec
     dataset = _existing(spec.dataset.ref, store) if spec.dataset.ref else _ingest(params, store)

@@ -179,3 +179,13 @@ def report(run: str) -> str:
 
 def index(started: str, run: str) -> str:
     return f"index/runs/{started}-{run}"
+
+
+def ingesting(id: str) -> str:
+    """There while a process of ingest works."""
+    return f"locks/ingest/{id}"
+
+
+def sweeping() -> str:
+    """There while what datasets share is being removed."""
+    return "locks/sweep"

@@ -102,6 +102,35 @@ def presets(as_json: _Json = False) -> None:
     raise typer.Exit(commands.presets(as_json))
 
 
+@app.command()
+def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
+    store: Annotated[
+        str, typer.Option(envvar="SLIPWAY_STORE", help="A folder, or s3://bucket/prefix.")
+    ] = "slipway-out",
+    runs: Annotated[str, typer.Option(help="Age of ended runs that go: 90d, 12h, never.")] = "never",
+    datasets: Annotated[str, typer.Option(help="Age of datasets that go, unless a run refers to them.")] = "never",
+    records: Annotated[str, typer.Option(help="Age of records that go; they can be made again.")] = "30d",
+    uploads: Annotated[str, typer.Option(help="Age of uploads that go, complete or not.")] = "7d",
+    keep: Annotated[list[str] | None, typer.Option(help="A run that stays; give it once for each.")] = None,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also old runs that never ended.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would go.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Remove from a store what is older than you want to keep it."""
+    from slipway.cli import gc as command
+    from slipway.retention import Limits, parse_age
+
+    limits = Limits(
+        runs=parse_age(runs),
+        datasets=parse_age(datasets),
+        records=parse_age(records),
+        uploads=parse_age(uploads),
+        keep=frozenset(keep or ()),
+        unfinished=unfinished,
+    )
+    raise typer.Exit(command.gc(store, limits, dry_run, as_json))
+
+
 app.add_typer(remote.app)
 
 
