@@ -30,6 +30,7 @@ _SHAPES = {
     "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{_SHA}$"),
     "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{_NAME}$"),
 }
+_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # ours, and never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
 # Of a run whose run.json is gone already, for its removal was cut short.
 _REST = re.compile(r"(?:ingest|preprocess|train|evaluate|export|detect|logs)/|(?:record\.json|report\.html)$")
@@ -117,7 +118,7 @@ def take_inventory(store: ObjectStore) -> Inventory:
     for listed in (listed for prefix in _PREFIXES for listed in store.scan(prefix)):
         if belongs := _group_of(listed.key):
             sorted_out[belongs].append(listed)
-    if not sorted_out and any(True for _ in store.list()):
+    if not sorted_out and any(not _LASTING.match(key) for key in store.list()):
         raise SpecError(f"{store.url}: nothing in it is Slipway's; give the store, such as the --out of slipway run")
     found = Inventory()
     for (kind, name), own in sorted_out.items():

@@ -10,10 +10,14 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from slipway.gc import collect
+from slipway.retention import Limits
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, s3_store
 from tests.unit.api.conftest import SECRETS, SPEC, bearer
 from tests.unit.api.kubernetes_server import KubernetesServer
 
@@ -113,6 +117,55 @@ def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, t
     assert "event=api_ended" in log
     assert "Traceback" not in log
     assert SECRETS["submitter"] not in log
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    name = next(filter(find, ("versitygw", "rclone")), None)
+    if name is None:
+        pytest.skip("neither versitygw nor rclone is on PATH")
+    (tmp_path / "s3" / BUCKET).mkdir(parents=True)
+    server = Server(name, tmp_path / "s3").start()
+    yield server
+    server.stop()
+
+
+def send_until_parts_are_there(port, store):
+    """Send half of an archive, and return when its first parts are in the store."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    head = {**bearer("submitter"), "Host": "api", "Content-Type": "application/zip", "Content-Length": 64 << 20}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    connection.sendall(f"POST /v1/datasets?name=ponds HTTP/1.1\r\n{lines}\r\n".encode() + bytes(20 << 20))
+    for _ in range(200):
+        if len(list(store.list("incoming"))) >= 3:
+            return connection
+        time.sleep(0.1)
+    raise AssertionError("no parts in 20 s")
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_of_an_upload_it_leaves_nothing_but_what_gc_removes(
+    command, kubeconfig, bucket, tmp_path, cluster
+):
+    port, store = free_port(), s3_store(bucket)
+    given = [f"--port={port}", f"--metrics-port={free_port()}", f"--store={store.url}"]
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
+    environment |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    environment |= {"SLIPWAY_S3_ENDPOINT": f"http://{bucket.address}", "SLIPWAY_S3_REGION": "us-east-1"}
+    process = subprocess.Popen([*command, *given], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    try:
+        await_ready(port, process)
+        with closing(send_until_parts_are_there(port, store)):
+            process.kill()
+            process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert list(store.list("uploads")) == []
+    assert cluster.objects == {}
+    removal = collect(store, Limits(uploads=timedelta(days=7)), time.time() + 8 * 86400, lambda group: None)
+    assert removal.counts == {"upload": 1}
+    assert list(store.list()) == []
 
 
 @pytest.mark.slow

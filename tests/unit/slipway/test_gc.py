@@ -215,6 +215,14 @@ def test_a_folder_with_nothing_of_slipway_is_refused(tmp_path):
         sweep(store)
 
 
+def test_a_store_of_which_only_lasting_keys_are_left_has_nothing_to_remove(tmp_path):
+    store = FolderStore(tmp_path)
+    put(store, 900, "checkpoints/initial/weights/ckpt.index")
+    put(store, 900, "uploads/20260101T000000Z-0123456789abcdef.json")
+    assert sweep(store).counts == {"upload": 1}
+    assert sweep(store).counts == {}
+
+
 @pytest.mark.parametrize(("text", "age"), [("90d", timedelta(90)), ("12h", timedelta(hours=12)), ("never", None)])
 def test_an_age_is(text, age):
     assert parse_age(text) == age
