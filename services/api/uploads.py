@@ -166,6 +166,12 @@ def discard(store: ObjectStore, id: str) -> None:
     delete_all(store, keys.incoming(id))  # last: by it the upload is found, should this be cut short
 
 
+def withdraw(store: ObjectStore, id: str) -> None:
+    """Remove an upload, complete or not; nobody sees it from the first key on."""
+    store.delete(keys.upload_listing(id))
+    discard(store, id)
+
+
 def _begun_at(id: str) -> datetime:
     return datetime.strptime(id.partition("-")[0], _TIME).replace(tzinfo=UTC)
 

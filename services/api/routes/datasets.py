@@ -86,7 +86,11 @@ async def send_dataset(
         except Exception:
             await run_in_threadpool(uploads.discard, desk.store, id)
             raise
-        return await intake.ingested(desk, runs.cluster, user, id)
+        try:
+            return await intake.ingested(desk, runs.cluster, user, id)
+        except Exception:  # the client has not learnt the id: it sends all anew, and this copy would stay
+            await run_in_threadpool(uploads.withdraw, desk.store, id)
+            raise
 
 
 @router.post("/v1/datasets:begin", status_code=201, responses=answers(409, 413))

@@ -185,12 +185,24 @@ def test_an_upload_that_is_too_long_leaves_nothing(client, store, monkeypatch):
     assert list(store.list()) == []
 
 
-def test_without_a_cluster_the_upload_is_kept_and_can_be_completed(client, store, cluster):
+def test_without_a_cluster_no_try_leaves_a_copy(client, store, cluster):
     cluster.is_away = True
-    assert client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP).status_code == 503
-    [listing] = [key for key in store.list("uploads") if key.endswith(".json")]
+    for _ in range(3):
+        assert client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP).status_code == 503
+        assert list(store.list()) == []
     cluster.is_away = False
-    id = listing.removeprefix("uploads/").removesuffix(".json")
+    answer = client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP)
+    assert (answer.status_code, list(cluster.objects)) == (201, [answer.json()["run"]])
+
+
+def test_without_a_cluster_what_came_in_parts_is_kept_and_can_be_completed(client, store, cluster):
+    content = zipped(PONDS)
+    asked = {"name": "ponds", "archive": {"bytes": len(content)}}
+    id = client.post("/v1/datasets:begin", json=asked).json()["id"]
+    store.write(f"incoming/{id}/00001.part", content)
+    cluster.is_away = True
+    assert client.post(f"/v1/datasets/uploads/{id}:complete").status_code == 503
+    cluster.is_away = False
     answer = client.post(f"/v1/datasets/uploads/{id}:complete")
     assert (answer.status_code, list(cluster.objects)) == (201, [answer.json()["run"]])
 
