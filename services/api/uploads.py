@@ -153,12 +153,6 @@ def wrong_parts(store: ObjectStore, id: str, archive: Archive) -> list[int]:
     return [number for number, size in zip(numbers, sizes, strict=True) if size != archive.part_bytes(number)]
 
 
-def expired_uploads(store: ObjectStore, older_than: datetime) -> list[str]:
-    """Return the ids of what was begun before a moment and never completed, the oldest first."""
-    ids = dict.fromkeys(key.split("/")[1] for key in store.list("incoming"))
-    return [id for id in ids if _ID.fullmatch(id) and _begun_at(id) < older_than]
-
-
 def discard(store: ObjectStore, id: str) -> None:
     """Remove what there is of an upload that was not completed, and the rests of one that was."""
     if completed(store, id) is None:
@@ -170,10 +164,6 @@ def withdraw(store: ObjectStore, id: str) -> None:
     """Remove an upload, complete or not; nobody sees it from the first key on."""
     store.delete(keys.upload_listing(id))
     discard(store, id)
-
-
-def _begun_at(id: str) -> datetime:
-    return datetime.strptime(id.partition("-")[0], _TIME).replace(tzinfo=UTC)
 
 
 def _unpacked(store: ObjectStore, id: str, archive: Archive, limits: Limits) -> Upload:

@@ -2,7 +2,6 @@ import asyncio
 import io
 import threading
 import zipfile
-from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +11,7 @@ from slipway.store import FolderStore
 from services.api import uploads
 from services.api.archives import BadArchive
 from services.api.unpack import Limits
-from services.api.uploads import Archive, announce, complete, completed, discard, expired_uploads, new_id, receive
+from services.api.uploads import Archive, announce, complete, completed, discard, new_id, receive
 
 ID = "20260131T120000Z-3f2a9c1b3f2a9c1b"
 PONDS = {f"ponds/{number}.jpg": b"%d" % number * 1000 for number in range(20)}
@@ -171,20 +170,9 @@ def test_wrong_parts_are_the_absent_ones_and_those_of_another_size(store, archiv
     assert uploads.wrong_parts(store, ID, said) == [2, 4]
 
 
-def test_what_was_begun_and_not_completed_expires(store, archive):
-    ages = {day: new_id(f"2026-01-{day}T12:00:00Z") for day in ("10", "20", "30")}
-    for id in ages.values():
-        announce(store, id, Archive(name="ponds", bytes=1000, user="crane"))
-    store.write("incoming/not-ours/a", b"")
-    assert expired_uploads(store, datetime(2026, 1, 20, 12, 0, 1, tzinfo=UTC)) == [ages["10"], ages["20"]]
-    discard(store, ages["10"])
-    assert expired_uploads(store, datetime(2026, 2, 1, tzinfo=UTC)) == [ages["20"], ages["30"]]
-
-
 def test_what_a_kill_left_while_it_was_unpacked_is_discarded_with_it(store, archive):
     send(store, archive)
     store.write(f"uploads/{ID}/ponds/0.jpg", b"0")
-    assert expired_uploads(store, datetime(2026, 2, 1, tzinfo=UTC)) == [ID]
     discard(store, ID)
     assert list(store.list()) == []
 
