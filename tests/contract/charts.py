@@ -42,9 +42,10 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Yield component and spec of every pod."""
-    for manifest in of_kind(manifests, "Deployment", "Job", "Pod"):
-        spec = manifest["spec"] if manifest["kind"] == "Pod" else manifest["spec"]["template"]["spec"]
-        yield manifest["metadata"]["labels"]["app.kubernetes.io/component"], spec
+    for manifest in of_kind(manifests, "CronJob", "Deployment", "Job", "Pod"):
+        spec = manifest["spec"]["jobTemplate"]["spec"] if manifest["kind"] == "CronJob" else manifest["spec"]
+        component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
+        yield component, spec if manifest["kind"] == "Pod" else spec["template"]["spec"]
 
 
 def containers(pod: Manifest) -> list[Manifest]:

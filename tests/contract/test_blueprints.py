@@ -15,6 +15,7 @@ from services.controller.settings import Settings
 ROOT = Path(__file__).parents[2] / "manifests"
 MODELS = {
     "ConfigMap": client.V1ConfigMap,
+    "CronJob": client.V1CronJob,
     "CustomResourceDefinition": client.V1CustomResourceDefinition,
     "Deployment": client.V1Deployment,
     "Ingress": client.V1Ingress,
