@@ -16,13 +16,13 @@ from slipway.errors import SlipwayError, SpecError
 from slipway.settings_file import read_settings_file
 from slipway.store import open_store
 from slipway.telemetry import event, start_log
+from slipway.tokens import Either, TokenFile, Tokens
 
 from services.api.app import create_app
 from services.api.cluster import RunsCluster, connect
 from services.api.desk import Desk
 from services.api.oidc import OidcTokens
 from services.api.settings import ApiSettings
-from services.api.tokens import Either, TokenFile, Tokens
 from services.api.watch import WatchedRuns
 
 _PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from enum import StrEnum
 
+from slipway.http.problems import Problem
 from slipway.pipeline import State
 
 from services.api.cluster import Conflict, Manifest
 from services.api.parameters import matches
-from services.api.problems import Problem
 from services.api.runs_view import Runs, attempts_asked, etag, is_over, state_of
 
 _TRIES = 5  # the controller writes a status now and then; that five come in between has not been seen

@@ -6,12 +6,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
-from services.api.desk import Desk
-from services.api.limits import BodyLimit, Gate
+from slipway.http.limits import BodyLimit, Gate
+from slipway.http.problems import ProblemBody, install
+from slipway.http.readiness import Readiness
+from slipway.http.request_log import RequestLog
+
+from services.api.desk import Desk, silent_part
 from services.api.metrics import Metrics
-from services.api.problems import ProblemBody, install
-from services.api.readiness import Readiness
-from services.api.request_log import RequestLog
 from services.api.routes import about, artifacts, datasets, logs, runs
 from services.api.runs_view import Runs
 from services.api.stream import Streams
@@ -50,9 +51,9 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.gate = Gate(desk.settings.limits)
     app.state.runs = Runs(desk.cluster, desk.store)
     app.state.streams = Streams(desk.settings.limits.streams, metrics.streams)
-    app.state.readiness = Readiness()
+    app.state.readiness = Readiness(lambda: silent_part(desk))
     install(app)
-    app.add_middleware(BodyLimit, limits=desk.settings.limits)
+    app.add_middleware(BodyLimit, most=desk.settings.limits.bytes_of)
     app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
     for router in routers():
         app.include_router(router)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from slipway.errors import SlipwayError
+from slipway.http.problems import Problem
 from slipway.telemetry import event
-
-from services.api.problems import Problem
-from services.api.tokens import User
+from slipway.tokens import User
 
 
 @dataclass

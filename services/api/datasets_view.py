@@ -8,10 +8,9 @@ from pydantic.alias_generators import to_camel
 
 from slipway import keys
 from slipway.errors import MissingKey
+from slipway.http.problems import Problem
 from slipway.shell import read_json
 from slipway.store import ObjectStore, in_parallel
-
-from services.api.problems import Problem
 
 
 class _Model(BaseModel):

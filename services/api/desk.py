@@ -6,11 +6,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from slipway.errors import SlipwayError
+from slipway.http.readiness import ABSENT, silent_store
 from slipway.store import ObjectStore
+from slipway.tokens import Tokens
 
 from services.api.cluster import RunsCluster
 from services.api.settings import ApiSettings
-from services.api.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,17 @@ def desk_of(request: Request) -> Desk:
 
 async def _desk(request: Request) -> Desk:  # async: one that is not would be called in a thread
     return desk_of(request)
+
+
+def silent_part(desk: Desk) -> str | None:
+    """Say which of store and cluster does not answer."""
+    if wrong := silent_store(desk.store):
+        return wrong
+    try:
+        desk.cluster.get(ABSENT)
+    except SlipwayError:
+        return "the cluster does not answer"
+    return None
 
 
 DeskOf = Annotated[Desk, Depends(_desk)]

@@ -11,10 +11,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from slipway.content import Stat
 from slipway.errors import StoreUnavailable
+from slipway.http.problems import Problem
 from slipway.store import ObjectStore
 
 from services.api.parameters import matches
-from services.api.problems import Problem
 
 # What a report may do: show its own pictures in its own style. In its sandbox it has no cookies and no scripts.
 REPORT_POLICY = (

@@ -9,15 +9,15 @@ from pydantic.alias_generators import to_camel
 
 from slipway import keys
 from slipway.errors import MissingKey
+from slipway.http.problems import Problem
 from slipway.run import DatasetSpec, RunSpec
 from slipway.store import ObjectStore
+from slipway.tokens import User
 
 from services.api import uploads
 from services.api.cluster import RunsCluster
 from services.api.desk import Desk
-from services.api.problems import Problem
 from services.api.submit import RequestMetadata, RunRequest, asked, submit
-from services.api.tokens import User
 from services.api.unpack import Limits
 
 _UNPACKED_AT_ONCE = CapacityLimiter(2)  # each holds a file in memory, and some that are being written

@@ -7,7 +7,7 @@ from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from services.api.problems import Problem
+from slipway.http.problems import Problem
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

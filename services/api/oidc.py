@@ -10,9 +10,9 @@ from typing import Any
 import jwt
 
 from slipway.telemetry import event
+from slipway.tokens import Role, User
 
 from services.api.settings import Oidc
-from services.api.tokens import Role, User
 
 _ALGORITHMS = ["RS256", "ES256"]  # fixed here, whatever a token says of itself
 _LEEWAY_SEC = 30

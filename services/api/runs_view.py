@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION
+from slipway.http.problems import FieldError, Problem
 from slipway.pipeline import State
 from slipway.run import RunSpec, sha256_json, slug
 from slipway.store import ObjectStore
 
 from services.api.cluster import Manifest, RunsCluster
 from services.api.history import Entry, History
-from services.api.problems import FieldError, Problem
 
 OWNER = "slipway.dev/owner"
 _CHUNK = 16

@@ -6,10 +6,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from services.api.tokens import Role
+from slipway.tokens import Role
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int, Field(ge=1)]
+_UPLOAD = ("POST", "/v1/datasets")
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
@@ -33,6 +34,10 @@ class Limits(_Model):
     requests_per_second: Annotated[float, Field(gt=0)] = 50
     burst: Count = 200
     streams: Count = 200
+
+    def bytes_of(self, method: str, path: str) -> int:
+        """Return how long a request's body may be."""
+        return self.upload_bytes if (method, path) == _UPLOAD else self.body_bytes
 
 
 class Oidc(_Model):

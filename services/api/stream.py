@@ -12,8 +12,7 @@ from fastapi.responses import StreamingResponse
 from prometheus_client import Gauge
 
 from slipway.errors import TransientError
-
-from services.api.problems import Problem
+from slipway.http.problems import Problem
 
 MEDIA_TYPE = "text/event-stream"
 _THREADS = 8  # beside the requests' own, which streams may never use up

@@ -17,14 +17,14 @@ from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION, keys
 from slipway.errors import MissingKey
+from slipway.http.problems import Problem, invalid, wrong_field
 from slipway.resolve import preset_names
 from slipway.run import Metadata, Name, RunSpec, TrainingRun, load, sha256_json
 from slipway.store import ObjectStore
+from slipway.tokens import User
 
 from services.api.cluster import AlreadyThere, Manifest, RunsCluster
-from services.api.problems import Problem, invalid, wrong_field
 from services.api.runs_view import OWNER
-from services.api.tokens import User
 
 BODY = "slipway.dev/body-sha256"
 KEY = "slipway.dev/key-sha256"

@@ -23,6 +23,7 @@ import uvicorn
 
 from slipway.s3_client import connect
 from slipway.store import open_store
+from slipway.tokens import Role, User
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server
 from tests.fake_bucket import FakeBucket
 from tests.fake_runs import FakeRuns
@@ -30,7 +31,6 @@ from tests.fake_runs import FakeRuns
 from services.api.app import create_app
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
-from services.api.tokens import Role, User
 
 _PORT = 18001
 _START_SEC = 60.0

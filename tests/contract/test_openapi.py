@@ -15,10 +15,11 @@ with warnings.catch_warnings():  # Starlette's test client asks for httpx2, and 
     from hypothesis import HealthCheck, given, settings
     from schemathesis import checks
 
+from slipway.tokens import Role, User
+
 from services.api.app import create_app
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
-from services.api.tokens import Role, User
 
 RUN = "harbour-3f2a9c1b"  # the example of the description
 SPEC = {"dataset": {"source": "s3://photos/ponds"}}

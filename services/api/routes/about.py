@@ -7,11 +7,10 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from slipway.http.problems import FieldError, Problem, answers
 from slipway.resolve import load_preset, preset_names
 
 from services.api.auth import Viewer
-from services.api.desk import DeskOf
-from services.api.problems import FieldError, Problem, answers
 from services.api.submit import RunRequest
 
 router = APIRouter()
@@ -78,9 +77,9 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", tags=["health"], responses=answers(503))
-def readyz(request: Request, desk: DeskOf) -> Health:
+def readyz(request: Request) -> Health:
     """Say that the store and the cluster answer."""
-    request.app.state.readiness.check(desk)
+    request.app.state.readiness.check()
     return Health()
 
 

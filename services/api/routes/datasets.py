@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import ClientDisconnect
 
 from slipway import keys
+from slipway.http.problems import Problem, answers
 
 from services.api import intake, uploads
 from services.api.audit import audited
@@ -21,7 +22,6 @@ from services.api.downloads import RESPONSES, download, headers_for, report_head
 from services.api.intake import UploadedDataset, UploadState
 from services.api.multipart import field_content
 from services.api.parameters import RunsOf
-from services.api.problems import Problem, answers
 
 router = APIRouter(tags=["datasets"], responses=answers(401, 403, 422, 429, 503))
 

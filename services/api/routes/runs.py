@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.http.problems import Problem, answers
 from slipway.pipeline import State
 
 from services.api.actions import Action, act
@@ -15,7 +16,6 @@ from services.api.auth import Admin, Submitter, Viewer
 from services.api.cluster import Manifest
 from services.api.desk import DeskOf
 from services.api.parameters import IfMatch, IfNoneMatch, RunName, RunsOf, matches
-from services.api.problems import Problem, answers
 from services.api.runs_view import Run, RunPage, Wanted, etag, shown
 from services.api.submit import RunRequest, asked, parse, submit
 

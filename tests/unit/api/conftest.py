@@ -12,10 +12,11 @@ with warnings.catch_warnings():  # it asks for httpx2 by then, and works with ht
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+from slipway.tokens import TokenFile
+
 from services.api.app import create_app
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
-from services.api.tokens import TokenFile
 
 SECRETS = {"viewer": "see-5d1f", "submitter": "do-93ab", "admin": "all-77c0"}
 SPEC = {"dataset": {"source": "s3://photos/ponds"}}

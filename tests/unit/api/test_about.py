@@ -5,9 +5,8 @@ import threading
 import pytest
 
 from slipway.errors import StoreUnavailable
-
-from services.api.problems import Problem
-from services.api.readiness import Readiness
+from slipway.http.problems import Problem
+from slipway.http.readiness import Readiness
 
 
 def test_presets_come_with_what_was_measured(client):
@@ -66,19 +65,19 @@ def test_no_page_with_scripts_from_elsewhere_is_served(client, path):
     assert client.get(path).status_code == 404
 
 
-def test_nobody_waits_for_a_look_that_hangs(desk):
-    readiness, begun, go_on = Readiness(), threading.Event(), threading.Event()
+def test_nobody_waits_for_a_look_that_hangs():
+    begun, go_on = threading.Event(), threading.Event()
 
-    def hang(key):
+    def hang():
         begun.set()
         go_on.wait(5)
 
-    desk.store.size = hang
-    first = threading.Thread(target=readiness.check, args=[desk])
+    readiness = Readiness(hang)
+    first = threading.Thread(target=readiness.check)
     first.start()
     begun.wait(5)
     with pytest.raises(Problem, match="nobody has looked yet"):
-        readiness.check(desk)
+        readiness.check()
     go_on.set()
     first.join()
-    readiness.check(desk)
+    readiness.check()

@@ -1,12 +1,12 @@
 import pytest
 
 from slipway.content import Content, Stat
+from slipway.http.problems import Problem
 from slipway.store import FolderStore
 from tests.fake_bucket import FakeBucket
 from tests.unit.api.conftest import SPEC, bearer
 
 from services.api.downloads import byte_range, headers_for
-from services.api.problems import Problem
 
 RUN = "/v1/runs/harbour"
 MODEL = f"{RUN}/artifacts/export/model.tflite"

@@ -9,12 +9,12 @@ from fastapi.routing import APIRoute
 
 from slipway.errors import SpecError
 from slipway.telemetry import EventFormatter
+from slipway.tokens import Either, Role, TokenFile, User, find, read_tokens
 from tests.unit.api.conftest import SECRETS, TestClient, bearer
 
 from services.api.app import create_app, routers
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
-from services.api.tokens import Either, Role, TokenFile, User, find, read_tokens
 
 OPEN = {"/healthz", "/readyz"}
 ROLES = {  # of those that more than a viewer is needed for

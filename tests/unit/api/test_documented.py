@@ -6,8 +6,9 @@ from typing import get_args
 
 from pydantic import BaseModel
 
+from slipway.http.problems import Kind
+
 from services.api.metrics import Metrics
-from services.api.problems import Kind
 from services.api.settings import ApiSettings, Limits, Oidc
 
 ROOT = Path(__file__).parents[3]

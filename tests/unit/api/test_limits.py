@@ -2,9 +2,9 @@
 
 import pytest
 
+from slipway.http.limits import Buckets
 from tests.unit.api.conftest import bearer
 
-from services.api.limits import Buckets
 from services.api.settings import Limits
 
 
@@ -33,7 +33,7 @@ def test_a_bucket_lets_a_burst_through_and_then_the_rate():
 
 
 def test_clients_are_forgotten_before_they_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("services.api.limits._MOST_CLIENTS", 10)
+    monkeypatch.setattr("slipway.http.limits._MOST_CLIENTS", 10)
     buckets = Buckets(Limits(), Clock())
     for number in range(100):
         buckets.take(f"10.0.0.{number}")

@@ -4,9 +4,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slipway.errors import AnnotationError, MissingKey, StoreRefused, StoreUnavailable
+from slipway.http.problems import field_errors, pointer, translate
 
 from services.api.cluster import ClusterRefused, ClusterUnavailable
-from services.api.problems import field_errors, pointer, translate
 
 
 class Crate(BaseModel):

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from slipway.http.problems import Problem
 from slipway.store import FolderStore
+from slipway.tokens import Role, User
 from tests.fake_runs import FakeRuns
 from tests.unit.api.conftest import SPEC, bearer
 
-from services.api.problems import Problem
 from services.api.submit import RunRequest, asked, submit
-from services.api.tokens import Role, User
 
 CRANE, TERN = User("crane", Role.SUBMITTER), User("tern", Role.SUBMITTER)
 

@@ -12,6 +12,7 @@ import yaml
 from slipway import api_client, keys
 from slipway.api_client import Api, Server
 from slipway.cli.main import main
+from slipway.tokens import TokenFile
 from tests.fake_bucket import FakeBucket
 from tests.fake_runs import FakeRuns
 from tests.fake_stages import REPORT
@@ -19,7 +20,6 @@ from tests.fake_stages import REPORT
 from services.api.app import create_app
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
-from services.api.tokens import TokenFile
 
 TOKEN = "do-93ab5d1f"
 SHA = "0ff1ce" * 10 + "0ff1"

@@ -5,16 +5,25 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.problems import Problem, respond
-from services.api.settings import Limits
+from slipway.http.problems import Problem, respond
 
 _MOST_CLIENTS = 10_000  # remembered; who is forgotten begins with a full bucket
-_UPLOAD = ("POST", "/v1/datasets")
+
+
+class Rate(Protocol):
+    """How often one client may come: on average, and at once."""
+
+    @property
+    def requests_per_second(self) -> float: ...
+
+    @property
+    def burst(self) -> int: ...
 
 
 @dataclass
@@ -26,13 +35,13 @@ class _Bucket:
 class Buckets:
     """One token bucket a client: `burst` at once, `rate` a second on average."""
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
-        self._limits, self._now = limits, now
+    def __init__(self, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._now = rate, now
         self._clients: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, client: str) -> float:
         """Take one; return 0, or after how many seconds there will be one."""
-        now, rate, burst = self._now(), self._limits.requests_per_second, self._limits.burst
+        now, rate, burst = self._now(), self._rate.requests_per_second, self._rate.burst
         bucket = self._clients.setdefault(client, _Bucket(burst, now))
         self._clients.move_to_end(client)
         if len(self._clients) > _MOST_CLIENTS:
@@ -51,8 +60,8 @@ class Gate:
     A good token is never held up by wrong ones from the same address, which may be a proxy's.
     """
 
-    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
-        self._users, self._addresses = Buckets(limits, now), Buckets(limits, now)
+    def __init__(self, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
+        self._users, self._addresses = Buckets(rate, now), Buckets(rate, now)
 
     def admit(self, user: str) -> None:
         """Count a request. Raises `Problem` 429."""
@@ -75,17 +84,20 @@ def _check(wait_sec: float, what: str) -> None:
 
 
 class BodyLimit:
-    """Refuses bodies that are too long: by their Content-Length at once, otherwise when they get there."""
+    """Refuses bodies that are too long: by their Content-Length at once, otherwise when they get there.
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    Args:
+      most: Returns the bytes that a method and a path take.
+    """
+
+    def __init__(self, app: ASGIApp, most: Callable[[str, str], int]) -> None:
+        self._app, self._most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = (scope["method"], scope["path"]) == _UPLOAD
-        most = self._limits.upload_bytes if is_upload else self._limits.body_bytes
+        most = self._most(scope["method"], scope["path"])
         told = Headers(scope=scope).get("content-length", "")
         if told.isdigit() and int(told) > most:
             await respond(Request(scope), _too_long(most))(scope, receive, send)

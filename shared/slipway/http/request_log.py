@@ -5,18 +5,24 @@ import re
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from slipway.http.problems import bug, respond
 from slipway.telemetry import event
-
-from services.api.metrics import Metrics
-from services.api.problems import bug, respond
 
 _SANE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
+
+
+class Counts(Protocol):
+    """A server's metrics of its requests."""
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is its template, or `none`."""
 
 
 @dataclass
@@ -50,7 +56,7 @@ class _Seen:
 class RequestLog:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Counts) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,28 @@
+"""Whose a request is, by its bearer token."""
+
+from fastapi import Request
+from fastapi.security import HTTPBearer
+
+from slipway.http.limits import gate_of
+from slipway.http.problems import Problem
+from slipway.tokens import Tokens, User
+
+BEARER = HTTPBearer(auto_error=False, description="A token of the tokens file, or of the identity provider.")
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+
+
+async def authenticate(request: Request, tokens: Tokens, secret: str | None) -> User:
+    """Return whose token it is.
+
+    Raises:
+      Problem: 401 where it is nobody's or absent, 429 where its user, or an address with wrong tokens, asks too often.
+    """
+    user = await tokens.user(secret) if secret else None
+    gate = gate_of(request)
+    if user is None:
+        gate.refused(request.client.host if request.client else "")
+        said = "the token is not known here, or has expired" if secret else "no token was given"
+        raise Problem(401, f"{said}; send Authorization: Bearer TOKEN", "unauthenticated", headers=_CHALLENGE)
+    request.state.user = user
+    gate.admit(user.name)
+    return user
