@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from slipway.errors import SlipwayError, SpecError
+from slipway.http.server import Place, listening
 from slipway.settings_file import read_settings_file
 from slipway.store import open_store
 from slipway.telemetry import event, start_log
@@ -54,18 +54,8 @@ def _serve(asked: argparse.Namespace) -> int:
     app = create_app(_desk(asked.store, settings, cluster))
     cluster.start()
     start_http_server(asked.metrics_port, asked.host, app.state.metrics.registry)
-    config = uvicorn.Config(
-        app,
-        asked.host,
-        asked.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn handles it, and sends it on when all has ended
+    place = Place(asked.host, asked.port, settings.trusted_proxies, settings.shutdown_seconds)
+    config = listening(app, place)
     event("api_started", namespace=asked.namespace, port=asked.port)
     _Server(config, app).run()
     cluster.stop()

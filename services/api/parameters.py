@@ -2,20 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Request
 
 from services.api.runs_view import Runs
 
-RunName = Annotated[
-    str,
-    Path(
-        alias="run",
-        description="The run's name.",
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        max_length=52,
-        examples=["harbour-3f2a9c1b"],
-    ),
-]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="Act only when the run still has this ETag.", max_length=1024)
 ]

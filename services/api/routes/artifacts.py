@@ -7,13 +7,14 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
 from slipway import keys
+from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
 from slipway.store import in_parallel, key_names
 
 from services.api.auth import Viewer
 from services.api.desk import DeskOf
 from services.api.downloads import RESPONSES, download, report_headers
-from services.api.parameters import RunName, RunsOf
+from services.api.parameters import RunsOf
 
 router = APIRouter(prefix="/v1/runs/{run}", tags=["artifacts"], responses=answers(401, 403, 422, 429, 503))
 

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from starlette.requests import ClientDisconnect
 
 from slipway import keys
+from slipway.http.multipart import field_content
 from slipway.http.problems import Problem, answers
 
 from services.api import intake, uploads
@@ -20,7 +21,6 @@ from services.api.datasets_view import Dataset, DatasetPage, find_dataset, page_
 from services.api.desk import DeskOf
 from services.api.downloads import RESPONSES, download, headers_for, report_headers
 from services.api.intake import UploadedDataset, UploadState
-from services.api.multipart import field_content
 from services.api.parameters import RunsOf
 
 router = APIRouter(tags=["datasets"], responses=answers(401, 403, 422, 429, 503))

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway import keys
 from slipway.errors import MissingKey
+from slipway.http.parameters import RunName
 from slipway.http.problems import answers
 from slipway.store import ObjectStore
 from slipway.tokens import Role
 
 from services.api.auth import require
-from services.api.parameters import RunName, RunsOf
+from services.api.parameters import RunsOf
 from services.api.runs_view import Runs, etag, is_over, shown, state_of
 from services.api.saved_logs import Chosen, Reader, logs, parse_place, text
 from services.api.stream import MEDIA_TYPE, Look, ServerEvent, streams_of

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
 from slipway.pipeline import State
 
@@ -15,7 +16,7 @@ from services.api.audit import audited
 from services.api.auth import Admin, Submitter, Viewer
 from services.api.cluster import Manifest
 from services.api.desk import DeskOf
-from services.api.parameters import IfMatch, IfNoneMatch, RunName, RunsOf, matches
+from services.api.parameters import IfMatch, IfNoneMatch, RunsOf, matches
 from services.api.runs_view import Run, RunPage, Wanted, etag, shown
 from services.api.submit import RunRequest, asked, parse, submit
 

@@ -7,7 +7,7 @@ from slipway.http.limits import gate_of
 from slipway.http.problems import Problem
 from slipway.tokens import Tokens, User
 
-BEARER = HTTPBearer(auto_error=False, description="A token of the tokens file, or of the identity provider.")
+BEARER = HTTPBearer(auto_error=False, description="A token of this installation.")
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 

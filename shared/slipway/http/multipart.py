@@ -35,7 +35,7 @@ async def field_content(request: Request, field: str) -> AsyncIterator[bytes]:
     if not reading.has_ended:
         raise Problem(400, "the body of multipart/form-data ends before its last boundary; send it again")
     if reading.found != 1:
-        raise Problem(422, f"the form has {reading.found or 'no'} fields {field!r}; send one, with the archive")
+        raise Problem(422, f"the form has {reading.found or 'no'} fields {field!r}; send one")
 
 
 class _Reading:
