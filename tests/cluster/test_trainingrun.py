@@ -111,7 +111,11 @@ def test_the_server_takes_the_jobs_by_hand_as_they_are(namespace):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_server_takes_every_object_of_a_variant_as_it_is(namespace, variant):
     served = set(kubectl("api-resources", "--output", "name").split())
-    others = {"HTTPRoute": "httproutes.gateway.networking.k8s.io", "PodMonitor": "podmonitors.monitoring.coreos.com"}
+    others = {
+        "HTTPRoute": "httproutes.gateway.networking.k8s.io",
+        "PodMonitor": "podmonitors.monitoring.coreos.com",
+        "PrometheusRule": "prometheusrules.monitoring.coreos.com",
+    }
     for manifest in render(variant, "--namespace", namespace):
         if others.get(manifest["kind"]) in served | {None}:
             kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", content=json.dumps(manifest))

@@ -61,7 +61,11 @@ def test_a_variant_passes_helms_own_check(variant):
 
 def test_a_variant_has_only_fields_that_exist(variant):
     for manifest in render(variant):
-        if manifest["kind"] not in ("HTTPRoute", "PodMonitor"):  # these are others', and the API server's to judge
+        if manifest["kind"] not in (
+            "HTTPRoute",
+            "PodMonitor",
+            "PrometheusRule",
+        ):  # these are others', and the API server's to judge
             assert unknown(manifest, MODELS[manifest["kind"]].__name__) == []
 
 

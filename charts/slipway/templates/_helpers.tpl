@@ -31,6 +31,30 @@ labels:
   {{- include "slipway.labels" . | nindent 2 }}
 {{- end }}
 
+{{/* Of what monitors the whole release: (list $ "-suffix" labels). */}}
+{{- define "slipway.monitoring" -}}
+name: {{ include "slipway.fullname" (index . 0) }}{{ index . 1 }}
+namespace: {{ (index . 0).Release.Namespace }}
+labels:
+  app.kubernetes.io/name: slipway
+  app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+  app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
+  {{- with index . 2 }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* Has a Prometheus that goes by annotations read a pod's metrics: (list $ port). One that has monitors would read them twice. */}}
+{{- define "slipway.scraped" -}}
+{{- with (index . 0).Values.monitoring -}}
+{{- if and .annotations (not .podMonitor.enabled) -}}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ index $ 1 | quote }}
+prometheus.io/path: /metrics
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* (list $ "light") */}}
 {{- define "slipway.image" -}}
 {{- $images := (index . 0).Values.images -}}
