@@ -62,6 +62,7 @@ e2e-faults: $(ready)  ## Play each fault N times on what make e2e installed, and
 manifests: $(ready)  ## Write what of charts/ and manifests/ follows from the code and the chart; needs helm
 	$(controller) --crd > $(chart)/files/crd.yaml
 	$(bin)/python charts/readme.py $(chart)
+	$(bin)/python charts/grafana.py charts/dashboards $(chart)/dashboards
 	$(controller) --jobs manifests/jobs/run.yaml --settings manifests/jobs/settings.yaml > manifests/jobs/jobs.yaml
 	$(render) --show-only templates/crd.yaml > manifests/base/crd.yaml
 	$(render) --set crds.install=false --values $(chart)/ci/quickstart-values.yaml > manifests/overlays/dev/all.yaml
