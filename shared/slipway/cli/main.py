@@ -131,6 +131,18 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     raise typer.Exit(command.gc(store, limits, dry_run, as_json))
 
 
+@app.command()
+def tensorboard(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN|FOLDER]", help="All runs in --out unless given.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine alone.")] = 6006,
+    out: Annotated[Path, typer.Option(help="Where runs are, or are fetched to.")] = Path("slipway-out"),
+) -> None:
+    """Show curves in TensorBoard; a run of an installation's is fetched first."""
+    from slipway.cli import curves
+
+    raise typer.Exit(curves.tensorboard(run, out, port))
+
+
 app.add_typer(remote.app)
 
 

@@ -47,18 +47,28 @@ def artifacts(run: str, out: Path | None, paths: Sequence[str], as_json: bool) -
     if out is None:
         _list(items, as_json)
         return EXIT_DONE
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; give a folder")
-    with translated(str(out)):
-        out.mkdir(parents=True, exist_ok=True)
-    total = sum(item["bytes"] for item in items)
-    with display(as_json) as show, timed(show, "fetch"):
-        _fetch_all(there, run, items, (out, Meter(show, "fetch", total).heard))
+    total = _fetch_into(out, there, run, items, as_json)
     if as_json:
         say_json({"event": "fetched", "run": run, "artifacts": len(items), "bytes": total, "out": str(out)})
     else:
         print(f"{len(items)} artifacts, {size(total)}, are in {out}")
     return EXIT_DONE
+
+
+def fetch_events(run: str, out: Path) -> None:
+    """Fetch the event files that a run has written so far, which TensorBoard reads.
+
+    Raises:
+      InputError: There is none yet.
+    """
+    there = api()
+    found = there.json(Call("GET", run_path(run, "/artifacts")))["items"]
+    items = [item for item in found if ".tfevents." in item["path"]]
+    if not items:
+        raise InputError(
+            f"run {run} has no event files; its training writes them: `slipway status {run}` says if it is there"
+        )
+    _fetch_into(out, there, run, items, as_json=False)
 
 
 def chosen(items: Sequence[dict[str, Any]], paths: Sequence[str], run: str) -> list[dict[str, Any]]:
@@ -118,6 +128,18 @@ def fetch(there: Api, call: Call, where: tuple[Path, str], heard: Heard) -> None
             if refused.status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not target.partial.exists():
                 raise
             target.partial.unlink()
+
+
+def _fetch_into(out: Path, there: Api, run: str, items: Sequence[dict[str, Any]], as_json: bool) -> int:
+    """Fetch artifacts into a folder, and return how many bytes they are."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; give a folder")
+    with translated(str(out)):
+        out.mkdir(parents=True, exist_ok=True)
+    total: int = sum(item["bytes"] for item in items)
+    with display(as_json) as show, timed(show, "fetch"):
+        _fetch_all(there, run, items, (out, Meter(show, "fetch", total).heard))
+    return total
 
 
 def _fetch_all(there: Api, run: str, items: Sequence[dict[str, Any]], where: tuple[Path, Heard]) -> None:
