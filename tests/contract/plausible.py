@@ -69,6 +69,15 @@ HISTOGRAMS = {
 }
 
 
+def names() -> set[str]:
+    """Return the names by which queries know these metrics."""
+    return (
+        {*GAUGES}
+        | {f"{name}_total" for name in COUNTERS}
+        | {f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "count", "sum")}
+    )
+
+
 def scrapes() -> Iterator[bytes]:
     """Yield what each scrape reads: gauges move, counters rise."""
     registry = CollectorRegistry()

@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 import yaml
 
-from tests.contract.charts import ROOT
-from tests.contract.plausible import scrapes
+from tests.contract.charts import CHART, ROOT
+from tests.contract.plausible import names, scrapes
 from tests.dashboards import FILES, ask, has_shown, panels, queries
 from tests.scripted_server import serving
 
@@ -90,6 +90,14 @@ def test_no_data_source_namespace_or_job_is_written_down(path):
     assert not re.search(r'job|instance|namespace="', expressions)
     declared = {variable["name"] for variable in found["templating"]["list"]}
     assert set(re.findall(r"\$\{?(\w+)", path.read_text())) <= declared | _BUILT_IN | {"__all"}
+
+
+@pytest.mark.parametrize(
+    "path", [*FILES, CHART / "files/rules.yaml", *sorted((CHART / "tests/alerts").glob("*.yaml"))], ids=ids
+)
+def test_a_query_names_only_metrics_that_there_are(path):
+    """A slip in a name is no error to Prometheus: the panel stays empty, and the alert never fires."""
+    assert set(re.findall(r"(?<![:\w])slipway_\w+", path.read_text())) <= names()
 
 
 def test_prometheus_takes_every_query(tmp_path):
