@@ -2,10 +2,12 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from slipway.errors import InputError
 
@@ -18,21 +20,39 @@ _FAULTS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombEr
 _JPEG_QUALITY = 90
 
 
-def read_image(content: bytes, filename: str) -> Image.Image:
-    """Decode a file of any format that Pillow reads, turned upright as its EXIF says, the first frame of several.
+@dataclass(frozen=True)
+class Taken:
+    """Which images are taken: an image's header tells, before any of it is decoded.
+
+    Attributes:
+      pixels: Width times height, at most.
+      formats: Pillow's names of them.
+    """
+
+    pixels: int
+    formats: tuple[str, ...]
+
+
+def read_image(content: bytes, filename: str, taken: Taken | None = None) -> Image.Image:
+    """Decode an image file, turned upright as its EXIF says, the first frame of several.
+
+    Args:
+      taken: Every format that Pillow reads, and as many pixels as it decodes, when None.
 
     Raises:
-      InputError: It is no image, is damaged, or is larger than Pillow decodes.
+      InputError: It is no image, is damaged, or is not taken.
     """
     Image.init()
+    formats = taken.formats if taken else sorted(set(Image.OPEN) - _REFUSED)
     try:
-        with Image.open(io.BytesIO(content), formats=sorted(set(Image.OPEN) - _REFUSED)) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits a pixel, which `convert` would cut off at 255
-                upright = Image.fromarray(np.clip(np.asarray(upright) // 256, 0, 255).astype(np.uint8))
-            return upright.convert("RGB")
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            if taken and image.width * image.height > taken.pixels:
+                raise ValueError(f"it has {image.width}×{image.height} pixels, at most {taken.pixels} are taken")
+            return _upright_rgb(image)
+    except UnidentifiedImageError as error:  # its own words name an object in memory
+        raise _unread(filename, f"it is none of {', '.join(formats) if taken else 'the known formats'}") from error
     except _FAULTS as error:
-        raise InputError(f"{filename}: not read as an image: {error}; open and save it with another program") from error
+        raise _unread(filename, str(error)) from error
 
 
 def is_image_name(filename: str) -> bool:
@@ -51,12 +71,28 @@ def drawn_names(filenames: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def drawn(image: Image.Image, detections: Sequence[Detection]) -> bytes:
+def drawn(image: Image.Image, detections: Sequence[Detection], file_format: Literal["JPEG", "PNG"] = "JPEG") -> bytes:
     """Draw detections with label and score."""
-    return jpeg(draw(image, [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}") for d in detections]))
+    marks = [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}") for d in detections]
+    return encoded(draw(image, marks), file_format)
 
 
 def jpeg(image: Image.Image) -> bytes:
+    return encoded(image, "JPEG")
+
+
+def encoded(image: Image.Image, file_format: Literal["JPEG", "PNG"]) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    image.save(buffer, file_format, quality=_JPEG_QUALITY)  # which PNG does not look at
     return buffer.getvalue()
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits a pixel, which `convert` would cut off at 255
+        upright = Image.fromarray(np.clip(np.asarray(upright) // 256, 0, 255).astype(np.uint8))
+    return upright.convert("RGB")
+
+
+def _unread(filename: str, reason: str) -> InputError:
+    return InputError(f"{filename}: not read as an image: {reason}; open and save it with another program")

@@ -15,6 +15,7 @@ SlipwayError
 │   └── Stopped             the stage was told to stop and saved what it had
 ├── ApiBroken            1  an installation's API met a bug of its own
 ├── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
+├── BrokenExport         1  an export in the store is not what its manifest says, or cannot be loaded
 ├── ParityError          1  what was exported is not the model that was measured
 └── ConversionError      1  the model cannot be written in a format; that format is left out
 
@@ -70,3 +71,7 @@ class MissingKey(SlipwayError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class BrokenExport(SlipwayError):
+    """An export in the store cannot be served."""

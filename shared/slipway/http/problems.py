@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 _RETRY_SEC = 5
 
 Kind = Literal[  # what a program may want to tell apart; docs/reference.md says what each means
+    "busy",
     "changed",
     "key-reused",
     "name-taken",

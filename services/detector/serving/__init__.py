@@ -1,0 +1,1 @@
+"""Exported models over HTTP: an image in, boxes or the drawn image out."""

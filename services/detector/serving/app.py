@@ -1,0 +1,89 @@
+"""The server as an ASGI application."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from slipway.errors import BrokenExport
+from slipway.http.limits import BodyLimit, Gate
+from slipway.http.problems import Problem, ProblemBody, install, respond
+from slipway.http.readiness import Readiness, silent_store
+from slipway.http.request_log import RequestLog
+from slipway.store import ObjectStore
+from slipway.tokens import Tokens
+
+from services.detector.serving.bench import Bench
+from services.detector.serving.exports import Export, Model, find
+from services.detector.serving.metrics import Metrics
+from services.detector.serving.routes import router
+from services.detector.serving.settings import DetectorSettings
+from services.detector.serving.shelf import Shelf, Source, WarmUp
+from services.detector.serving.turns import Turns
+
+_DESCRIPTION = """An image in, boxes in pixels or the drawn image out, by the exported model of a run.
+
+Every error is a problem (RFC 9457); every answer has an X-Request-Id."""
+
+
+def create_app(
+    store: ObjectStore, settings: DetectorSettings, tokens: Tokens, load: Callable[[Export], Model]
+) -> FastAPI:
+    """Return the application; it begins to load models when it is started."""
+    metrics, warm_up = Metrics(), WarmUp(settings.models)
+    bench = Bench(
+        store,
+        settings,
+        tokens,
+        metrics,
+        Shelf(Source(partial(find, store), load), settings.kept_models, metrics),
+        Turns(settings.limits.at_once, settings.limits.waiting),
+        Readiness(lambda: silent_store(store) or _missing(warm_up)),
+    )
+    app = _Described(
+        title="Slipway's detector",
+        description=_DESCRIPTION,
+        docs_url=None,  # the pages would load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_warmed(warm_up, bench.shelf),
+    )
+    app.state.bench, app.state.gate = bench, Gate(settings.limits)
+    install(app)
+    app.add_exception_handler(BrokenExport, _broken)
+    app.add_middleware(BodyLimit, most=settings.limits.bytes_of)
+    app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
+    app.include_router(router)
+    return app
+
+
+class _Described(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Describe problems too, which no route returns by itself."""
+        if not self.openapi_schema:
+            schema = ProblemBody.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
+            schemas |= {**schema.pop("$defs", {}), "ProblemBody": schema}
+        return super().openapi()
+
+
+def _warmed(warm_up: WarmUp, shelf: Shelf) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(warm_up.load(shelf))
+        yield
+        loading.cancel()
+
+    return lifespan
+
+
+def _missing(warm_up: WarmUp) -> str | None:
+    return f"not loaded yet: {', '.join(sorted(warm_up.missing))}" if warm_up.missing else None
+
+
+async def _broken(request: Request, error: Exception) -> JSONResponse:
+    return respond(request, Problem(500, str(error)))

@@ -1,0 +1,33 @@
+"""What Prometheus reads of the detector; no label has more than a few values."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_SIZES = (1, 2, 4, 8, 16, 32)
+_COUNTED = "/v1/models/{run}:predict"
+
+
+class Metrics:
+    """The detector's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "slipway_detector_requests", "Requests for predictions, by status.", ["status"], registry=self.registry
+        )
+        self._seconds = self._histogram("request_duration_seconds", "Until a prediction was answered.", _SECONDS)
+        self.inference = self._histogram("inference_duration_seconds", "Of the model alone, a batch.", _SECONDS)
+        self.batch_size = self._histogram("batch_size", "Images that the model was given at once.", _SIZES)
+        self.loading = self._histogram(
+            "model_load_duration_seconds", "Until a model was copied, compared and loaded.", _SECONDS
+        )
+        self.models = Gauge("slipway_detector_models_loaded", "Models in memory.", registry=self.registry)
+
+    def count(self, _method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request, if it was for a prediction, or was refused before that was told (`none`)."""
+        if route in (_COUNTED, "none"):
+            self._requests.labels(str(status)).inc()
+            self._seconds.observe(seconds)
+
+    def _histogram(self, name: str, said: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"slipway_detector_{name}", said, buckets=buckets, registry=self.registry)

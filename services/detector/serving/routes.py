@@ -1,0 +1,128 @@
+"""Every route of the server."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials
+from starlette.requests import ClientDisconnect
+
+from slipway.http.auth import BEARER, authenticate
+from slipway.http.multipart import field_content
+from slipway.http.parameters import RunName
+from slipway.http.problems import Problem, answers
+from slipway.tokens import User
+
+from services.detector.serving.answers import EXAMPLE, Health, ModelAnswer, ModelList, Prediction
+from services.detector.serving.bench import BenchOf, bench_of
+from services.detector.serving.exports import find, listed
+from services.detector.serving.predict import Asked, predict, preferred
+
+router = APIRouter()
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "required": ["image"], "properties": {"image": _FILE["schema"]}}}
+_CONTENT = {"image/*": _FILE, "application/octet-stream": _FILE, "multipart/form-data": _FORM}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": EXAMPLE}, "image/jpeg": _FILE, "image/png": _FILE}}
+}
+
+
+async def _viewer(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> User:
+    return await authenticate(request, bench_of(request).tokens, credentials.credentials if credentials else None)
+
+
+Viewer = Annotated[User, Depends(_viewer)]  # the lowest role, so anybody who is known
+
+
+@router.get("/v1/models", tags=["models"], response_model_exclude_none=True, responses=answers(401, 422, 429, 503))
+def list_models(
+    _: Viewer,
+    bench: BenchOf,
+    limit: Annotated[int, Query(ge=1, le=500, description="How many runs to look at.")] = 100,
+    page: Annotated[str, Query(max_length=100, description="The `next` of the answer before.")] = "",
+) -> ModelList:
+    """List the runs that have an export; a page may hold fewer than asked for, and still have a `next`."""
+    runs, following = listed(bench.store, page, limit)
+    return ModelList(items=runs, next=following)
+
+
+@router.get(
+    "/v1/models/{run}",
+    tags=["models"],
+    response_model_exclude_none=True,
+    responses=answers(401, 404, 422, 429, 500, 503),
+)
+async def get_model(_: Viewer, bench: BenchOf, run: RunName) -> ModelAnswer:
+    """Describe the model of a run, without loading it."""
+    export = await asyncio.to_thread(find, bench.store, run)
+    manifest = export.manifest
+    return ModelAnswer(
+        run=run,
+        digest=export.digest,
+        preset=manifest.preset,
+        step=manifest.step,
+        classes=manifest.labels,
+        image_size=manifest.image_size,
+        score_threshold=export.score_threshold,
+        loaded_at=bench.shelf.loaded_at(export),
+    )
+
+
+@router.post(
+    "/v1/models/{run}:predict",
+    tags=["models"],
+    response_model=Prediction,
+    responses=_ANSWER | answers(400, 401, 404, 406, 408, 413, 415, 422, 429, 500, 503),
+    openapi_extra={"requestBody": {"required": True, "content": _CONTENT}},
+)
+async def predict_image(
+    request: Request,
+    _: Viewer,
+    run: RunName,
+    score_threshold: Annotated[
+        float | None, Query(alias="scoreThreshold", ge=0, le=1, description="The run's own unless given.")
+    ] = None,
+    max_detections: Annotated[int, Query(alias="maxDetections", ge=1, le=1000)] = 100,
+    accept: Annotated[str, Header(max_length=1024)] = "*/*",
+) -> Any:
+    """Detect in one image, and answer boxes in pixels, best first, or, if `Accept` prefers an image, the drawn one."""
+    bench = bench_of(request)
+    asked = Asked(preferred(accept), score_threshold, max_detections, bench.settings.limits.pixels)
+    with bench.turns.admitted():
+        model = await bench.shelf.get(run)
+        content = await _image(request, bench.settings.limits.body_seconds)
+        answer = await bench.turns.work(lambda: predict(model, content, asked, bench.metrics))
+    return Response(answer, media_type=asked.media_type) if isinstance(answer, bytes) else answer
+
+
+@router.get("/healthz", tags=["health"])
+async def healthz() -> Health:
+    """Say that the process lives."""
+    return Health()
+
+
+@router.get("/readyz", tags=["health"], responses=answers(503))
+def readyz(bench: BenchOf) -> Health:
+    """Say that the store answers, and that the models that are loaded at the start are there."""
+    bench.readiness.check()
+    return Health()
+
+
+async def _image(request: Request, seconds: float) -> bytes:
+    """Read the image from the body. Raises `Problem`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        async with asyncio.timeout(seconds):
+            if kind == "multipart/form-data":
+                return b"".join([chunk async for chunk in field_content(request, "image")])
+            if kind.startswith("image/") or kind == "application/octet-stream":
+                return await request.body()
+    except TimeoutError as error:
+        raise Problem(408, f"the body was not there after {seconds} s; send a smaller image") from error
+    except ClientDisconnect as error:
+        raise Problem(400, "the client hung up before its image was here") from error
+    said = "send the image with its type, such as image/jpeg, or as the field image of multipart/form-data"
+    raise Problem(415, f"Content-Type is {kind!r}; {said}")

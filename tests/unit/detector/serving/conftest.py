@@ -1,0 +1,139 @@
+import hashlib
+import io
+import json
+import logging
+import threading
+import warnings
+
+import pytest
+import yaml
+from PIL import Image
+
+from slipway.boxes import Box
+from slipway.labels import LabelMap
+from slipway.store import FolderStore
+from slipway.tokens import TokenFile
+
+with warnings.catch_warnings():  # it asks for httpx2 by then, and works with httpx, which schemathesis needs too
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+from services.detector.detect import Detection
+from services.detector.serving.app import create_app
+from services.detector.serving.exports import Model
+from services.detector.serving.settings import DetectorSettings
+
+SECRET = "see-5d1f"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+JPEG = {"Content-Type": "image/jpeg"}
+FILES = {"saved_model/saved_model.pb": b"graph", "label_map.pbtxt": b"labels", "model.tflite": b"for phones"}
+
+
+class FakeDetector:
+    """Finds a boat in the left half, and, less surely, a buoy in the right one; how long it takes the test decides."""
+
+    labels = LabelMap(("boat", "buoy"))
+
+    def __init__(self):
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.begun = threading.Semaphore(0)
+
+    def detect(self, image, score_threshold):
+        self.begun.release()
+        assert self.may_go.wait(10)
+        half = image.width / 2
+        boat = Detection("boat", 1, 0.91237, Box(0, 0, half, image.height))
+        buoy = Detection("buoy", 2, 0.5, Box(half, 0, image.width, image.height))
+        return [found for found in (boat, buoy) if found.score >= score_threshold]
+
+
+class Loader:
+    """Loads nothing, and remembers of which runs it was asked for it."""
+
+    def __init__(self, detector):
+        self.detector, self.loaded, self.faults = detector, [], []
+
+    def __call__(self, export):
+        self.loaded.append(export.run)
+        if self.faults:
+            raise self.faults.pop()
+        return Model(export, self.detector, "2026-01-31T12:00:00Z")
+
+
+def image(width=40, height=20, file_format="JPEG", **options):
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (90, 120, 200)).save(file, file_format, **options)
+    return file.getvalue()
+
+
+def write_export(store, run="ponds", files=FILES, made="2026-01-31T12:00:00Z"):
+    """Write what a run leaves whose export is done."""
+    asked = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": run}}
+    asked["spec"] = {"dataset": {"source": "s3://photos/ponds"}, "detect": {"scoreThreshold": 0.3}}
+    store.write(f"runs/{run}/run.json", json.dumps(asked).encode())
+    store.write(f"index/runs/{made}-{run}", b"{}")
+    for name, content in files.items():
+        store.write(f"runs/{run}/export/{name}", content)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = {"step": 700, "preset": "small", "image_size": 320, "labels": ["boat", "buoy"], "files": digests}
+    store.write(f"runs/{run}/export/manifest.json", json.dumps(manifest).encode())
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = FolderStore(tmp_path / "store")
+    write_export(made)
+    return made
+
+
+@pytest.fixture
+def detector():
+    return FakeDetector()
+
+
+@pytest.fixture
+def loader(detector):
+    return Loader(detector)
+
+
+@pytest.fixture
+def given():
+    """The settings of a test."""
+    return {}
+
+
+@pytest.fixture
+def app(store, loader, given, tmp_path):
+    tokens = tmp_path / "tokens.yaml"
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    tokens.write_text(yaml.safe_dump([{"name": "wren", "role": "viewer", "sha256": digest}]))
+    return create_app(store, DetectorSettings.model_validate(given), TokenFile(tokens), loader)
+
+
+@pytest.fixture
+def client(app):
+    """A client with a viewer's token."""
+    with TestClient(app, headers=BEARER, raise_server_exceptions=False) as made:
+        yield made
+
+
+@pytest.fixture
+def events(caplog):
+    """Return the fields of the events of a name that were logged so far."""
+    caplog.set_level(logging.INFO, logger="slipway.events")
+
+    def logged(name):
+        return [record.fields for record in caplog.records if record.getMessage() == name]
+
+    return logged
+
+
+@pytest.fixture
+def counted(app):
+    """Return a metric's value."""
+
+    def value(name, **labels):
+        return app.state.bench.metrics.registry.get_sample_value(f"slipway_detector_{name}", labels)
+
+    return value

@@ -1,0 +1,158 @@
+"""An image in, boxes or a picture out."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from slipway.http.problems import Problem
+from tests.unit.detector.serving.conftest import JPEG, image, write_export
+
+from services.detector.serving.predict import preferred
+
+PREDICT = "/v1/models/ponds:predict"
+
+
+def test_an_image_is_answered_with_its_boxes(client):
+    answer = client.post(PREDICT, content=image(), headers=JPEG)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["model"]["run"] == "ponds"
+    assert len(told["model"]["digest"]) == 64
+    assert (told["width"], told["height"], told["scoreThreshold"]) == (40, 20, 0.3)
+    assert told["detections"] == [
+        {
+            "label": "boat",
+            "class_id": 1,
+            "score": 0.9124,
+            "box": {"xmin": 0.0, "ymin": 0.0, "xmax": 20.0, "ymax": 20.0},
+        },
+        {"label": "buoy", "class_id": 2, "score": 0.5, "box": {"xmin": 20.0, "ymin": 0.0, "xmax": 40.0, "ymax": 20.0}},
+    ]
+    assert set(told["timing"]) == {"decodeSeconds", "inferenceSeconds"}
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [("scoreThreshold=0.6", ["boat"]), ("scoreThreshold=1", []), ("maxDetections=1", ["boat"])],
+)
+def test_a_request_may_ask_for_fewer(client, query, labels):
+    answer = client.post(f"{PREDICT}?{query}", content=image(), headers=JPEG)
+    assert [found["label"] for found in answer.json()["detections"]] == labels
+
+
+def test_a_form_is_as_good_as_the_bare_image(client):
+    answer = client.post(PREDICT, files={"image": ("a.png", image(file_format="PNG"), "image/png")})
+    assert (answer.status_code, answer.json()["width"]) == (200, 40)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "BMP", "GIF", "TIFF"])
+def test_the_content_says_what_format_it_is(client, file_format):
+    headers = {"Content-Type": "application/octet-stream"}
+    assert client.post(PREDICT, content=image(file_format=file_format), headers=headers).status_code == 200
+
+
+def test_boxes_are_those_of_the_upright_image(client):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    told = client.post(PREDICT, content=image(40, 20, exif=exif), headers=JPEG).json()
+    assert (told["width"], told["height"]) == (20, 40)
+    assert told["detections"][0]["box"]["ymax"] == 40
+
+
+@pytest.mark.parametrize(
+    ("accept", "file_format"), [("image/*", "JPEG"), ("image/png", "PNG"), ("text/html, image/jpeg;q=0.9", "JPEG")]
+)
+def test_who_asks_for_a_picture_gets_the_drawn_one(client, accept, file_format):
+    answer = client.post(PREDICT, content=image(400, 200), headers=JPEG | {"Accept": accept})
+    assert answer.headers["content-type"] == f"image/{file_format.lower()}"
+    with Image.open(io.BytesIO(answer.content)) as drawn:
+        assert (drawn.format, drawn.size) == (file_format, (400, 200))
+        assert drawn.convert("RGB").getcolors(drawn.width * drawn.height) != [(400 * 200, (90, 120, 200))]
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", "application/json"),
+        ("", None),
+        ("text/html", None),
+        ("image/png, application/json;q=0.5", "image/png"),
+        ("image/png;q=0.1, application/json;q=0.5", "application/json"),
+        ("application/json;q=0, image/*", "image/jpeg"),
+        ("image/png;q=much", "image/png"),
+    ],
+)
+def test_the_heaviest_of_what_is_offered_is_chosen(accept, chosen):
+    if chosen:
+        assert preferred(accept) == chosen
+    else:
+        with pytest.raises(Problem, match="ask for one of application/json, image/jpeg, image/png"):
+            preferred(accept)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "said"),
+    [
+        pytest.param(
+            b"<html>", "image/jpeg", 422, "the image: not read as an image: it is none of JPEG, PNG", id="html"
+        ),
+        pytest.param(b"", "image/jpeg", 422, "not read as an image", id="empty"),
+        pytest.param(image(900, 900)[:-400], "image/jpeg", 422, "truncated", id="cut-off"),
+        pytest.param(image(), "text/plain", 415, "Content-Type is 'text/plain'; send the image", id="type"),
+        pytest.param(image(), "", 415, "Content-Type is ''", id="no-type"),
+        pytest.param(image(), "multipart/form-data", 400, "has no boundary", id="no-boundary"),
+    ],
+)
+def test_what_is_no_image_is_said(client, content, kind, status, said):
+    answer = client.post(PREDICT, content=content, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert said in answer.json()["detail"]
+
+
+def test_postscript_never_reaches_its_interpreter(client):
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    answer = client.post(PREDICT, content=content, headers={"Content-Type": "image/x-eps"})
+    assert answer.status_code == 422
+
+
+def test_a_form_without_the_field_is_told_its_name(client):
+    answer = client.post(PREDICT, files={"file": ("a.jpg", image(), "image/jpeg")})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "the form has no fields 'image'; send one")
+
+
+def test_a_model_is_described_before_and_after_it_is_loaded(client, loader):
+    before = client.get("/v1/models/ponds").json()
+    assert "loadedAt" not in before
+    assert (before["classes"], before["imageSize"], before["scoreThreshold"]) == (["boat", "buoy"], 320, 0.3)
+    assert loader.loaded == []
+    client.post(PREDICT, content=image(), headers=JPEG)
+    assert client.get("/v1/models/ponds").json()["loadedAt"] == "2026-01-31T12:00:00Z"
+
+
+def test_runs_with_an_export_are_listed_newest_first(client, store):
+    write_export(store, "lakes", made="2026-02-01T12:00:00Z")
+    store.write("index/runs/2026-02-02T12:00:00Z-unfinished", b"{}")
+    assert client.get("/v1/models").json() == {"items": ["lakes", "ponds"]}
+    first = client.get("/v1/models?limit=2").json()
+    assert first["items"] == ["lakes"]
+    assert client.get("/v1/models", params={"page": first["next"]}).json()["items"] == ["ponds"]
+
+
+def test_a_run_without_an_export_is_not_found(client):
+    answer = client.post("/v1/models/marsh:predict", content=image(), headers=JPEG)
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "run 'marsh' has no export; GET /v1/models lists the runs that have one"
+
+
+def test_what_was_done_is_counted(client, counted):
+    client.post(PREDICT, content=image(), headers=JPEG)
+    client.post(PREDICT, content=b"", headers=JPEG)
+    client.get("/v1/models")
+    client.get("/healthz")
+    assert counted("requests_total", status="200") == 1
+    assert counted("requests_total", status="422") == 1
+    assert counted("request_duration_seconds_count") == 2
+    assert counted("inference_duration_seconds_count") == 1
+    assert (counted("batch_size_count"), counted("batch_size_sum")) == (1, 1)
+    assert (counted("models_loaded"), counted("model_load_duration_seconds_count")) == (1, 1)
