@@ -14,6 +14,8 @@ from tests.contract.test_blueprints import MODELS, unknown
 from services.api.settings import ApiSettings, Limits, Oidc
 from services.controller.secret import first_token
 from services.controller.settings import Pool, Settings
+from services.detector.serving.settings import DetectorSettings
+from services.detector.serving.settings import Limits as DetectorLimits
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 EVERYTHING = ("--set", "s3.enabled=true,detector.enabled=true,tensorboard.enabled=true")
@@ -133,15 +135,27 @@ def test_the_api_finds_its_tokens_where_they_are_mounted():
     assert f"{folder}/tokens/tokens.yaml" == str(ApiSettings().tokens)
 
 
+def test_the_detector_finds_its_tokens_and_its_settings_where_they_are_mounted():
+    given = {"models": ["harbour"], "limits": {"atOnce": 3}}
+    manifests = render("values.yaml", *EVERYTHING, "--set-json", f"detector.settings={json.dumps(given)}")
+    settings = DetectorSettings.model_validate(settings_of(manifests, "slipway-detector", "detector.yaml"))
+    assert (settings.models, settings.limits.at_once) == (["harbour"], 3)
+    (container,) = named(manifests, "Deployment", "slipway-detector")["spec"]["template"]["spec"]["containers"]
+    (folder,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "settings")
+    assert f"{folder}/tokens/tokens.yaml" == str(settings.tokens)
+    assert f"{folder}/detector.yaml" in container["args"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "change"),
     [
         pytest.param("Deployment", "slipway-controller", "settings.retries=7", id="settings"),
         pytest.param("Deployment", "slipway-api", "api.settings.pageSize=7", id="api-settings"),
+        pytest.param("Deployment", "slipway-detector", "detector.settings.keptModels=7", id="detector-settings"),
     ],
 )
 def test_a_pod_is_replaced_when_its_settings_change(kind, name, change):
-    before, after = render(), render("values.yaml", "--set", change)
+    before, after = render("values.yaml", *EVERYTHING), render("values.yaml", *EVERYTHING, "--set", change)
     assert named(before, kind, name)["spec"]["template"] != named(after, kind, name)["spec"]["template"]
 
 
@@ -191,3 +205,8 @@ def test_the_chart_takes_every_setting_of_the_api_but_the_place_of_its_tokens():
     assert properties("api", "settings") == fields(ApiSettings) - {"tokens"}
     assert properties("api", "settings", "limits") == fields(Limits)
     assert properties("api", "settings", "oidc") == fields(Oidc)
+
+
+def test_the_chart_takes_every_setting_of_the_detector_but_the_place_of_its_tokens():
+    assert properties("detector", "settings") == fields(DetectorSettings) - {"tokens"}
+    assert properties("detector", "settings", "limits") == fields(DetectorLimits)

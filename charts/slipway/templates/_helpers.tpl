@@ -77,7 +77,7 @@ prometheus.io/path: /metrics
 {{- end }}
 
 {{- define "slipway.makesTokens" -}}
-{{- if and .Values.api.enabled (not .Values.api.tokens.existingSecret) }}true{{ end -}}
+{{- if and (or .Values.api.enabled .Values.detector.enabled) (not .Values.api.tokens.existingSecret) }}true{{ end -}}
 {{- end }}
 
 {{- define "slipway.serviceAccount" -}}
@@ -123,6 +123,17 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Of a Deployment with several pods: one a node, as far as there are nodes. */}}
+{{- define "slipway.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "slipway.selectorLabels" . | nindent 8 }}
 {{- end }}
 
 {{- define "slipway.confined" -}}
