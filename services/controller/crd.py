@@ -1,6 +1,5 @@
 """The custom resource `TrainingRun`; its schema is that of `RunSpec` and `Status`, flattened."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel
 
 from slipway import API_VERSION
 from slipway.run import RunSpec
+from slipway.schema import Schema, described, resolved
 
 from services.controller.status import Status
 
@@ -16,7 +16,6 @@ PLURAL = "trainingruns"
 
 _MAY_CHANGE = ("suspend", "cancel", "attempt")
 _KEPT = ("type", "enum", "default", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "required")
-_ATTRIBUTE = re.compile(r"^ {2}(\w+): (.*(?:\n {4}.*)*)", re.MULTILINE)
 _COLUMNS = (
     ("Stage", "string", ".status.stage"),
     ("State", "string", ".status.state"),
@@ -24,8 +23,6 @@ _COLUMNS = (
     ("AP50", "number", ".status.best.AP50"),
     ("Age", "date", ".metadata.creationTimestamp"),
 )
-
-Schema = dict[str, Any]
 
 
 def crd() -> dict[str, Any]:
@@ -97,8 +94,8 @@ def _immutable(properties: Mapping[str, Schema]) -> list[dict[str, str]]:
 
 
 def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
-    schema = _resolved(schema, definitions)
-    summary, attributes = _described(schema.get("description", ""))
+    schema = resolved(schema, definitions)
+    summary, attributes = described(schema.get("description", ""))
     flat = {key: schema[key] for key in _KEPT if schema.get(key) is not None}
     for bound in ("minimum", "maximum"):
         exclusive = f"exclusive{bound.capitalize()}"
@@ -116,25 +113,3 @@ def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schem
         if "default" in flat:
             flat["default"] = {}  # the fields have their own
     return flat | ({"description": summary} if summary else {})
-
-
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
-    """Put what is referred to, or is the alternative to null, in its place."""
-    resolved = dict(schema)
-    for kept in (a for a in resolved.pop("anyOf", []) if a != {"type": "null"}):
-        resolved = kept | resolved
-    if reference := resolved.pop("$ref", None):
-        resolved = definitions[reference.rpartition("/")[2]] | resolved
-    return resolved
-
-
-def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Split a docstring into its text and what it says of each field."""
-    text, _, attributes = docstring.partition("\n\nAttributes:\n")
-    told = {_camel(name): " ".join(said.split()) for name, said in _ATTRIBUTE.findall(attributes)}
-    return " ".join(text.split()), told
-
-
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(map(str.capitalize, tail))
