@@ -49,6 +49,18 @@ def act(name: str, action: Action, if_match: str | None, runs: Runs) -> tuple[Ma
     raise Problem(503, f"{name} changes all the time; try again", "unavailable", headers={"Retry-After": "1"})
 
 
+def possible(found: Manifest) -> list[Action]:
+    """List the actions that would change the run."""
+    return [action for action in Action if "resourceVersion" in found["metadata"] and _would_change(action, found)]
+
+
+def _would_change(action: Action, found: Manifest) -> bool:
+    try:
+        return bool(_CHANGES[action](found))
+    except Problem:
+        return False
+
+
 def _changed(name: str) -> Problem:
     return Problem(412, f"{name} has changed since; read it again", "changed")
 

@@ -13,7 +13,7 @@ from slipway.http.request_log import RequestLog
 
 from services.api.desk import Desk, silent_part
 from services.api.metrics import Metrics
-from services.api.routes import about, artifacts, datasets, logs, runs
+from services.api.routes import about, artifacts, datasets, forms, logs, pages, runs
 from services.api.runs_view import Runs
 from services.api.stream import Streams
 from services.api.submit import RunRequest
@@ -39,7 +39,7 @@ def create_app(desk: Desk) -> FastAPI:
         title="Slipway",
         version=_version(),
         description=_DESCRIPTION,
-        docs_url=None,  # the pages would load scripts from elsewhere
+        docs_url=None,  # FastAPI's own would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
@@ -72,7 +72,7 @@ class _Slipway(FastAPI):
 
 def routers() -> list[APIRouter]:
     """Return everything that is served."""
-    return [runs.router, logs.router, artifacts.router, datasets.router, about.router]
+    return [runs.router, logs.router, artifacts.router, datasets.router, about.router, pages.router, forms.router]
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who may do what: a bearer token, whose it is, and what a route asks for."""
+"""Who may do what: a bearer token, or a browser's cookie, whose it is, and what a route asks for."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from slipway.tokens import Role, User
 
 from services.api.audit import Note, tell
 from services.api.desk import desk_of
+from services.api.sessions import secret_of
 
 
 def require(role: Role) -> Callable[..., Coroutine[Any, Any, User]]:
@@ -20,7 +21,8 @@ def require(role: Role) -> Callable[..., Coroutine[Any, Any, User]]:
     async def permitted(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
     ) -> User:
-        user = await authenticate(request, desk_of(request).tokens, credentials.credentials if credentials else None)
+        secret = credentials.credentials if credentials else secret_of(request)
+        user = await authenticate(request, desk_of(request).tokens, secret)
         if not user.role.includes(role):
             route = request.scope["route"].path
             tell(request, user, f"{request.method} {route}", Note(request.url.path, "role-too-low"))

@@ -130,7 +130,7 @@ class Runs:
 def shown(found: Manifest) -> dict[str, Any]:
     """Return the answer's `Run`."""
     metadata = found["metadata"]
-    own = {"name": metadata["name"], "createdAt": metadata.get("creationTimestamp"), "owner": _owner(metadata)}
+    own = {"name": metadata["name"], "createdAt": metadata.get("creationTimestamp"), "owner": owner(metadata)}
     return {
         "apiVersion": API_VERSION,
         "kind": "TrainingRun",
@@ -171,9 +171,10 @@ def datasets_of(found: Manifest) -> set[str]:
     return {asked.get("name") or slug(asked.get("source", "").rstrip("/").rpartition("/")[2])}
 
 
-def _owner(metadata: Mapping[str, Any]) -> str | None:
-    owner: str | None = metadata.get("annotations", {}).get(OWNER)
-    return owner
+def owner(metadata: Mapping[str, Any]) -> str | None:
+    """Return who submitted the run over HTTP."""
+    name: str | None = metadata.get("annotations", {}).get(OWNER)
+    return name
 
 
 def _entry(found: Manifest) -> Entry:

@@ -58,7 +58,7 @@ class Health(_Model):
 @router.get("/v1/presets", tags=["about"], responses=answers(401, 403, 429))
 async def list_presets(_: Viewer) -> PresetList:
     """List what `train.preset` may name."""
-    return PresetList(items=[_preset(name) for name in preset_names()])
+    return PresetList(items=presets())
 
 
 @router.get("/v1/schemas/{kind}", tags=["about"], responses=answers(401, 403, 404, 422, 429))
@@ -81,6 +81,11 @@ def readyz(request: Request) -> Health:
     """Say that the store and the cluster answer."""
     request.app.state.readiness.check()
     return Health()
+
+
+def presets() -> list[PresetAnswer]:
+    """Return every preset, with what was measured."""
+    return [_preset(name) for name in preset_names()]
 
 
 def _preset(name: str) -> PresetAnswer:

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from slipway import keys
 from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
-from slipway.store import in_parallel, key_names
+from slipway.store import key_names
 
+from services.api.artifacts_view import Artifact, artifacts
 from services.api.auth import Viewer
 from services.api.desk import DeskOf
 from services.api.downloads import RESPONSES, download, report_headers
@@ -28,17 +29,6 @@ ArtifactPath = Annotated[
 ]
 
 
-class Artifact(BaseModel):
-    """One file of a run.
-
-    Attributes:
-      path: Below the run's folder.
-    """
-
-    path: str
-    bytes: int
-
-
 class ArtifactList(BaseModel):
     """Every file of a run, by path."""
 
@@ -49,11 +39,7 @@ class ArtifactList(BaseModel):
 def list_artifacts(_: Viewer, desk: DeskOf, runs: RunsOf, run: RunName) -> ArtifactList:
     """List what a run has written so far."""
     runs.find(run)
-    folder = keys.run_folder(run)
-    found = list(desk.store.list(folder))
-    sized = zip(found, in_parallel(desk.store.size, found), strict=True)  # one may be deleted meanwhile
-    items = [Artifact(path=key.removeprefix(f"{folder}/"), bytes=size) for key, size in sized if size is not None]
-    return ArtifactList(items=items)
+    return ArtifactList(items=artifacts(desk.store, run))
 
 
 @router.get(

@@ -10,12 +10,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway import keys
-from slipway.errors import MissingKey
 from slipway.http.parameters import RunName
 from slipway.http.problems import answers
-from slipway.store import ObjectStore
 from slipway.tokens import Role
 
+from services.api.artifacts_view import rows
 from services.api.auth import require
 from services.api.parameters import RunsOf
 from services.api.runs_view import Runs, etag, is_over, shown, state_of
@@ -105,8 +104,8 @@ def get_events(request: Request, runs: RunsOf, run: RunName, last_event_id: Last
 def get_metrics(runs: RunsOf, run: RunName) -> Response:
     """Get the training's course: losses and learning rate by step, and every checkpoint's metrics."""
     runs.find(run)
-    progress, evaluations = _lines(runs.store, keys.progress(run)), _lines(runs.store, keys.metrics(run))
-    return JSONResponse({"progress": progress, "evaluations": evaluations})
+    progress, evaluations = (rows(runs.store, key) for key in (keys.progress(run), keys.metrics(run)))
+    return JSONResponse({"progress": [*map(_finite, progress)], "evaluations": [*map(_finite, evaluations)]})
 
 
 def _log_events(run: str, runs: Runs, reader: Reader) -> Look:
@@ -141,13 +140,6 @@ def _changes(run: str, runs: Runs, seen: str | None) -> Look:
 
 def _end(is_last: bool, state: str) -> list[str]:
     return [str(ServerEvent(state, "end"))] if is_last else []
-
-
-def _lines(store: ObjectStore, key: str) -> list[dict[str, Any]]:
-    try:
-        return [_finite(json.loads(line)) for line in store.read(key).splitlines()]
-    except MissingKey:
-        return []
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from services.api.auth import Admin, Submitter, Viewer
 from services.api.cluster import Manifest
 from services.api.desk import DeskOf
 from services.api.parameters import IfMatch, IfNoneMatch, RunsOf, matches
-from services.api.runs_view import Run, RunPage, Wanted, etag, shown
+from services.api.runs_view import Run, RunPage, Runs, Wanted, etag, shown
 from services.api.submit import RunRequest, asked, parse, submit
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"], responses=answers(401, 403, 422, 429, 503))
@@ -107,11 +107,16 @@ def get_run(_: Viewer, runs: RunsOf, run: RunName, if_none_match: IfNoneMatch = 
 @router.delete("/{run}", status_code=204, responses=answers(404, 409))
 def delete_run(request: Request, _: Admin, runs: RunsOf, run: RunName) -> Response:
     """Delete a run's object, and with it its Jobs; its artifacts stay."""
+    remove(request, runs, run)
+    return Response(status_code=204)
+
+
+def remove(request: Request, runs: Runs, run: str) -> None:
+    """Delete a run's object. Raises `Problem` 404, and 409 where it is gone already."""
     with audited(request, "run.delete", run):
         if "resourceVersion" not in runs.find(run)["metadata"]:
             raise Problem(409, f"the object of {run} is gone already; its artifacts stay", "state-forbids")
         runs.cluster.delete(run)
-    return Response(status_code=204)
 
 
 def _acting(action: Action, summary: str) -> None:

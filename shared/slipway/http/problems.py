@@ -32,6 +32,7 @@ Kind = Literal[  # what a program may want to tell apart; docs/reference.md says
     "unauthenticated",
     "unavailable",
 ]
+ERRORS = (StarletteHTTPException, RequestValidationError, InputError, TransientError, MissingKey)
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -155,13 +156,18 @@ def install(app: FastAPI) -> None:
     """Let every error that is somebody's fault be answered as a problem; a bug is the outermost middleware's."""
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
-        problem = _problem(error)
-        if problem.status_code >= 500:
-            event("unavailable", logging.WARNING, reason=problem.detail, request_id=request.state.request_id)
-        return respond(request, problem)
+        return respond(request, understood(request, error))
 
-    for kind in (StarletteHTTPException, RequestValidationError, InputError, TransientError, MissingKey):
+    for kind in ERRORS:
         app.add_exception_handler(kind, answer)
+
+
+def understood(request: Request, error: Exception) -> StarletteHTTPException:
+    """Return what one of `ERRORS` is to the client; what is nobody's fault but the installation's is logged."""
+    problem = _problem(error)
+    if problem.status_code >= 500:
+        event("unavailable", logging.WARNING, reason=problem.detail, request_id=request.state.request_id)
+    return problem
 
 
 def _problem(error: Exception) -> StarletteHTTPException:
