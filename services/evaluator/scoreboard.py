@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from slipway import keys
+from slipway import keys, metrics
 from slipway.errors import MissingKey
 from slipway.store import ObjectStore
 from slipway.telemetry import event
@@ -48,6 +48,18 @@ class Scoreboard:
         """Note one measurement; `save` makes it last."""
         self._rows.append({"step": step, "split": split, "loss": measured.loss, **measured.metrics})
         event("evaluated", step=step, split=split, **measured.metrics, loss=measured.loss)
+
+    def tell(self) -> None:
+        """Set the gauges to what is known; an AP of -1 says that the images have no boxes, and is not told."""
+        if not self._own:
+            return
+        last, best = self._own[-1], max(row["AP"] for row in self._own)
+        metrics.EVALUATION_STEP.set(last["step"])
+        told = {metrics.EVALUATION_AP: last["AP"], metrics.EVALUATION_AP50: last["AP50"]}
+        for gauge, value in {**told, metrics.EVALUATION_BEST_AP: best}.items():
+            if value >= 0:
+                gauge.set(value)
+        metrics.got_on()
 
     def save_best(self, step: int, split: str, measured: Measured) -> None:
         """Describe the best checkpoint as it was measured on a split: figures, classes and curves."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from slipway import annotations, keys
+from slipway import annotations, keys, metrics
 from slipway.checkpoints import Checkpoints
 from slipway.errors import MissingKey
 from slipway.labels import LabelMap
@@ -63,18 +63,21 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
     chosen_on = "val" if "val" in judge.splits else "test"
     board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
     events = EventFile(params.scratch / "events")
+    board.tell()
     for step in _unmeasured(trained, board):
         try:
             checkpoint = trained.fetch(step, params.scratch / "checkpoint")
         except MissingKey:  # the trainer keeps only the newest few: it is faster than its evaluator
             event("checkpoint_skipped", step=step)
             continue
-        measured = judge.measure(checkpoint, chosen_on)
+        with metrics.EVALUATION_SECONDS.timed():
+            measured = judge.measure(checkpoint, chosen_on)
         board.add(step, chosen_on, measured)
         if board.best_step == step:
             _keep(best, step, checkpoint)
             board.save_best(step, chosen_on, measured)
         board.save()
+        board.tell()
         shutil.rmtree(checkpoint.parent)
         file = events.add(step, measured)
         store.upload(file, f"{keys.stage(params.name, 'evaluate')}/{file.name}")
@@ -126,6 +129,7 @@ def _unmeasured(trained: Checkpoints, board: Scoreboard) -> Iterator[int]:
     skipped: set[int] = set()
     while True:
         steps = trained.steps()
+        metrics.EVALUATION_LAG.set(steps[-1] - max(board.measured, default=0) if steps else 0)
         waiting = [step for step in steps if step not in board.measured | skipped]
         if waiting:
             yield waiting[0]

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from slipway import keys
+from slipway import keys, metrics
 from slipway.checkpoints import Checkpoints
 from slipway.labels import LabelMap
 from slipway.resolve import Plan, load_preset
@@ -86,9 +86,11 @@ def _saved_model(trained: Trained, folder: Path, records: list[bytes], scratch: 
     started = time.monotonic()
     export_saved_model(trained, folder)
     event("exported", format="saved_model", bytes=_size(folder), duration_sec=_since(started))
+    metrics.EXPORT_BYTES.set(_size(folder), format="saved_model")
     started = time.monotonic()
     parity = check_saved_model(trained, folder, records, scratch)
     event("parity", format="saved_model", **asdict(parity), duration_sec=_since(started))
+    _tell("saved_model", parity)
     return parity
 
 
@@ -103,8 +105,16 @@ def _tflite(trained: Trained, folder: Path, records: list[bytes], scratch: Path)
         event("tflite_omitted", logging.WARNING, reason=str(error))
         return {"model.tflite": str(error)}
     event("parity", format="tflite", **asdict(parity))
+    metrics.EXPORT_BYTES.set(len(content), format="tflite")
+    _tell("tflite", parity)
     (folder / "model.tflite").write_bytes(content)
     return {}
+
+
+def _tell(format: str, parity: Parity) -> None:
+    metrics.EXPORT_BOX_DIFFERENCE.set(parity.max_box_diff_px, format=format)
+    metrics.EXPORT_SCORE_DIFFERENCE.set(parity.max_score_diff, format=format)
+    metrics.got_on()
 
 
 def _publish(store: ObjectStore, run: str, folder: Path, facts: Facts) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from slipway import annotations, keys
+from slipway import annotations, keys, metrics
 from slipway.annotations import AnnotatedImage
 from slipway.errors import InputError
 from slipway.guard import ingesting
@@ -44,6 +45,8 @@ def _ingested(params: StageParams, store: ObjectStore) -> Result:
     manifest = read_json(store, keys.manifest(dataset))
     plan = resolve(spec.train, manifest)
     store.write(keys.resolved(params.name), plan.dump())
+    for split, counts in manifest["splits"].items():
+        metrics.DATASET_IMAGES.set(counts["images"], split=split)
     told = {name: manifest[name] for name in ("labels", "splits", "counts", "notes")}
     seconds = round(time.monotonic() - started, 2)
     return write_result(store, params.name, "ingest", {"dataset": dataset, **told, "duration_sec": seconds})
@@ -64,6 +67,7 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     checked = check(source, store, given)
     found = [*checked.findings, *(checked.own.findings if keeps_own(checked.own, spec.ingest) else ())]
     errors = [finding for finding in found if finding.severity == "error"]
+    _tell(found)  # also of a source that is refused
     if errors and (spec.ingest.invalid == "fail" or not checked.images):
         raise InputError(_refusal(errors, params, store))
     split_of, notes, left_out = assign(checked.images, checked.own, spec.ingest)
@@ -74,8 +78,14 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     findings = [*found, *left_out, *check_dataset(splits), *describe.absent_labels(splits, labels)]
     for code, count in describe.counts(findings).items():
         event("findings_counted", code=code, count=count)
+    _tell(findings)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
     return _store(store, name, splits, labels, {"findings": findings, "notes": notes})
+
+
+def _tell(findings: Sequence[Finding]) -> None:
+    for (code, severity), count in Counter((finding.code, finding.severity) for finding in findings).items():
+        metrics.DATASET_FINDINGS.set(count, code=code, severity=severity)
 
 
 def _source(spec: DatasetSpec) -> ObjectStore:

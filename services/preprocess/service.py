@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway import keys
+from slipway import keys, metrics
 from slipway.annotations import AnnotatedImage, parse
 from slipway.errors import InputError
 from slipway.labels import LabelMap
@@ -87,7 +87,10 @@ def _write_shard(place: Place, shard: Shard, labels: LabelMap, scratch: Path) ->
     path.unlink()
     part = counts | {"sha256": digest.hexdigest()}
     place.store.write(place.part(shard), json.dumps(part).encode() + b"\n")
-    event("shard_written", shard=path.name, **counts, duration_sec=round(time.monotonic() - started, 2))
+    seconds = time.monotonic() - started
+    metrics.RECORDS.add(len(images))
+    metrics.RECORDS_RATE.set(len(images) / seconds)
+    event("shard_written", shard=path.name, **counts, duration_sec=round(seconds, 2))
 
 
 def _encoded(store: ObjectStore, images: list[AnnotatedImage]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway import keys
+from slipway import keys, metrics
 from slipway.checkpoints import Checkpoints
 from slipway.errors import MissingKey, SpecError, Stopped, TransientError
 from slipway.labels import LabelMap
@@ -116,6 +116,7 @@ class Journal:
     def __init__(self, store: ObjectStore, run: str, plan: Plan, folder: Path) -> None:
         import tensorflow as tf
 
+        metrics.TRAINING_STEPS.set(plan.steps)
         self._store, self._run, self._plan, self._folder = store, run, plan, folder
         self._writer = tf.summary.create_file_writer(str(folder))
         self._lines: list[Progress] | None = None
@@ -128,10 +129,13 @@ class Journal:
         lines = self._lines if self._lines is not None else self._earlier(step)
         steps = step - (int(lines[-1]["step"]) if lines else 0)
         rate = steps * self._plan.batch_size / (now - self._then)
-        if not self._first:  # the first loop also traces the graph: its rate would be no rate
+        if self._first:  # it also traces the graph: its rate would be no rate
+            del progress["input_wait_ratio"]
+        else:
             progress["images_per_sec"] = round(rate, 1)
         self._first, self._then, self._lines = False, now, [*lines, progress]
         event("step", **{"step": step, "steps": self._plan.steps, **progress})
+        _tell(progress)
         self._summarize(progress)
         if now - self._saved > _REPORT_SEC:
             self._save()
@@ -139,6 +143,8 @@ class Journal:
     def checkpoint(self, step: int) -> None:
         """Note a published checkpoint."""
         event("checkpoint_saved", step=step)
+        metrics.CHECKPOINT_STEP.set(step)
+        metrics.CHECKPOINT_TIME.set(time.time())
         self._save()
 
     def _summarize(self, progress: Progress) -> None:
@@ -162,6 +168,16 @@ class Journal:
         for file in self._folder.iterdir():
             self._store.upload(file, f"{keys.stage(self._run, 'train')}/{file.name}")
         self._saved = time.monotonic()
+
+
+def _tell(progress: Progress) -> None:
+    metrics.TRAINING_STEP.set(progress["step"])
+    metrics.TRAINING_RATE.set(progress["learning_rate"])
+    if "images_per_sec" in progress:
+        metrics.TRAINING_SPEED.set(progress["images_per_sec"])
+        metrics.TRAINING_INPUT_WAIT.set(progress["input_wait_ratio"])
+    metrics.TRAINING_TIME.set(time.time())
+    metrics.got_on()
 
 
 def _gpus(asked: int) -> int:

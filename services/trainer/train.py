@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slipway import metrics
 from slipway.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
 from slipway.telemetry import event
 
+from services.trainer.input_wait import InputWait
 from services.trainer.preempt import Watch
 from services.trainer.workers import Team
 
@@ -27,7 +29,7 @@ class Training:
     """One training, and whom it tells what.
 
     Attributes:
-      on_progress: Called after each loop with step, loss, learning_rate and the parts of the loss.
+      on_progress: Called after each loop with step, loss, learning_rate, input_wait_ratio and the parts of the loss.
       on_checkpoint: Called after each published checkpoint with its step.
     """
 
@@ -55,13 +57,14 @@ def train(training: Training, seed: int) -> int:
 def _train(training: Training, seed: int) -> int:
     step = _newest(training)
     trainer = _build(training, step, seed)
+    wait = InputWait(trainer)
     if step:
         _restore(trainer, training, step)
         event("training_resumed", step=step)
     last, every = training.config.trainer.train_steps, training.config.trainer.checkpoint_interval
     while step < last:
         loop = min(_STEPS_PER_LOOP, last - step, every - step % every)
-        training.on_progress(_run(trainer, loop))
+        training.on_progress(_run(trainer, loop, wait))
         step += loop
         is_preempted, is_over = _reasons(training)
         if is_preempted:
@@ -115,7 +118,7 @@ def _restore(trainer: "Trainer", training: Training, step: int) -> None:
     trainer.checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
 
 
-def _run(trainer: "Trainer", steps: int) -> Progress:
+def _run(trainer: "Trainer", steps: int, wait: InputWait) -> Progress:
     """Run a few steps and return what the trainer says of them.
 
     Raises:
@@ -124,32 +127,37 @@ def _run(trainer: "Trainer", steps: int) -> Progress:
     import numpy as np
     import tensorflow as tf
 
-    logs: dict[str, Any] = trainer.train(tf.constant(steps))
+    logs: dict[str, Any]
+    logs, waited = wait.share(lambda: trainer.train(tf.constant(steps)))
     step = int(trainer.global_step.numpy())
     numbers = {name: float(np.asarray(value)) for name, value in logs.items()}
+    metrics.TRAINING_LOSS.set(numbers["training_loss"])  # also the one that ends the training
     if not np.isfinite(numbers["training_loss"]):
         raise InputError(
             f"the loss is {numbers['training_loss']} at step {step}; lower the learning rate "
             f"(it is {numbers['learning_rate']:g}) or raise the batch size"
         )
-    return {"step": step, "loss": numbers.pop("training_loss"), **numbers}
+    return {"step": step, "loss": numbers.pop("training_loss"), **numbers, "input_wait_ratio": waited}
 
 
 def _save(trainer: "Trainer", training: Training, step: int, is_last: bool) -> None:
     """Write one checkpoint and have it published; nobody goes on, or leaves, before it is listed."""
     path = training.scratch / f"ckpt-{step}"
-    trainer.checkpoint.write(str(path))  # by each worker: some values are averaged over all of them as they are read
-    files = sorted(training.scratch.glob(f"{path.name}.*"))
+    with metrics.CHECKPOINT_SECONDS.timed():
+        trainer.checkpoint.write(
+            str(path)
+        )  # by each worker: some values are averaged over all of them as they are read
+        files = sorted(training.scratch.glob(f"{path.name}.*"))
+        if training.team.leads:
+            training.checkpoints.publish(step, files, last=is_last)
     if training.team.leads:
-        _publish(training, step, files, is_last)
+        _drop_oldest(training)
+        training.on_checkpoint(step)
     for file in files:
         file.unlink()
     training.team.agree(0)
 
 
-def _publish(training: Training, step: int, files: list[Path], is_last: bool) -> None:
-    """Upload and list the checkpoint, then drop the oldest ones."""
-    training.checkpoints.publish(step, files, last=is_last)
+def _drop_oldest(training: Training) -> None:
     for old in training.checkpoints.steps()[:-_KEPT]:
         training.checkpoints.delete(old)
-    training.on_checkpoint(step)

@@ -4,11 +4,14 @@ SlipwayError
 ├── InputError          65  what was given is wrong, or the place to write is: do not retry
 │   ├── AnnotationError     one annotation is wrong, or contradicts its image
 │   ├── SpecError           the run file or an option is wrong
-│   ├── StoreRefused        the store says no: no permission, no such bucket, read-only
+│   ├── StoreRefused        the store says no: no permission, read-only, a wrong address
+│   │   └── MissingBucket       there is no such bucket
 │   ├── ClusterRefused      the API server says no: no right, or an object that it does not take
 │   └── ApiRefused          an installation's API says no
 ├── TransientError      75  nothing is wrong with the input: try again
-│   ├── StoreUnavailable    the store does not answer, or is full
+│   ├── StoreUnavailable    the store does not answer, or has trouble
+│   │   ├── StoreFull           it has no room left
+│   │   └── Damaged             what came is not what was stored
 │   ├── ClusterUnavailable  the API server does not answer
 │   ├── ApiUnavailable      an installation's API does not answer
 │   ├── Conflict            somebody else changed the object first
@@ -49,7 +52,15 @@ class SpecError(InputError):
 
 
 class StoreRefused(InputError, PermissionError):
-    """The store answers, and its answer is no."""
+    """The store answers, and its answer is no; `word` is the metrics'."""
+
+    word = "denied"
+
+
+class MissingBucket(StoreRefused):
+    """The store has no such bucket."""
+
+    word = "missing-bucket"
 
 
 class TransientError(SlipwayError, RuntimeError):
@@ -59,7 +70,21 @@ class TransientError(SlipwayError, RuntimeError):
 
 
 class StoreUnavailable(TransientError):
-    """The store does not answer, or has no room left."""
+    """The store does not answer, or something is wrong with it; `word` is the metrics'."""
+
+    word = "unreachable"
+
+
+class StoreFull(StoreUnavailable):
+    """The store has no room left."""
+
+    word = "full"
+
+
+class Damaged(StoreUnavailable):
+    """What came from the store is not what was stored."""
+
+    word = "damaged"
 
 
 class Stopped(TransientError):

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from slipway.errors import MissingKey, StoreRefused, StoreUnavailable
+from slipway.errors import MissingKey, StoreFull, StoreRefused, StoreUnavailable
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _ENDLESS = {errno.ELOOP, errno.ENAMETOOLONG}
@@ -32,7 +32,5 @@ def translated(where: str) -> Iterator[None]:
                 "or remove the link that leads back to a folder above"
             ) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreUnavailable(
-                f"{where}: {error.strerror}; free some room and run the same command again"
-            ) from error
+            raise StoreFull(f"{where}: {error.strerror}; free some room and run the same command again") from error
         raise StoreUnavailable(f"{where}: {error.strerror or error}; try again") from error

@@ -173,6 +173,11 @@ def log(run: str, stage: str, attempt: int, member: str, segment: int) -> str:
     return f"{logs(run)}/{stage}/{attempt}/{member}-{segment:04d}.log"
 
 
+def snapshot(run: str, stage: str, index: int) -> str:
+    """What a process of a stage said last in numbers."""
+    return f"runs/{run}/metrics/{stage}-{index}.json"
+
+
 def report(run: str) -> str:
     return f"runs/{run}/report.html"
 

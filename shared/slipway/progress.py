@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from slipway.metrics import got_on
 from slipway.telemetry import event
 
 _EVERY_SEC = 0.5
@@ -19,3 +20,4 @@ def tracked(items: Iterable[T], total: int) -> Iterator[T]:
         if done == total or now - said >= _EVERY_SEC:
             said = now
             event("progress", done=done, total=total, unit="images", rate=round(done / max(now - started, 1e-9), 1))
+            got_on()

@@ -16,9 +16,10 @@ from minio.credentials.providers import Provider, StaticProvider, WebIdentityPro
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
-from slipway.errors import SpecError, StoreRefused, StoreUnavailable
-from slipway.s3_errors import Damaged, translated
+from slipway.errors import Damaged, SpecError, StoreRefused, StoreUnavailable
+from slipway.s3_errors import translated
 from slipway.settings import KeyFiles, Keys, S3Settings, WebIdentity
+from slipway.store_metrics import failed
 from slipway.telemetry import event
 
 _FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 0.1, 5.0
@@ -83,6 +84,7 @@ def persist(call: Callable[[], T], where: str, patience_sec: float) -> T:
                 if failure is error:
                     raise
                 raise failure from error
+            failed(failure)
             if tries == 1:
                 event("store_asked_again", logging.WARNING, patience_sec=patience_sec, error=str(failure))
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (it only keeps clients from asking in step)

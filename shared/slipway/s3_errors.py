@@ -8,7 +8,7 @@ from xml.etree.ElementTree import ParseError
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import SSLError
 
-from slipway.errors import MissingKey, SlipwayError, StoreRefused, StoreUnavailable
+from slipway.errors import MissingBucket, MissingKey, SlipwayError, StoreFull, StoreRefused, StoreUnavailable
 
 _MEANINGS = {301: "PermanentRedirect", 401: "AccessDenied", 403: "AccessDenied", 404: "NoSuchKey"}
 _PASSING = {
@@ -51,10 +51,6 @@ class Answer(NamedTuple):
     body: str = ""
 
 
-class Damaged(StoreUnavailable):
-    """What came is not what was stored."""
-
-
 def translated(error: Exception, where: str) -> SlipwayError:
     """Say in our words what a client's exception means for the address `where`."""
     match error:
@@ -95,7 +91,7 @@ def _refusal(no: Answer, where: str) -> SlipwayError:
     if code == "NoSuchKey":
         return MissingKey(f"{where}: no such key")
     if no.status == 507:
-        return StoreUnavailable(f"{where}: the store is full ({said}); free some room and try again")
+        return StoreFull(f"{where}: the store is full ({said}); free some room and try again")
     if code in _PASSING or no.status == 429 or (no.status >= 500 and no.status != 501):
         return StoreUnavailable(f"{where}: the server has trouble ({said}); try again")
     if code == "RequestTimeTooSkewed":
@@ -103,7 +99,8 @@ def _refusal(no: Answer, where: str) -> SlipwayError:
         return StoreRefused(f"{where}: the clock here says {here}, the server's {no.date or 'another'}; set them right")
     right = _tag("Region", no.body)
     advice = f"the bucket's region is {right}; set SLIPWAY_S3_REGION to it" if right else _ADVICE.get(code)
-    return StoreRefused(f"{where}: {advice or 'the server refuses'} ({said})")
+    refusal = MissingBucket if code == "NoSuchBucket" else StoreRefused
+    return refusal(f"{where}: {advice or 'the server refuses'} ({said})")
 
 
 def _tag(name: str, xml: str) -> str:

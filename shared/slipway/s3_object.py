@@ -17,9 +17,9 @@ from minio.error import InvalidResponseError, S3Error
 from urllib3 import BaseHTTPResponse
 
 from slipway.content import CHUNK_BYTES, Stat
-from slipway.errors import MissingKey, SlipwayError, StoreRefused, StoreUnavailable
+from slipway.errors import Damaged, MissingBucket, MissingKey, SlipwayError, StoreUnavailable
 from slipway.s3_client import persist
-from slipway.s3_errors import Damaged, answer
+from slipway.s3_errors import answer
 from slipway.store import in_parallel
 
 LARGE_BYTES = 64 << 20  # above it, content travels in parts
@@ -81,7 +81,7 @@ class S3Object:
         try:
             return self.ask(call)
         except MissingKey as error:
-            raise StoreRefused(
+            raise MissingBucket(
                 f"s3://{self.bucket}: there is no such bucket; create it, or correct the store's address"
             ) from error
 

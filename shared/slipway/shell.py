@@ -10,10 +10,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from slipway import keys
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, MissingKey, SlipwayError
@@ -21,6 +22,9 @@ from slipway.run import TrainingRun, load
 from slipway.settings import Settings
 from slipway.store import ObjectStore, open_store
 from slipway.telemetry import event, start_log
+
+if TYPE_CHECKING:
+    from slipway.snapshots import SnapshotSaver
 
 _FLUSH_SEC = 5.0
 _SEGMENT_BYTES = 1 << 20  # a log is rewritten whole at every flush, so a segment is kept short
@@ -85,8 +89,13 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
     except SlipwayError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    from slipway.gpus import watch_gpus
+    from slipway.snapshots import SnapshotSaver
+
     log = start_log(stage, settings.run, settings.log_format)
-    saver = LogSaver(settings, stage)
+    if os.environ.get("CUDA_VISIBLE_DEVICES") != "-1":
+        watch_gpus(settings.index)
+    saver = LogSaver(settings, stage, SnapshotSaver(settings.run, stage, settings.index))
     log.addHandler(saver)
     saver.setFormatter(log.handlers[0].formatter)
     stopping = threading.Event()
@@ -170,14 +179,14 @@ def _write_reason(path: Path, reason: str) -> None:
 
 
 class LogSaver(logging.Handler):
-    """Keeps what was logged in the store, every few seconds and at the end.
+    """Keeps what was logged in the store, every few seconds and at the end, and then the process's numbers.
 
     A store that does not answer must not stop the work: what could not be written is written at the next flush.
     """
 
-    def __init__(self, settings: Settings, stage: str) -> None:
+    def __init__(self, settings: Settings, stage: str, numbers: "SnapshotSaver") -> None:
         super().__init__()
-        self._settings, self._stage = settings, stage
+        self._settings, self._stage, self._numbers = settings, stage, numbers
         self._member = f"{stage}-{settings.index}-{int(time.time())}-{os.getpid()}"
         self._segment, self._lines, self._saved = 0, bytearray(), 0
         self._ended = threading.Event()
@@ -188,29 +197,41 @@ class LogSaver(logging.Handler):
         self._lines += self.format(record).encode(errors="backslashreplace") + b"\n"
 
     def flush(self) -> None:
+        """Save the log alone, as `logging` asks for it."""
+        with suppress(SlipwayError, OSError):
+            self._save_log(self._store())
+
+    def close(self) -> None:
+        if self._ended.is_set():  # `logging` closes it again as the process ends
+            return
+        self._ended.set()
+        self._thread.join(timeout=_FLUSH_SEC)
+        self._save()
+        super().close()
+
+    def _flush_often(self) -> None:
+        while not self._ended.wait(_FLUSH_SEC):
+            self._save()
+
+    def _save(self) -> None:
+        with suppress(SlipwayError, OSError):
+            store = self._store()
+            self._save_log(store)
+            self._numbers.save(store, is_last=self._ended.is_set())
+
+    def _store(self) -> ObjectStore:
+        # While the stage runs, the next flush is the second try.
+        return open_store(self._settings.store, patience_sec=_FLUSH_SEC if self._ended.is_set() else 0)
+
+    def _save_log(self, store: ObjectStore) -> None:
         with self.lock or threading.Lock():
             lines = bytes(self._lines)
         if len(lines) == self._saved:
             return
         s = self._settings
-        try:
-            # While the stage runs, the next flush is the second try.
-            store = open_store(s.store, patience_sec=_FLUSH_SEC if self._ended.is_set() else 0)
-            store.write(keys.log(s.run, self._stage, s.attempt, self._member, self._segment), lines)
-        except (SlipwayError, OSError):
-            return
+        store.write(keys.log(s.run, self._stage, s.attempt, self._member, self._segment), lines)
         self._saved = len(lines)
         if len(lines) > _SEGMENT_BYTES:
             with self.lock or threading.Lock():
                 del self._lines[: len(lines)]
             self._segment, self._saved = self._segment + 1, 0
-
-    def close(self) -> None:
-        self._ended.set()
-        self._thread.join(timeout=_FLUSH_SEC)
-        self.flush()
-        super().close()
-
-    def _flush_often(self) -> None:
-        while not self._ended.wait(_FLUSH_SEC):
-            self.flush()

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from stat import S_ISREG
 from typing import Literal, Protocol, TypeVar
@@ -201,13 +202,15 @@ def open_store(url: str, patience_sec: float = PATIENCE_SEC, public_endpoint: st
       InputError: The address has a scheme that no store speaks.
       SpecError: The environment does not say how to reach the S3 server.
     """
+    from slipway.store_metrics import Counted  # lazily: the command line's answer does not wait for prometheus_client
+
     if url.startswith("s3://"):
         from slipway.minio_store import MinioStore
 
-        return MinioStore(url, S3Settings.read(), patience_sec, public_endpoint)
+        return Counted(MinioStore(url, S3Settings.read(), patience_sec, public_endpoint))
     if "://" in url:
         raise InputError(f"store {url!r}: expected the path of a folder, or s3://bucket/prefix")
-    return FolderStore(Path(url).absolute())
+    return Counted(FolderStore(Path(url).absolute()))
 
 
 def download_all(store: ObjectStore, prefix: str, folder: Path) -> list[Path]:
@@ -235,8 +238,9 @@ def in_parallel(call: Callable[[T], U], items: Iterable[T], at_once: int = _TRAN
 
     The first failure, or a signal, ends it: what has not begun by then is not begun.
     """
+    context = copy_context()  # so that a part's failed try is counted as the whole's
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(call, items))
+        return list(pool.map(lambda item: context.copy().run(call, item), items))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from slipway import keys, shell
+from slipway import keys, metrics, shell, snapshots
 from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.run import begin, parse_run
 from slipway.shell import read_json, run_stage, write_result
@@ -194,3 +194,44 @@ def test_leaving_keeps_what_was_printed_and_the_code():
     script = "from slipway.shell import leave; print('said', end=''); leave(65)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (65, "said")
+
+
+def numbers(store, key="runs/ponds-1/metrics/ingest-1.json"):
+    return {sample["name"]: sample["value"] for sample in read_json(store, key)["samples"]}
+
+
+def test_the_numbers_of_a_stage_are_kept_in_the_store_by_stage_and_index(store):
+    def stage(_params, _store):
+        metrics.RECORDS_RATE.set(12.5)
+        return {}
+
+    run_stage("ingest", stage)
+    assert numbers(store)["slipway_records_per_second"] == 12.5
+
+
+def test_the_numbers_of_a_stage_that_fails_are_kept_too(store):
+    def stage(_params, _store):
+        metrics.TRAINING_LOSS.set(float("nan"))
+        raise InputError("the loss is nan")
+
+    run_stage("train", stage)
+    assert numbers(store, "runs/ponds-1/metrics/train-1.json")["slipway_training_loss"] == "NaN"
+
+
+def test_the_numbers_are_kept_while_the_stage_runs(store, monkeypatch):
+    monkeypatch.setattr(shell, "_FLUSH_SEC", 0.02)
+    monkeypatch.setattr(snapshots, "_EVERY_SEC", 0.02)
+
+    def stage(_params, given):
+        metrics.RECORDS_RATE.set(3)
+        wait = threading.Event()
+        while not given.size("runs/ponds-1/metrics/ingest-1.json"):
+            wait.wait(0.01)
+        return {}
+
+    assert run_stage("ingest", stage) == 0
+
+
+def test_a_store_that_takes_no_numbers_changes_no_exit_code(store):
+    store.write("runs/ponds-1/metrics", b"where the folder would be")
+    assert run_stage("ingest", lambda _params, _store: {}) == 0

@@ -1,0 +1,134 @@
+"""What a stage says in numbers. `docs/reference.md` lists every metric of every process.
+
+A stage's pod is often gone before anybody scrapes it: so the shell keeps these in the store (`snapshots.py`), and the
+controller tells them, with the labels `run` and `stage`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Gauge
+
+STAGE = CollectorRegistry()
+
+_WORD = "[a-z][a-z0-9_-]{0,39}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A metric that a stage may tell; nothing else is taken from a pod.
+
+    Attributes:
+      labels: Each label's name, and the pattern that all of its values match.
+      workers: What is told of several workers: worker 0's value, the sum, or the largest.
+    """
+
+    name: str
+    type: Literal["gauge", "counter", "histogram"]
+    help: str
+    labels: Mapping[str, str]
+    workers: Literal["first", "sum", "max"] = "first"
+
+
+class StageGauge:
+    """A gauge of which nothing is told before it was first set: 0 would be a claim."""
+
+    def __init__(self, name: str, help: str, workers: Literal["first", "sum", "max"] = "first", **labels: str) -> None:
+        self.known = Known(name, "gauge", help, labels, workers)
+        self._gauge = Gauge(name, help, list(labels), registry=None)
+        self._is_told = False
+        GAUGES.append(self)
+
+    def set(self, value: float, **labels: str) -> None:
+        (self._gauge.labels(**labels) if labels else self._gauge).set(value)
+        self._tell()
+
+    def add(self, amount: float) -> None:
+        self._gauge.inc(amount)
+        self._tell()
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Set it to the seconds that this takes, unless it fails."""
+        started = time.monotonic()
+        yield
+        self.set(time.monotonic() - started)
+
+    def _tell(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            STAGE.register(self._gauge)
+
+
+GAUGES: list[StageGauge] = []
+
+PROGRESS_TIME = StageGauge(
+    "slipway_stage_progress_timestamp_seconds", "When the stage last got on, in seconds since 1970.", "max"
+)
+
+DATASET_IMAGES = StageGauge("slipway_dataset_images", "Images of the run's dataset.", split=_WORD)
+DATASET_FINDINGS = StageGauge(
+    "slipway_dataset_findings",
+    "What was found in the source that this run ingested: error cannot be used, warning is to be looked at, "
+    "info was put right.",
+    code=_WORD,
+    severity="error|warning|info",
+)
+
+RECORDS = StageGauge("slipway_records_written", "Records that this run wrote.", "sum")
+RECORDS_RATE = StageGauge("slipway_records_per_second", "Rate of the shard that is, or was last, written.", "sum")
+
+TRAINING_STEP = StageGauge("slipway_training_step", "Global step.")
+TRAINING_STEPS = StageGauge("slipway_training_steps", "Global step at which the training is to end.")
+TRAINING_LOSS = StageGauge("slipway_training_loss", "Total loss, a mean over the last few steps; may be NaN or Inf.")
+TRAINING_RATE = StageGauge("slipway_training_learning_rate", "Learning rate.")
+TRAINING_SPEED = StageGauge("slipway_training_images_per_second", "Images of all workers, over the last few steps.")
+TRAINING_INPUT_WAIT = StageGauge(
+    "slipway_training_input_wait_ratio", "Share of the last few steps' time in which worker 0 waited for a batch."
+)
+TRAINING_TIME = StageGauge(
+    "slipway_training_progress_timestamp_seconds", "When the global step last rose, in seconds since 1970."
+)
+CHECKPOINT_STEP = StageGauge("slipway_checkpoint_step", "Global step of the last checkpoint that was saved.")
+CHECKPOINT_TIME = StageGauge(
+    "slipway_checkpoint_timestamp_seconds", "When the last checkpoint was saved, in seconds since 1970."
+)
+CHECKPOINT_SECONDS = StageGauge(
+    "slipway_checkpoint_save_duration_seconds", "How long the last checkpoint took, until it was listed in the store."
+)
+
+EVALUATION_STEP = StageGauge("slipway_evaluation_step", "Global step of the checkpoint that was measured last.")
+EVALUATION_LAG = StageGauge(
+    "slipway_evaluation_lag_steps", "From the last measured checkpoint to the newest that is listed, in steps."
+)
+EVALUATION_AP = StageGauge("slipway_evaluation_ap", "AP of the last measured checkpoint, on the split that chooses.")
+EVALUATION_AP50 = StageGauge("slipway_evaluation_ap50", "Its AP50.")
+EVALUATION_BEST_AP = StageGauge("slipway_evaluation_best_ap", "AP of the best checkpoint so far, on the same split.")
+EVALUATION_SECONDS = StageGauge("slipway_evaluation_duration_seconds", "How long the last measurement took.")
+
+EXPORT_BOX_DIFFERENCE = StageGauge(
+    "slipway_export_parity_max_box_difference",
+    "Largest difference of a box between the export and the measured model, in pixels of the model's input.",
+    format=_WORD,
+)
+EXPORT_SCORE_DIFFERENCE = StageGauge(
+    "slipway_export_parity_max_score_difference", "Largest difference of a score between the two.", format=_WORD
+)
+EXPORT_BYTES = StageGauge("slipway_export_bytes", "Size of an exported format.", format=_WORD)
+
+GPU_BUSY = StageGauge(
+    "slipway_gpu_utilization_ratio",
+    "Share of the last sample in which the GPU worked; `gpu` is worker.number.",
+    "sum",
+    gpu=r"\d{1,3}\.\d{1,3}",
+)
+GPU_USED = StageGauge("slipway_gpu_memory_used_bytes", "Memory in use.", "sum", gpu=r"\d{1,3}\.\d{1,3}")
+GPU_TOTAL = StageGauge("slipway_gpu_memory_total_bytes", "Memory there is.", "sum", gpu=r"\d{1,3}\.\d{1,3}")
+
+
+def got_on() -> None:
+    """Note that the stage has got on; one that no longer does is stuck."""
+    PROGRESS_TIME.set(time.time())
