@@ -1,9 +1,9 @@
 """What Jobs and pods say: how a stage stands, and why it failed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from slipway.errors import EXIT_BUG
+from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY
 from slipway.pipeline import Phase
 from slipway.run import Stage
 
@@ -53,6 +53,43 @@ def failure(job: Manifest, pods: Iterable[Manifest]) -> tuple[int, str]:
     if why.get("reason") == "DeadlineExceeded" or not ended:
         return EXIT_BUG, f"{why.get('reason', 'Failed')}: {why.get('message', 'its pods are gone')}"
     return int(_ended(ended[-1], service).get("exitCode", EXIT_BUG)), _reason(ended[-1], service)
+
+
+def failure_word(job: Manifest, pods: Sequence[Manifest]) -> str:
+    """Say in a word why a stage failed, as the metrics have it."""
+    code, why = failure(job, pods)[0], _condition(job, "Failed")
+    if not why:  # it ended well but wrote no result
+        return "bug"
+    if why.get("reason") == "DeadlineExceeded":
+        return "deadline"
+    if code == EXIT_INPUT:
+        return "input"
+    ended = [pod_word(pod) for pod in pods if _has_failed(pod)]
+    if "oom" in ended:
+        return "oom"
+    return "bug" if code == EXIT_BUG and ended else "retries-exhausted"
+
+
+def pod_word(pod: Manifest) -> str:
+    """Say in a word why a pod failed, as the metrics have it."""
+    status = pod["status"]
+    ended = [c["state"].get("terminated") or {} for c in status.get("containerStatuses", [])]
+    if any(container.get("reason") == "OOMKilled" for container in ended):
+        return "oom"
+    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
+    if status.get("reason") or conditions.get("DisruptionTarget") == "True":
+        return "preempted"  # evicted, drained, or its node is gone
+    codes = [container.get("exitCode") for container in ended]
+    if EXIT_INPUT in codes:
+        return "input"
+    return "retryable" if EXIT_RETRY in codes else "error"
+
+
+def pod_ended_at(pod: Manifest) -> str:
+    """Return when a pod's last container ended, or when the pod was made if none tells."""
+    ended = [c["state"].get("terminated") or {} for c in pod["status"].get("containerStatuses", [])]
+    told = [str(container["finishedAt"]) for container in ended if container.get("finishedAt")]
+    return max(told, default=str(pod["metadata"].get("creationTimestamp", "")))
 
 
 def killed(job: Manifest, pods: Iterable[Manifest]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import kopf
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, start_http_server
 
 from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
 from slipway.telemetry import event
@@ -18,15 +18,19 @@ from slipway.telemetry import event
 from services.controller import metrics
 from services.controller.cluster import RESOURCES, Conflict, Kind
 from services.controller.crd import GROUP, VERSION
+from services.controller.fleet import Fleet, shown
 from services.controller.jobs import RUN_LABEL, Manifest
 from services.controller.reconcile import Desk, reconcile
 from services.controller.status import Status
+from services.controller.tally import Tally
+from services.controller.told import Told
 from services.controller.turns import Turns
 from services.controller.watched import Watched
 
 _WORKERS = 8  # a look waits for the store or the API server most of the time
 _DEBOUNCE_SEC = 0.2  # several events become one look
 _AGAIN_SEC = 15.0  # how soon a look that failed is repeated, and how old progress may be
+_LEARN_SEC = 10.0  # how old the numbers of stages may be
 _REFRESH_SEC = 300.0  # how long an end may stay unnoticed of which no watch told
 _LEAVE_SEC = 5  # whatever still hangs after SIGTERM
 
@@ -42,6 +46,7 @@ def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metr
     watch = _Watch(desk, cluster)
     event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.index.runs())))
     metrics.QUEUE.set_function(lambda: len(watch.turns))
+    REGISTRY.register(Fleet(cluster.index.runs, watch.told, time.time))
     start_http_server(metrics_port)
     watch.start()
     identity: Any = "slipway-controller"  # kopf would ask for the user's name, and a numeric user has none
@@ -74,17 +79,21 @@ class _Watch:
 
     def __init__(self, desk: Desk, cluster: Watched) -> None:
         self.turns = Turns()
+        self.told = Told(desk.store, time.time)
         self._desk, self._cluster = desk, cluster
+        self._tally = Tally(cluster.index, desk.clock())
 
     def start(self) -> None:
         self._ask(unsettled(self._cluster.index.runs()))
-        for work in [self._look_on] * _WORKERS + [self._look_often, self._refresh_often]:
+        for work in [self._look_on] * _WORKERS + [self._look_often, self._learn_often, self._refresh_often]:
             threading.Thread(target=_or_end, args=[work], daemon=True).start()
 
     def saw(self, kind: Kind, how: str | None, manifest: Manifest) -> None:
         """Take in an event; what is new is looked at."""
         is_gone = how == "DELETED"
         is_new = (self._cluster.index.forget if is_gone else self._cluster.index.see)(kind, manifest)
+        if kind == "Pod" and not is_gone:
+            self._tally.saw(manifest)
         if is_new:
             name = manifest["metadata"]["name"] if kind == "TrainingRun" else manifest["metadata"]["labels"][RUN_LABEL]
             self.turns.ask(name, _DEBOUNCE_SEC)
@@ -104,9 +113,11 @@ class _Watch:
             except Conflict:
                 self.turns.ask(name, _DEBOUNCE_SEC)  # it has been read anew
             except SlipwayError as error:
+                metrics.ERRORS.inc()
                 event("look_postponed", logging.WARNING, run=name, reason=str(error))
                 self.turns.ask(name, _AGAIN_SEC)
             except Exception:  # what goes wrong with one run does not touch the others
+                metrics.ERRORS.inc()
                 logging.getLogger("slipway").exception("look at %s", name)
                 self.turns.ask(name, _AGAIN_SEC)
             finally:
@@ -117,6 +128,14 @@ class _Watch:
             time.sleep(_AGAIN_SEC)
             self._ask(run for run in unsettled(self._cluster.index.runs()) if _may_change_unseen(run))
 
+    def _learn_often(self) -> None:
+        while True:
+            try:
+                self.told.learn(shown(self._cluster.index.runs()))
+            except SlipwayError as error:
+                event("numbers_unknown", logging.WARNING, reason=str(error))
+            time.sleep(_LEARN_SEC)
+
     def _refresh_often(self) -> None:
         while True:
             time.sleep(_REFRESH_SEC)
@@ -124,6 +143,7 @@ class _Watch:
                 self._cluster.refresh()
             except SlipwayError as error:
                 event("refresh_postponed", logging.WARNING, reason=str(error))
+            self._tally.forget()
             self._ask(unsettled(self._cluster.index.runs()))
 
 

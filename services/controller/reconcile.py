@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from pydantic import ValidationError
 
@@ -19,7 +20,7 @@ from slipway.run import Metadata, RunSpec, Stage, TrainingRun, begin, explain
 from slipway.store import ObjectStore
 
 from services.controller import jobs as blueprint
-from services.controller import observe
+from services.controller import metrics, observe
 from services.controller.cluster import Cluster, ClusterRefused
 from services.controller.describe import Look, described, refused
 from services.controller.jobs import QUEUE_LABEL, Manifest, Owner, Work
@@ -149,7 +150,21 @@ def _advance(spec: RunSpec, found: Manifest, look: Look, desk: Desk) -> bool:
     status = described(look, ended, desk.store, desk.clock(), refusal)
     if status != look.status:
         _write(found, status, desk)
+        _count(look, status)
     return status.is_final
+
+
+def _count(look: Look, status: Status) -> None:
+    """Count the stages that this look saw end: the status that says so is written once."""
+    for stage, stood in status.stages.items():
+        before = look.status.stages.get(stage)
+        if stood == before or stood.phase not in (Phase.DONE, Phase.FAILED) or stood.job is None:
+            continue
+        if before and (before.phase, before.attempt) == (stood.phase, stood.attempt):
+            continue
+        job = look.jobs[cast(Stage, stage)]
+        word = observe.failure_word(job, look.pods) if stood.phase is Phase.FAILED else ""
+        metrics.stage_ended(stage, stood, word)
 
 
 def _act(action: Action, look: Look, found: Manifest, desk: Desk) -> None:

@@ -19,7 +19,7 @@ _READ: dict[Kind, dict[str, Any]] = {
     },
     "Job": {
         "metadata": ("name", "uid", "labels", "ownerReferences", "deletionTimestamp", "resourceVersion"),
-        "spec": ("suspend", "ttlSecondsAfterFinished"),
+        "spec": ("suspend", "ttlSecondsAfterFinished", "backoffLimit", "backoffLimitPerIndex"),
         "status": ("startTime", "succeeded", "conditions"),
     },
     "Pod": {
