@@ -51,7 +51,7 @@ class Fleet(Collector):
         )
         changed = GaugeMetricFamily(
             "slipway_run_last_change_timestamp_seconds",
-            "When the run's state, a stage or its progress last changed, in seconds since 1970.",
+            "When the run's state, a stage or its progress last changed.",
             labels=["run"],
         )
         last = _progress_times(numbers)

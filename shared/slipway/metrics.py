@@ -65,9 +65,7 @@ class StageGauge:
 
 GAUGES: list[StageGauge] = []
 
-PROGRESS_TIME = StageGauge(
-    "slipway_stage_progress_timestamp_seconds", "When the stage last got on, in seconds since 1970.", "max"
-)
+PROGRESS_TIME = StageGauge("slipway_stage_progress_timestamp_seconds", "When the stage last got on.", "max")
 
 DATASET_IMAGES = StageGauge("slipway_dataset_images", "Images of the run's dataset.", split=_WORD)
 DATASET_FINDINGS = StageGauge(
@@ -89,13 +87,9 @@ TRAINING_SPEED = StageGauge("slipway_training_images_per_second", "Images of all
 TRAINING_INPUT_WAIT = StageGauge(
     "slipway_training_input_wait_ratio", "Share of the last few steps' time in which worker 0 waited for a batch."
 )
-TRAINING_TIME = StageGauge(
-    "slipway_training_progress_timestamp_seconds", "When the global step last rose, in seconds since 1970."
-)
+TRAINING_TIME = StageGauge("slipway_training_progress_timestamp_seconds", "When the global step last rose.")
 CHECKPOINT_STEP = StageGauge("slipway_checkpoint_step", "Global step of the last checkpoint that was saved.")
-CHECKPOINT_TIME = StageGauge(
-    "slipway_checkpoint_timestamp_seconds", "When the last checkpoint was saved, in seconds since 1970."
-)
+CHECKPOINT_TIME = StageGauge("slipway_checkpoint_timestamp_seconds", "When the last checkpoint was saved.")
 CHECKPOINT_SECONDS = StageGauge(
     "slipway_checkpoint_save_duration_seconds", "How long the last checkpoint took, until it was listed in the store."
 )
