@@ -1,6 +1,8 @@
 """What holds for every test."""
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +14,9 @@ from slipway.telemetry import EventFormatter
 def log_ends_with_the_test() -> Iterator[None]:
     """Take away what `start_log` put in place: its stream is the test's own, and closed after it."""
     level = logging.getLogger("slipway").level
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root = logging.getLogger()
     for handler in [*root.handlers]:
         if isinstance(handler.formatter, EventFormatter):

@@ -1,6 +1,7 @@
 """``python -m services.api``: serves one namespace's runs, and its own metrics at a second port."""
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _serve(asked)
     except SlipwayError as error:
-        sys.stderr.write(f"{error}\n")
+        event("api_failed", logging.ERROR, error=str(error))
         return error.exit_code
 
 

@@ -6,6 +6,7 @@ unless they are there.
 """
 
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.run import parse_run
 from slipway.settings_file import read_settings_file
 from slipway.store import open_store
-from slipway.telemetry import start_log
+from slipway.telemetry import event, start_log
 
 from services.controller.crd import crd
 from services.controller.jobs import Manifest, by_hand
@@ -46,14 +47,23 @@ def main(arguments: list[str]) -> int:
         made = _secrets(asked)
         if made:
             return _create(asked.namespace, made)
-        start_log("controller", "", asked.log_format)
-        return _operate(asked.namespace, asked.settings, asked.health_port, asked.metrics_port)
+        return _logged(asked)
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         return EXIT_INPUT
+
+
+def _logged(asked: argparse.Namespace) -> int:
+    """Operate, and say in the log why that cannot go on."""
+    start_log("controller", "", asked.log_format)
+    try:
+        return _operate(asked.namespace, asked.settings, asked.health_port, asked.metrics_port)
+    except SlipwayError as error:
+        event("controller_failed", logging.ERROR, error=str(error))
+        return error.exit_code
 
 
 def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) -> int:

@@ -118,7 +118,7 @@ class _Watch:
                 self.turns.ask(name, _AGAIN_SEC)
             except Exception:  # what goes wrong with one run does not touch the others
                 metrics.ERRORS.inc()
-                logging.getLogger("slipway").exception("look at %s", name)
+                logging.getLogger("slipway").exception("a look failed", extra={"fields": {"run": name}})
                 self.turns.ask(name, _AGAIN_SEC)
             finally:
                 self.turns.give_back(name)

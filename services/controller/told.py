@@ -9,7 +9,7 @@ from typing import NamedTuple
 from slipway import keys
 from slipway.errors import MissingKey
 from slipway.snapshots import KNOWN, Sample, SnapshotIgnored, read_snapshot
-from slipway.store import ObjectStore, in_parallel
+from slipway.store import ObjectStore
 from slipway.telemetry import event
 
 from services.controller import metrics
@@ -59,7 +59,8 @@ class Told:
         self._final = {(source, ended) for source, ended in self._final if sources.get(source) == ended}
         self._ignored &= sources.keys()
         due = [source for source, ended in sources.items() if (source, ended) not in self._final]
-        in_parallel(self._read, due)
+        for source in due:  # one by one: nobody waits for it, and a pool's threads would outlive the process's end
+            self._read(source)
         self._final |= {(source, sources[source]) for source in due if self._is_settled(sources[source])}
 
     def numbers(self) -> dict[tuple[str, str], Numbers]:

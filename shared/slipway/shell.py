@@ -87,7 +87,8 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
     try:
         settings = Settings.read()
     except SlipwayError as error:
-        print(error, file=sys.stderr)
+        start_log(stage, os.environ.get("SLIPWAY_RUN", ""), os.environ.get("SLIPWAY_LOG_FORMAT", "text"))
+        event("stage_failed", logging.ERROR, error=str(error))
         return error.exit_code
     from slipway.gpus import watch_gpus
     from slipway.snapshots import SnapshotSaver

@@ -3,7 +3,10 @@
 import json
 import logging
 import re
+import sys
+import threading
 import time
+from types import TracebackType
 from typing import Any
 
 _LOGGER = logging.getLogger("slipway.events")
@@ -17,7 +20,7 @@ def event(name: str, level: int = logging.INFO, /, **fields: Any) -> None:
 
 
 def start_log(stage: str, run: str, log_format: str) -> logging.Logger:
-    """Send every event, and what libraries warn of, to standard error; return the root logger."""
+    """Send every event, what libraries warn of and what nobody caught to standard error; return the root logger."""
     root = logging.getLogger()
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter(stage, run, log_format))
@@ -25,7 +28,17 @@ def start_log(stage: str, run: str, log_format: str) -> logging.Logger:
     root.setLevel(logging.WARNING)
     logging.getLogger("slipway").setLevel(logging.INFO)
     logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda died: _uncaught(died.exc_type, died.exc_value, died.exc_traceback)
+    sys.unraisablehook = lambda lost: _uncaught(lost.exc_type, lost.exc_value, lost.exc_traceback)
     return root
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    """Log on one line what Python itself would print on many."""
+    if not issubclass(kind, SystemExit):  # which ends a thread in peace
+        caught = (kind, error or kind(), traceback)
+        logging.getLogger("slipway").critical("%s: %s", kind.__name__, error, exc_info=caught)
 
 
 class EventFormatter(logging.Formatter):
@@ -44,10 +57,11 @@ class EventFormatter(logging.Formatter):
         return f"{moment} {record.levelname} {self._stage} {pairs}"
 
     def _event(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields = getattr(record, "fields", {})
         if record.name == _LOGGER.name:
-            return {"event": record.getMessage(), **getattr(record, "fields", {})}
+            return {"event": record.getMessage(), **fields}
         traceback = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
-        return {"event": "log", "logger": record.name, "message": record.getMessage(), **traceback}
+        return {"event": "log", "logger": record.name, "message": record.getMessage(), **fields, **traceback}
 
 
 def parse_event(line: str) -> dict[str, str]:

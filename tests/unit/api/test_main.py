@@ -177,7 +177,8 @@ def test_killed_in_the_middle_of_an_upload_it_leaves_nothing_but_what_gc_removes
 def test_the_process_says_what_is_missing(command, tmp_path, given, missing):
     environment = {name: value for name, value in os.environ.items() if name != "SLIPWAY_STORE"}
     environment |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", "KUBECONFIG": str(tmp_path / "nowhere")}
-    ended = subprocess.run([*command, *given], capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    command = [*command, *given, "--log-format=json"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
     assert ended.returncode == 65
-    assert missing in ended.stderr
-    assert "Traceback" not in ended.stderr
+    (event,) = map(json.loads, ended.stderr.splitlines())
+    assert (event["event"], event["error"][: len(missing)]) == ("api_failed", missing)

@@ -99,7 +99,13 @@ def controller(kubeconfig, store, ports):
     settings = {"store": {"url": str(store), "secret": "s3"}, "images": {"data": "data:1", "tf": "tf:1"}}
     file = kubeconfig.with_name("settings.yaml")
     file.write_text(yaml.safe_dump(settings | {"pools": {"cpu": {}}}))
-    options = ["--namespace=lab", f"--settings={file}", f"--health-port={ports[0]}", f"--metrics-port={ports[1]}"]
+    options = [
+        "--log-format=json",
+        "--namespace=lab",
+        f"--settings={file}",
+        f"--health-port={ports[0]}",
+        f"--metrics-port={ports[1]}",
+    ]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
     command = [sys.executable, "-m", "services.controller", *options]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
@@ -155,6 +161,8 @@ def test_it_leaves_within_seconds_though_every_look_hangs_in_the_store(api_serve
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         os.close(writer)
+        events = [json.loads(line) for line in process.stderr]
+    assert events[0]["event"] == "controller_started"
     assert time.monotonic() - started < 5
     assert 'slipway_controller_api_requests_total{resource="trainingruns",verb="list"}' in page
     assert 'slipway_controller_api_requests_total{resource="trainingruns",verb="get"}' in page

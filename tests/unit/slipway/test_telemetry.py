@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -94,3 +96,47 @@ def test_a_traceback_stays_on_the_line_of_its_event(formatted):
     line = EventFormatter("train", "ponds-1", "text").format(record)
     assert "\n" not in line
     assert "ZeroDivisionError: by nothing" in parse_event(line)["traceback"]
+
+
+SCRIPT = """
+import logging, threading, warnings
+from slipway.telemetry import event, start_log
+
+class Lost:
+    def __del__(self):
+        raise ValueError("lost\\nhere")
+
+def fail():
+    raise ValueError("in a thread\\nhere")
+
+start_log("train", "ponds-1", "{}")
+event("step", note="two\\nlines")
+warnings.warn("old\\nway")
+logging.getLogger("uvicorn.error").error("not\\nserved")
+logging.getLogger("kopf.objects").warning("not\\nwatched")
+Lost()
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+threading.Thread(target=lambda: exit(3)).start()
+raise ValueError("at the end\\nof it")
+"""
+
+
+@pytest.mark.parametrize(("log_format", "parsed"), [("json", json.loads), ("text", parse_event)])
+def test_whatever_a_process_says_is_one_event_a_line_with_the_run(log_format, parsed):
+    script = [sys.executable, "-c", SCRIPT.replace("{}", log_format)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    events = [parsed(line) for line in done.stderr.splitlines()]
+    said = [event.get("note") or event["message"] for event in events]
+    expected = ["two\nlines", "old\nway", "not\nserved", "not\nwatched", "lost\nhere", "a thread\nhere", "end\nof it"]
+    assert [part for part, text in zip(expected, said, strict=True) if part not in text] == []
+    assert [event["logger"] for event in events[1:4]] == ["py.warnings", "uvicorn.error", "kopf.objects"]
+    assert {event["run"] for event in events} == {"ponds-1"}
+    assert done.returncode == 1
+
+
+def test_what_a_library_logs_of_a_run_keeps_the_run(formatted):
+    record = logging.LogRecord("slipway", logging.ERROR, "", 0, "a look failed", None, None)
+    record.fields = {"run": "lakes"}
+    assert json.loads(EventFormatter("controller", "", "json").format(record))["run"] == "lakes"
