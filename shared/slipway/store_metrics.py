@@ -9,7 +9,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from slipway.content import Content, Stat
+from slipway.content import Content, Listed, Stat
 from slipway.errors import MissingKey, SlipwayError
 from slipway.metrics import STAGE, Known
 from slipway.store import ObjectStore
@@ -89,6 +89,11 @@ class Counted:
     def list(self, prefix: str = "") -> Iterator[str]:
         with _counted("list"):  # the whole listing: what is done between two keys is not the store's time
             found = [*self._store.list(prefix)]
+        yield from found
+
+    def scan(self, prefix: str = "") -> Iterator[Listed]:
+        with _counted("list"):
+            found = [*self._store.scan(prefix)]
         yield from found
 
     def delete(self, key: str) -> None:
