@@ -1,6 +1,7 @@
 """The models in memory: loaded when first asked for, and so many of them."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections import OrderedDict
@@ -93,6 +94,7 @@ class Shelf:
         return place
 
     def _load(self, export: Export) -> Model:
+        gc.collect()  # a SavedModel refers to itself: one that made room would stay until the collector comes by
         started = time.monotonic()
         model = self._source.load(export)
         seconds = time.monotonic() - started
