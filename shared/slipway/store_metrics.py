@@ -14,7 +14,7 @@ from slipway.errors import MissingKey, SlipwayError
 from slipway.metrics import STAGE, Known
 from slipway.store import ObjectStore
 
-OPERATIONS = ("read", "write", "create", "size", "stat", "stream", "presign", "list", "delete", "download", "upload")
+OPERATIONS = ("read", "write", "create", "size", "stat", "stream", "presign", "list", "scan", "delete", "download", "upload")
 ERRORS = ("unreachable", "denied", "missing-bucket", "full", "damaged", "other")
 BUCKETS = (0.05, 0.5, 5.0)
 
@@ -92,7 +92,7 @@ class Counted:
         yield from found
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        with _counted("list"):
+        with _counted("scan"):
             found = [*self._store.scan(prefix)]
         yield from found
 

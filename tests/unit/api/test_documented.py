@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from slipway.http.problems import Kind
 
-from services.api.metrics import Metrics
 from services.api.settings import ApiSettings, Limits, Oidc
 
 ROOT = Path(__file__).parents[3]
@@ -49,9 +48,3 @@ def test_every_option_is_in_the_operations():
     code = (ROOT / "services/api/__main__.py").read_text()
     options = [name for name in first_cells(OPERATIONS) if name.startswith("--")]
     assert sorted(options) == sorted(re.findall(r"add_argument\(\"(--[\w-]+)\"", code))
-
-
-def test_every_metric_is_in_the_operations():
-    families = {family.name for family in Metrics().registry.collect()}
-    listed = {name.removesuffix("_total") for name in first_cells(OPERATIONS) if name.startswith("slipway_")}
-    assert listed == families

@@ -91,7 +91,7 @@ def test_every_pod_is_restricted(name):
 def test_only_who_talks_to_kubernetes_has_a_token():
     tokens = {name: [pod["automountServiceAccountToken"] for pod in pods(name)] for name in PODS}
     assert tokens == {
-        "overlays/dev/all.yaml": [True, True, False, False, True],  # api, controller, s3, tensorboard, keys
+        "overlays/dev/all.yaml": [True, True, False, False, False, True],  # api, controller, detector, s3, …, keys
         "overlays/gpu/all.yaml": [True, True, True],
         "jobs/jobs.yaml": [False] * 5,
     }
