@@ -44,8 +44,8 @@ def helm(verb, *words):
 
 
 def chart_with_values():
-    """The chart, the quick-start values, the images that are asked for, the detector; no CRD where there is one."""
-    words = [str(CHART), "--values", str(CHART / "ci/quickstart-values.yaml"), "--set", "detector.enabled=true"]
+    """The chart, the quick-start values, the images that are asked for; no CRD where there is one."""
+    words = [str(CHART), "--values", str(CHART / "ci/quickstart-values.yaml")]
     for name, variable, default in (("registry", "REGISTRY", "localhost"), ("tag", "TAG", "dev")):
         words += ["--set", f"images.{name}={os.environ.get(variable, default)}"]
     is_there = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
@@ -142,7 +142,7 @@ def test_a_submitter_gets_a_detector_over_http_and_an_upgrade_does_not_disturb_i
             "Authorization": f"Bearer {TOKEN}",
             "Content-Type": f"image/{image.suffix[1:].replace('jpg', 'jpeg')}",
         }
-        address = f"{url}/v1/models/over-http:predict"
+        address = f"{url}/v1/models/over-http:predict?scoreThreshold=0.01"
         with urllib.request.urlopen(
             urllib.request.Request(address, image.read_bytes(), headers), timeout=180
         ) as answer:
