@@ -24,7 +24,7 @@ from tests.harbour import draw
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 CHART = Path(__file__).parents[2] / "charts/slipway"
 NAMESPACE = "slipway-chart"
-TOKEN = "a submitter's, of this test alone"
+TOKEN = "a-submitter-s-of-this-test-alone"
 
 
 def call(*words, content=None, env=None):
