@@ -10,12 +10,15 @@ from slipway import keys
 from slipway.errors import MissingKey
 from slipway.snapshots import KNOWN, Sample, SnapshotIgnored, read_snapshot
 from slipway.store import ObjectStore
+from slipway.store_metrics import FAILED, SECONDS
 from slipway.telemetry import event
 
 from services.controller import metrics
 from services.controller.jobs import Manifest
 
 _SETTLED_SEC = 60.0  # a process writes its last numbers after its result, which is when its stage counts as done
+
+_PASSING = (SECONDS.name, FAILED.name)  # four of five series of a run: once its stage is over they say nothing new
 
 Labels = tuple[tuple[str, str], ...]
 Numbers = Mapping[tuple[str, Labels], float]  # by a sample's name and labels
@@ -61,7 +64,7 @@ class Told:
         due = [source for source, ended in sources.items() if (source, ended) not in self._final]
         for source in due:  # one by one: nobody waits for it, and a pool's threads would outlive the process's end
             self._read(source)
-        self._final |= {(source, sources[source]) for source in due if self._is_settled(sources[source])}
+        self._settle({(source, sources[source]) for source in due if self._is_settled(sources[source])})
 
     def numbers(self) -> dict[tuple[str, str], Numbers]:
         """Return what each stage of each run said: of several workers as the metric's table has it."""
@@ -87,6 +90,13 @@ class Told:
             return
         with self._lock:
             self._said[source] = said
+
+    def _settle(self, over: set[tuple[Source, str]]) -> None:
+        """Read these no more, and keep of what they said what is still of interest."""
+        self._final |= over
+        with self._lock:
+            for source in {source for source, _ in over} & self._said.keys():
+                self._said[source] = {n: samples for n, samples in self._said[source].items() if n not in _PASSING}
 
     def _is_settled(self, ended: str) -> bool:
         return bool(ended) and self._now() - seconds(ended) > _SETTLED_SEC

@@ -14,6 +14,7 @@ from slipway.shell import Result, StageParams, read_json, read_optional, write_r
 from slipway.store import ObjectStore
 from slipway.telemetry import event
 
+from services.trainer.gpu_memory import tell_memory
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.pipeline_config import dump, pipeline_config
 from services.trainer.preempt import Watch
@@ -150,6 +151,7 @@ class Journal:
     def _summarize(self, progress: Progress) -> None:
         import tensorflow as tf
 
+        tell_memory(tf.config)
         with self._writer.as_default(step=int(progress["step"])):
             for name in progress.keys() - {"step"}:
                 tf.summary.scalar(name, progress[name])

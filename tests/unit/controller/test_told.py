@@ -152,3 +152,18 @@ def test_a_run_cannot_speak_for_another(store, told):
     )
     told.learn([run()])
     assert told.numbers() == {("ponds", "export"): {}}
+
+
+def test_what_a_stage_asked_of_the_store_is_told_until_a_minute_after_its_end(store, told, clock):
+    errors = {
+        "name": "slipway_store_errors_total",
+        "labels": {"operation": "read", "error": "denied"},
+        "value": 3,
+    }
+    samples = json.dumps({"samples": [errors, {"name": STEP[0], "value": 10}]})
+    store.write("runs/ponds/metrics/export-0.json", samples.encode())
+    told.learn([run(end=END)])
+    assert len(told.numbers()["ponds", "export"]) == 2
+    clock.now += 61
+    told.learn([run(end=END)])
+    assert told.numbers()["ponds", "export"] == {STEP: 10}
