@@ -18,12 +18,15 @@ from fastapi.responses import Response
 from slipway.http.problems import Problem
 
 _DAY_SEC = 12 * 3600  # a working day; the token itself may end earlier
+_SECURE, _PLAIN = "__Host-slipway", "slipway"
 _READS = ("GET", "HEAD")
 
 
 def secret_of(request: Request) -> str | None:
     """Return the token of the request's cookie. Raises `Problem` 403 where another origin's page wants a change."""
-    kept = request.cookies.get(_name(request))
+    kept = request.cookies.get(_SECURE)
+    if kept is None and request.url.scheme == "http":
+        kept = request.cookies.get(_PLAIN)
     if kept is None:
         return None
     if request.method not in _READS:
@@ -45,16 +48,16 @@ def check_origin(request: Request) -> None:
 
 def keep(request: Request, answer: Response, secret: str) -> None:
     """Let the browser send the token from now on."""
-    is_https = request.url.scheme == "https"  # as a trusted proxy says it, too
-    answer.set_cookie(
-        _name(request), quote(secret, safe=""), max_age=_DAY_SEC, secure=is_https, httponly=True, samesite="strict"
-    )
+    is_https = _is_https(request)
+    name, value = _SECURE if is_https else _PLAIN, quote(secret, safe="")
+    answer.set_cookie(name, value, max_age=_DAY_SEC, secure=is_https, httponly=True, samesite="strict")
 
 
-def forget(request: Request, answer: Response) -> None:
-    is_https = request.url.scheme == "https"
-    answer.delete_cookie(_name(request), secure=is_https, httponly=True, samesite="strict")
+def forget(answer: Response) -> None:
+    answer.delete_cookie(_SECURE, secure=True, httponly=True, samesite="strict")
+    answer.delete_cookie(_PLAIN, httponly=True, samesite="strict")
 
 
-def _name(request: Request) -> str:
-    return "__Host-slipway" if request.url.scheme == "https" else "slipway"
+def _is_https(request: Request) -> bool:
+    """Say whether the browser is on https, also where a proxy that nobody has called trusted ends TLS."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")

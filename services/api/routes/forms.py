@@ -67,7 +67,7 @@ async def log_in(
 async def log_out(request: Request) -> Response:
     sessions.check_origin(request)
     answer = _see("/login")
-    sessions.forget(request, answer)
+    sessions.forget(answer)
     return answer
 
 

@@ -100,6 +100,14 @@ def test_over_https_the_cookie_is_secure_and_no_neighbour_can_set_it(app):
     assert client.get("/").status_code == 303
 
 
+def test_the_cookie_is_secure_behind_a_proxy_that_ends_tls(anybody):
+    headers = {"Origin": "https://testserver", "Sec-Fetch-Site": "same-origin"}
+    answer = anybody.post("/login", data={"token": SECRETS["viewer"]}, headers=headers)
+    name, _, rest = answer.headers["set-cookie"].partition("=")
+    assert (name, "secure" in rest.lower()) == ("__Host-slipway", True)
+    assert anybody.get("/", headers={"Cookie": f"{name}={rest.partition(';')[0]}"}).status_code == 200
+
+
 def test_a_wrong_token_is_said_so_and_not_kept(anybody):
     answer = anybody.post("/login", data={"token": "wrong-secret", "next": "/datasets"}, headers=OURS)
     assert answer.status_code == 401
