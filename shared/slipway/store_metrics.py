@@ -14,7 +14,20 @@ from slipway.errors import MissingKey, SlipwayError
 from slipway.metrics import STAGE, Known
 from slipway.store import ObjectStore
 
-OPERATIONS = ("read", "write", "create", "size", "stat", "stream", "presign", "list", "scan", "delete", "download", "upload")
+OPERATIONS = (
+    "read",
+    "write",
+    "create",
+    "size",
+    "stat",
+    "stream",
+    "presign",
+    "list",
+    "scan",
+    "delete",
+    "download",
+    "upload",
+)
 ERRORS = ("unreachable", "denied", "missing-bucket", "full", "damaged", "other")
 BUCKETS = (0.05, 0.5, 5.0)
 
