@@ -184,7 +184,7 @@ def _field(where: str, typed: tuple[str, bool], choices: Mapping[str, str] | Non
     return Field(
         pointer=where,
         label=_LABELS.get(where) or re.sub(r"([A-Z])", r" \1", name).lower().capitalize(),
-        help=_HELP.get(where, told),
+        help=_HELP.get(where, told.replace("`", "")),  # of a docstring; a page has no use for them
         kind="select" if choices is not None else kind,
         unset=unset,
         value=value,
