@@ -194,9 +194,7 @@ def open_store(url: str, patience_sec: float = PATIENCE_SEC, public_endpoint: st
     """Open the store that a setting or an option names: a folder's path, or `s3://bucket/prefix`.
 
     Where the S3 server is, and the keys to it, are read from the environment. It may stay silent for `patience_sec`.
-
-    Args:
-      public_endpoint: Where clients outside reach that server, for addresses that are given to them.
+    Addresses that are given to clients outside lead to `public_endpoint`.
 
     Raises:
       InputError: The address has a scheme that no store speaks.

@@ -1,4 +1,4 @@
-"""The pages name every route, problem, setting, option and metric of the API, and none that is not there."""
+"""The pages name every route, problem, setting and option of the API, and none that is not there."""
 
 import re
 from pathlib import Path
