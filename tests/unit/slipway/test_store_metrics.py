@@ -5,7 +5,8 @@ from prometheus_client import CollectorRegistry
 
 from slipway import store_metrics
 from slipway.errors import Damaged, MissingBucket, MissingKey, StoreFull, StoreRefused, StoreUnavailable
-from slipway.store import FolderStore, ObjectStore, open_store
+from slipway.s3_client import persist
+from slipway.store import FolderStore, ObjectStore, in_parallel, open_store
 from slipway.store_metrics import Counted
 
 
@@ -94,3 +95,24 @@ def test_a_full_disk_is_said_to_be_full(tmp_path, changes, monkeypatch):
     with pytest.raises(StoreFull):
         open_store(str(tmp_path)).write("a", b"x")
     assert changes()["errors_total", "write", "full"] == 1
+
+
+class Hesitant(FolderStore):
+    """Answers at the third try, to each of three parts that are asked for at once."""
+
+    def download(self, key, path):
+        tries = [0, 0, 0]
+
+        def ask(part):
+            tries[part] += 1
+            if tries[part] < 3:
+                raise StoreUnavailable(f"{key}: busy")
+
+        in_parallel(lambda part: persist(lambda: ask(part), key, patience_sec=20), range(3))
+
+
+def test_a_try_that_is_repeated_is_counted_as_the_operation_that_it_is_part_of(tmp_path, changes):
+    Counted(Hesitant(tmp_path)).download("a", tmp_path / "a")
+    assert {name: count for name, count in changes().items() if name[0] == "errors_total"} == {
+        ("errors_total", "download", "unreachable"): 6
+    }
