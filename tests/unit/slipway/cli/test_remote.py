@@ -35,9 +35,13 @@ def test_the_options_of_dataset_push_are_in_the_reference():
 @pytest.mark.usefixtures("logged_in")
 def test_ctrl_c_ends_what_is_followed_with_130(cluster):
     cluster.create({"metadata": {"name": "ponds"}, "spec": {"dataset": {"source": "s3://photos/ponds"}}})
-    command = [sys.executable, "-m", "slipway.cli.main", "status", "ponds", "--watch"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "shared"), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    # Tests that a shell began in the background ignore the signal, and so would the command.
+    attentive = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = f"{attentive}from slipway.cli.main import main; main(['status', 'ponds', '--watch'])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "shared")}
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout.readline() == "ponds: PENDING\n"
         time.sleep(0.1)
         child.send_signal(signal.SIGINT)
