@@ -114,7 +114,9 @@ def server(folder: Path) -> Iterator[Server]:
         process.stderr.close()
 
 
-def test_what_is_served_is_what_the_folders_detector_finds(server: Server, folder: Path) -> None:
+def test_a_process_serves_what_the_folders_detector_finds_and_draws_and_ends_in_peace(
+    server: Server, folder: Path
+) -> None:
     (folder / "images").mkdir()
     (folder / "images" / "a.jpg").write_bytes(turned())
     model = folder / "store" / keys.stage(NAME, "export")
@@ -134,16 +136,12 @@ def test_what_is_served_is_what_the_folders_detector_finds(server: Server, folde
     manifest = FolderStore(folder / "store").read(keys.export_manifest(NAME))
     assert told["model"] == {"run": NAME, "digest": hashlib.sha256(manifest).hexdigest()}
 
-
-def test_the_picture_is_the_one_that_the_folders_detector_draws(server: Server, folder: Path) -> None:
     status, kind, content = server.ask(
         "POST", f"/v1/models/{NAME}:predict", turned(), Content_Type="image/jpeg", Accept="image/*"
     )
     assert (status, kind) == (200, "image/jpeg")
     assert content == (folder / "out" / "a.jpg").read_bytes()
 
-
-def test_the_process_counts_leaves_no_file_behind_and_ends_in_peace(server: Server, folder: Path) -> None:
     counted = server.metrics()
     assert 'slipway_detector_requests_total{status="200"} 2.0' in counted
     assert "slipway_detector_models_loaded 1.0" in counted
