@@ -13,6 +13,7 @@ from services.api.metrics import Metrics
 from services.controller import metrics as controller
 from services.controller.fleet import Fleet
 from services.controller.told import Told
+from services.detector.serving.metrics import Metrics as DetectorMetrics
 
 REFERENCE = (Path(__file__).parents[2] / "docs/reference.md").read_text()
 RUN = {
@@ -46,8 +47,8 @@ def of_runs(tmp_path):
 
 def exposed(tmp_path):
     stages = {row(known.name, known.type, known.labels, known.help) for known in KNOWN.values()}
-    api = registered(Metrics().registry._collector_to_names)
-    return stages | api | registered(vars(controller).values()) | of_runs(tmp_path)
+    served = [*Metrics().registry._collector_to_names, *DetectorMetrics().registry._collector_to_names]
+    return stages | registered(served) | registered(vars(controller).values()) | of_runs(tmp_path)
 
 
 def documented():

@@ -1,6 +1,7 @@
 """``python -m services.detector.serving``: serves the exports in a store, and its own metrics at a second port."""
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
     try:
         return _serve(asked)
     except SlipwayError as error:
-        sys.stderr.write(f"{error}\n")
+        event("detector_failed", logging.ERROR, error=str(error))
         return error.exit_code
 
 

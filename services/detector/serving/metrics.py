@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from slipway import store_metrics
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SIZES = (1, 2, 4, 8, 16, 32)
 _COUNTED = "/v1/models/{run}:predict"
@@ -12,10 +14,18 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        store_metrics.register(self.registry)
         self._requests = Counter(
-            "slipway_detector_requests", "Requests for predictions, by status.", ["status"], registry=self.registry
+            "slipway_detector_requests",
+            "Requests for predictions, also those that were refused before their path was read.",
+            ["status"],
+            registry=self.registry,
         )
-        self._seconds = self._histogram("request_duration_seconds", "Until a prediction was answered.", _SECONDS)
+        self._seconds = self._histogram(
+            "request_duration_seconds",
+            "Until a prediction was answered, the wait for its turn and its model included.",
+            _SECONDS,
+        )
         self.inference = self._histogram("inference_duration_seconds", "Of the model alone, a batch.", _SECONDS)
         self.batch_size = self._histogram("batch_size", "Images that the model was given at once.", _SIZES)
         self.loading = self._histogram(

@@ -1,9 +1,8 @@
-"""The pages name every route, setting, option and metric of the server, and none that is not there."""
+"""The pages name every route, setting and option of the server, and none that is not there."""
 
 import re
 from pathlib import Path
 
-from services.detector.serving.metrics import Metrics
 from services.detector.serving.settings import DetectorSettings, Limits
 
 ROOT = Path(__file__).parents[4]
@@ -21,15 +20,10 @@ def test_every_route_is_in_the_reference(app):
 def test_every_setting_is_in_the_operations():
     nested = [f"limits.{field.alias}" for field in Limits.model_fields.values()]
     own = [str(field.alias) for name, field in DetectorSettings.model_fields.items() if name != "limits"]
-    assert sorted(name for name in LISTED if not name.startswith(("-", "slipway_"))) == sorted(own + nested)
+    assert sorted(name for name in LISTED if not name.startswith("-")) == sorted(own + nested)
 
 
 def test_every_option_is_in_the_operations():
     code = (ROOT / "services/detector/serving/__main__.py").read_text()
     options = [name for name in LISTED if name.startswith("--")]
     assert sorted(options) == sorted(re.findall(r"add_argument\(\"(--[\w-]+)\"", code))
-
-
-def test_every_metric_is_in_the_operations():
-    families = {family.name for family in Metrics().registry.collect()}
-    assert {name.removesuffix("_total") for name in LISTED if name.startswith("slipway_")} == families

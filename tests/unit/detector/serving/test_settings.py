@@ -1,10 +1,13 @@
 """What the operator may write."""
 
+import json
+
 import pytest
 
 from slipway.errors import SpecError
 from slipway.settings_file import read_settings_file
 
+from services.detector.serving.__main__ import main
 from services.detector.serving.settings import DetectorSettings
 
 
@@ -29,3 +32,11 @@ def test_a_wrong_field_is_named(tmp_path, text, wrong):
     file.write_text(text)
     with pytest.raises(SpecError, match=wrong):
         read_settings_file(file, DetectorSettings)
+
+
+def test_a_start_that_fails_is_one_event(tmp_path, capfd):
+    missing = str(tmp_path / "missing.yaml")
+    assert main(["--settings", missing, "--log-format", "json"]) == 65
+    (line,) = capfd.readouterr().err.splitlines()
+    event = json.loads(line)
+    assert (event["stage"], event["event"], event["error"][: len(missing)]) == ("detector", "detector_failed", missing)
