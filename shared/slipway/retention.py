@@ -33,7 +33,7 @@ _SHAPES = {
 _LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # ours, and never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
 # Of a run whose run.json is gone already, for its removal was cut short.
-_REST = re.compile(r"(?:ingest|preprocess|train|evaluate|export|detect|logs)/|(?:record\.json|report\.html)$")
+_REST = re.compile(r"(?:ingest|preprocess|train|evaluate|export|detect|logs|metrics)/|(?:record\.json|report\.html)$")
 _INDEX_TIME = len("2026-01-31T12:00:00Z-")
 
 

@@ -49,7 +49,9 @@ def put_run(store, days, name, sha, state="SUCCEEDED"):
     put(store, days, keys.run(name), envelope)
     put(store, days, keys.index("2026-01-01T00:00:00Z", name))
     put(store, days, keys.result(name, "ingest"), {"dataset": f"datasets/ponds/{sha}"})
-    put(store, days, f"runs/{name}/export/manifest.json")
+    put(store, days, keys.export_manifest(name))
+    put(store, days, keys.log(name, "train", 1, "train-0", 0))
+    put(store, days, keys.snapshot(name, "train", 0))
     if state:
         put(store, days, keys.record(name), {"state": state})
 
@@ -96,6 +98,8 @@ KEPT = sorted([
     *(f"index/runs/2026-01-01T00:00:00Z-{run}" for run in ("new", "waiting")),
     *(f"runs/{run}/{n}" for run in ("new", "waiting") for n in ("run.json", "ingest/result.json")),
     *(f"runs/{run}/export/manifest.json" for run in ("new", "waiting")),
+    *(f"runs/{run}/logs/train/1/train-0-0000.log" for run in ("new", "waiting")),
+    *(f"runs/{run}/metrics/train-0.json" for run in ("new", "waiting")),
     "runs/new/record.json",
 ])  # fmt: skip
 
@@ -130,7 +134,7 @@ def test_killed_at_any_delete_it_shows_nothing_by_half_and_the_next_time_ends_th
             assert list(store.list()) == KEPT
         else:
             break
-    assert deletes == 14
+    assert deletes == 16
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(tmp_path):
