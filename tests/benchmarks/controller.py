@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import uuid
@@ -27,7 +28,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from slipway.store import open_store
-from tests.benchmarks.fake_pods import LABEL, Writer, fake_nodes
+from tests.benchmarks.fake_pods import LABEL, Writer, events, fake_nodes
 
 from services.controller.crd import GROUP, PLURAL, VERSION, crd
 
@@ -70,14 +71,49 @@ def measure(runs: int, options: argparse.Namespace) -> Figures:
         writer = Writer(name, open_store(store), options.stage_sec, options.train_sec, options.updates)
         writer.start()
         with fake_nodes(name, folder), _controller(name, store, folder) as process:
+            progress = Progress(name)
             started = time.monotonic()
             _submit(name, runs)
-            _wait(name, runs, process)
+            progress.wait(runs, process)
             seconds = time.monotonic() - started
-            _wait(name, runs, process, settled=True)
+            progress.wait(runs, process, settled=True)
             figures = Figures(runs, seconds, _requests(), _peak_mb(process.pid))
-            _check(writer, runs)
+            sys.stderr.write(f"{figures.row()}\n")
+            _check(name, writer, runs)
     return figures
+
+
+class Progress:
+    """How the runs stand: watched, for lists of all of them would weigh more than the controller's own work."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace, self._status = namespace, dict[str, dict]()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def wait(self, runs: int, process: subprocess.Popen[bytes], settled: bool = False) -> None:
+        """Wait until all have succeeded, and the controller has nothing more to do for them.
+
+        Raises:
+          SystemExit: One has failed, or the controller has ended.
+        """
+        done = 0
+        while done < runs:
+            time.sleep(_POLL_SEC)
+            if process.poll() is not None:
+                raise SystemExit(f"the controller ended with code {process.returncode}")
+            found = list(self._status.values())
+            states = Counter(status.get("state", "PENDING") for status in found)
+            if states["FAILED"]:
+                reasons = Counter(status.get("reason") for status in found if status.get("state") == "FAILED")
+                raise SystemExit(f"runs failed: {reasons.most_common(3)}")
+            done = sum(status.get("settled", 0) for status in found) if settled else states["SUCCEEDED"]
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{dict(states)}\x1b[K")
+
+    def _watch(self) -> None:
+        listing = client.CustomObjectsApi().list_namespaced_custom_object
+        for run in events(listing, GROUP, VERSION, self._namespace, PLURAL):
+            self._status[run["metadata"]["name"]] = run.get("status", {})
 
 
 @contextmanager
@@ -124,35 +160,6 @@ def _submit(namespace: str, runs: int) -> None:
         list(pool.map(one, range(runs)))
 
 
-def _wait(namespace: str, runs: int, process: subprocess.Popen[bytes], settled: bool = False) -> None:
-    while True:
-        time.sleep(_POLL_SEC)
-        if process.poll() is not None:
-            raise SystemExit(f"the controller ended with code {process.returncode}")
-        found = [run.get("status", {}) for run in _runs(namespace)]
-        states = Counter(status.get("state", "PENDING") for status in found)
-        if states["FAILED"]:
-            reasons = Counter(status.get("reason") for status in found if status.get("state") == "FAILED")
-            raise SystemExit(f"runs failed: {reasons.most_common(3)}")
-        done = sum(status.get("settled", 0) for status in found) if settled else states["SUCCEEDED"]
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{dict(states)}\x1b[K")
-        if done == runs:
-            return
-
-
-def _runs(namespace: str) -> list[dict]:
-    """List the runs in pages; one that the server did not answer for is asked for at the next look."""
-    custom, found, after = client.CustomObjectsApi(), [], None
-    try:
-        while after != "":
-            page = custom.list_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, limit=500, _continue=after)
-            found, after = found + page["items"], page["metadata"].get("continue", "")
-    except ApiException:
-        return []
-    return found
-
-
 def _requests() -> Counter[str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/metrics") as answer:
         text = answer.read().decode()
@@ -164,7 +171,14 @@ def _peak_mb(pid: int) -> float:
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def _check(writer: Writer, runs: int) -> None:
+def _check(namespace: str, writer: Writer, runs: int) -> None:
+    """Compare what was seen of Jobs, and what is there, with what must be. Raises `SystemExit`."""
+    batch, after = client.BatchV1Api(), None
+    while after != "":
+        page = batch.list_namespaced_job(namespace, limit=500, _continue=after)
+        after = page.metadata._continue or ""
+        for job in page.items:
+            writer.made.setdefault(job.metadata.name, set()).add(job.metadata.uid)
     twice = [name for name, uids in writer.made.items() if len(uids) != 1]
     if twice or len(writer.made) != 5 * runs:
         raise SystemExit(f"{len(writer.made)} Jobs instead of {5 * runs}; made twice: {twice[:5]}")

@@ -88,23 +88,15 @@ class Writer:
             threading.Thread(target=work, daemon=True).start()
 
     def _watch_pods(self) -> None:
-        for pod in self._events(self._core.list_namespaced_pod):
+        for pod in events(self._core.list_namespaced_pod, self._namespace):
             uid = pod["metadata"]["uid"]
             if pod["spec"].get("nodeName") and uid not in self._begun:
                 self._begun.add(uid)
                 self._begin(pod)
 
     def _watch_jobs(self) -> None:
-        for job in self._events(self._batch.list_namespaced_job):
+        for job in events(self._batch.list_namespaced_job, self._namespace):
             self.made.setdefault(job["metadata"]["name"], set()).add(job["metadata"]["uid"])
-
-    def _events(self, listing: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-        while True:
-            try:
-                for event in watch.Watch().stream(listing, self._namespace, timeout_seconds=300):
-                    yield event["raw_object"]
-            except (ApiException, HTTPError):
-                time.sleep(1)
 
     def _begin(self, pod: dict[str, Any]) -> None:
         """Let a pod run, and plan what its stage will write, and when."""
@@ -164,6 +156,16 @@ class Writer:
                 action()
             except (ApiException, HTTPError):  # the API server is away for a moment
                 self._later(1, action)
+
+
+def events(listing: Callable[..., Any], *where: str) -> Iterator[dict[str, Any]]:
+    """Yield objects as they are and whenever they change, also over an API server that is away for a moment."""
+    while True:
+        try:
+            for event in watch.Watch().stream(listing, *where):
+                yield event["raw_object"]
+        except (ApiException, HTTPError):
+            time.sleep(1)
 
 
 def _lines(rows: Any) -> bytes:

@@ -1,0 +1,129 @@
+"""A Prometheus on this machine that scrapes a release's pods, and the chart's rules in fast time."""
+
+import copy
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.release import call
+from tests.dashboards import ask
+
+FASTER = 20  # what takes a quarter of an hour takes 45 s
+_DURATION = re.compile(r"(?<=[\[ ])(\d+)([mhd])(?=[\])\s])|^(\d+)([mhd])$")
+_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+def in_fast_time(rules: Mapping[str, Any], thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """Return the rules with every duration divided by `FASTER`, and with these thresholds, by alert."""
+    fast = copy.deepcopy(dict(rules))
+    for rule in (rule for group in fast["groups"] for rule in group["rules"]):
+        rule["expr"] = _DURATION.sub(_divided, rule["expr"])
+        if "for" in rule:
+            rule["for"] = _DURATION.sub(_divided, rule["for"])
+        if rule.get("alert") in thresholds:
+            rule["expr"] = re.sub(r"[0-9.]+$", str(thresholds[rule["alert"]]), rule["expr"])
+    return fast
+
+
+def _divided(found: re.Match[str]) -> str:
+    number, unit = found[1] or found[3], found[2] or found[4]
+    return f"{int(number) * _SECONDS[unit] // FASTER}s"
+
+
+class Prometheus:
+    """One that runs.
+
+    Attributes:
+      address: Where it listens.
+    """
+
+    def __init__(self, address: str, rules: Path) -> None:
+        self.address, self._rules = address, rules
+
+    def follow(self, rules: Mapping[str, Any]) -> None:
+        """Go by these rules from now on."""
+        self._rules.write_text(yaml.safe_dump(rules))
+        urllib.request.urlopen(urllib.request.Request(f"{self.address}/-/reload", method="POST"), timeout=30).close()
+
+    def now(self, query: str) -> dict[tuple[tuple[str, str], ...], float]:
+        """Return the series of an instant, by their labels without the metric's name."""
+        found = ask(self.address, "/api/v1/query", query=query)["result"]
+        return {tuple(sorted(s["metric"].items())): float(s["value"][1]) for s in found}
+
+    def fired(self, since: float) -> set[str]:
+        """Name the alerts that have fired since then."""
+        firing = 'ALERTS{alertstate="firing"}'
+        now = time.time()
+        found = ask(self.address, "/api/v1/query_range", query=firing, start=since, end=now, step=1)["result"]
+        return {series["metric"]["alertname"] for series in found}
+
+    def await_fired(self, since: float, wanted: frozenset[str], timeout_sec: float) -> frozenset[str]:
+        """Wait until these alerts have fired since then, or for so long, and name those that have not."""
+        patience = time.monotonic() + timeout_sec
+        while (missing := wanted - self.fired(since)) and time.monotonic() < patience:
+            time.sleep(2)
+        return missing
+
+
+def by_annotations(namespace: str) -> dict[str, Any]:
+    """Return a configuration that scrapes, every second, the pods whose annotations ask for it."""
+    pod = "__meta_kubernetes_pod"
+    relabel = [
+        {"source_labels": [f"{pod}_annotation_prometheus_io_scrape"], "regex": "true", "action": "keep"},
+        {"source_labels": [f"{pod}_phase"], "regex": "Running", "action": "keep"},
+        {"source_labels": [f"{pod}_annotation_prometheus_io_path"], "target_label": "__metrics_path__"},
+        {
+            "source_labels": [f"{pod}_ip", f"{pod}_annotation_prometheus_io_port"],
+            "separator": ":",
+            "target_label": "__address__",
+        },
+        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+        {"source_labels": [f"{pod}_name"], "target_label": "pod"},
+    ]
+    found = {"role": "pod", "kubeconfig_file": "kubeconfig", "namespaces": {"names": [namespace]}}
+    scraping = {"job_name": "slipway", "kubernetes_sd_configs": [found], "relabel_configs": relabel}
+    return {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "scrape_configs": [scraping]}
+
+
+@contextmanager
+def prometheus(folder: Path, configuration: Mapping[str, Any], rules: Mapping[str, Any]) -> Iterator[Prometheus]:
+    """Start one; the addresses of pods must be reachable from here.
+
+    Args:
+      folder: A new one for its files.
+      configuration: Without rules; where it finds pods, `kubeconfig_file` is `kubeconfig`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        listens = f"127.0.0.1:{probe.getsockname()[1]}"
+    folder.mkdir()
+    (folder / "kubeconfig").write_text(call("kubectl", "config", "view", "--raw", "--minify", "--flatten"))
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump({**configuration, "rule_files": ["rules.yaml"]}))
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([*command, f"--web.listen-address={listens}", "--web.enable-lifecycle"], stderr=log)
+    try:
+        _await_answer(f"http://{listens}")
+        yield Prometheus(f"http://{listens}", folder / "rules.yaml")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _await_answer(address: str) -> None:
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        with suppress(OSError):
+            urllib.request.urlopen(f"{address}/-/ready", timeout=5).close()
+            return
+        time.sleep(0.5)
+    raise TimeoutError(f"{address} is not ready after a minute")

@@ -1,0 +1,146 @@
+"""A release of the chart in a namespace of its own, and what a user does with it over HTTP."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "charts/slipway"
+TOKEN = "a-submitter-s-of-this-test-alone"
+
+
+def call(*words: str, content: str | None = None, env: dict[str, str] | None = None) -> str:
+    """Run a command and return what it prints; one that fails is a failure of the test."""
+    done = subprocess.run(
+        words, input=content, capture_output=True, text=True, check=False, env=os.environ | (env or {})
+    )
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Release:
+    """An installed chart.
+
+    Attributes:
+      words: The chart and its values, as helm takes them.
+    """
+
+    namespace: str
+    words: tuple[str, ...]
+
+    def kubectl(self, *words: str, content: str | None = None) -> str:
+        return call("kubectl", "--namespace", self.namespace, *words, content=content)
+
+    def get(self, *words: str) -> Any:
+        return json.loads(self.kubectl("get", *words, "--output", "json"))
+
+    def helm(self, verb: str, *words: str) -> str:
+        return call("helm", "--namespace", self.namespace, verb, "slipway", *words)
+
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[str]:
+        """Reach a service at an address of its own, through pods that come and go."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here = probe.getsockname()[1]
+        forward = f"kubectl -n {self.namespace} port-forward service/slipway-{service} {here}:{port}"
+        command = ["sh", "-c", f"while true; do {forward}; sleep 0.5; done"]
+        silent = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
+        try:
+            _await_port(here)
+            yield f"http://127.0.0.1:{here}"
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Client:
+    """The command, logged in over HTTP as a submitter."""
+
+    home: Path
+
+    def __call__(self, *words: str, content: str | None = None) -> str:
+        home = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config")}
+        return call(sys.executable, "-m", "slipway.cli.main", *words, content=content, env=home)
+
+    def push(self, folder: Path) -> str:
+        """Send a dataset and return its reference."""
+        return str(json.loads(self("dataset", "push", str(folder), "--json").splitlines()[-1])["dataset"])
+
+    def submit(self, name: str, dataset: str, **spec: Any) -> None:
+        run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": name}}
+        file = self.home / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(run | {"spec": {"dataset": {"ref": dataset}} | spec}))
+        self("submit", str(file))
+
+    def status(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self("status", name, "--json"))["status"]
+        return found
+
+
+@contextmanager
+def logged_in(release: Release, home: Path) -> Iterator[Client]:
+    """Log in at the release's API."""
+    with release.forwarded("api", 8000) as url:
+        client = Client(home)
+        client("login", url, "--token-stdin", "--insecure-http", content=TOKEN)
+        yield client
+
+
+@contextmanager
+def installed(namespace: str, *values: str) -> Iterator[Release]:
+    """Install with the quick-start values and a submitter's token; the namespace is gone afterwards.
+
+    Args:
+      values: More words for helm.
+    """
+    wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
+    if not (wanted and shutil.which("helm") and call("kubectl", "config", "current-context").strip() == wanted):
+        pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context, or helm is not installed")
+    release = Release(namespace, (*_chart(), *values))
+    call("kubectl", "create", "namespace", namespace)
+    try:
+        call("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+        users = [{"name": "ann", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}]
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-tokens"}}
+        tokens = json.dumps(secret | {"stringData": {"tokens.yaml": yaml.safe_dump(users)}})
+        release.kubectl("apply", "-f", "-", content=tokens)
+        release.helm("install", *release.words, "--wait", "--timeout", "5m")
+        yield release
+    finally:
+        call("kubectl", "delete", "namespace", namespace, "--wait=false")
+
+
+def _chart() -> list[str]:
+    """The chart, the quick-start values, the images that are asked for; no CRD where there is one."""
+    words = [str(CHART), "--values", str(CHART / "ci/quickstart-values.yaml")]
+    for name, variable, default in (("registry", "REGISTRY", "localhost"), ("tag", "TAG", "dev")):
+        words += ["--set", f"images.{name}={os.environ.get(variable, default)}"]
+    is_there = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
+    return words + (["--set", "crds.install=false"] if is_there else [])
+
+
+def _await_port(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"nothing listens at port {port} after 20 s")

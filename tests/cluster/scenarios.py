@@ -1,0 +1,247 @@
+"""What goes wrong for an operator to be woken, and which alerts it ends in."""
+
+import json
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from xml.etree.ElementTree import fromstring, tostring
+
+from PIL import Image
+
+from tests.cluster.prometheus import Prometheus
+from tests.cluster.release import TOKEN, Client, Release
+from tests.harbour import draw
+
+SMALL: dict[str, Any] = {"imageSize": 128, "batchSize": 4}
+_WAITING = 60  # runs: more than a controller may have waiting for a look
+_ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A release that is watched.
+
+    Attributes:
+      stop, kill: Come before a container's id: its first process stands still, or is gone.
+      datasets: References, by the name of what was pushed.
+    """
+
+    release: Release
+    client: Client
+    prometheus: Prometheus
+    folder: Path
+    stop: str
+    kill: str
+    api: str
+    detector: str
+    datasets: dict[str, str]
+
+    def await_state(self, run: str, *states: str, timeout_sec: float = 600) -> str:
+        return await_that(lambda: found if (found := self._state(run)) in (*states, *_ENDED) else "", timeout_sec, run)
+
+    def _state(self, run: str) -> str:
+        return str(self.release.get("trun", run).get("status", {}).get("state", ""))
+
+    def await_number(self, query: str, timeout_sec: float = 300) -> None:
+        """Wait until a query has an answer."""
+        await_that(lambda: self.prometheus.now(query), timeout_sec, query)
+
+    def strike(self, command: str, run: str, container: str) -> bool:
+        """Do it to the run's newest trainer or evaluator; say no when none runs."""
+        pods = self.release.get("pods", "--selector", f"slipway.dev/run={run},slipway.dev/stage=train")["items"]
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True):
+            for state in _states(pod):
+                if state["name"] == container and "running" in state["state"]:
+                    subprocess.run([*command.split(), state["containerID"].split("//")[1]], check=True)
+                    return True
+        return False
+
+    def scale(self, deployment: str, replicas: int) -> None:
+        self.release.kubectl("scale", f"deployment/slipway-{deployment}", f"--replicas={replicas}")
+
+    @contextmanager
+    def asked(self, *addresses: str, image: bytes = b"", at_once: int = 1) -> Iterator[None]:
+        """Ask for these again and again, so many times at once, whatever the answer; an image is posted."""
+        over = threading.Event()
+
+        def ask() -> None:
+            headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "image/jpeg"}
+            while not over.wait(0.2):
+                for address in addresses:
+                    with suppress(OSError):
+                        request = urllib.request.Request(address, image or None, headers)
+                        urllib.request.urlopen(request, timeout=60).read()
+
+        threads = [threading.Thread(target=ask) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+
+def await_that(found: Callable[[], Found], timeout_sec: float, what: str) -> Found:
+    """Wait until something is found, and return it."""
+    patience = time.monotonic() + timeout_sec
+    while not (answer := found()):
+        if time.monotonic() > patience:
+            raise TimeoutError(f"{what}: not after {timeout_sec:.0f} s")
+        time.sleep(1)
+    return answer
+
+
+def _states(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    status = pod["status"]
+    return [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+
+
+def loss_not_finite(lab: Lab) -> None:
+    """A learning rate that no training survives; the run ends FAILED."""
+    lab.client.submit("exploding", lab.datasets["harbour"], train=SMALL | {"steps": 100, "learningRate": 10.0})
+    assert lab.await_state("exploding") == "FAILED"
+
+
+def evaluator_hangs(lab: Lab) -> None:
+    """The evaluator stands still, and the training goes on. Needs `stop`."""
+    train = SMALL | {"steps": 3000, "checkpointEvery": 100}
+    lab.client.submit("hanging", lab.datasets["harbour"], train=train)
+    lab.await_number('slipway_evaluation_step{run="hanging"}')
+    assert lab.strike(lab.stop, "hanging", "evaluator")
+
+
+def trainer_hangs(lab: Lab) -> None:
+    """So does the trainer: nothing of the run changes any more."""
+    assert lab.strike(lab.stop, "hanging", "trainer")
+
+
+def trainer_dies(lab: Lab) -> None:
+    """It is killed whenever it has been started again, until the controller gives up. Needs `kill`."""
+
+    def has_ended() -> bool:
+        lab.strike(lab.kill, "hanging", "trainer")
+        return lab.await_state("hanging", "RUNNING") in _ENDED
+
+    await_that(has_ended, 600, "hanging has failed")
+    assert lab.await_state("hanging") == "FAILED"
+
+
+def runs_wait(lab: Lab) -> None:
+    """Runs ask for a pool of which there is no node."""
+    spec = {"dataset": {"ref": lab.datasets["harbour"]}, "train": {"pool": "nowhere"}, "until": "train"}
+    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": spec}
+    runs = [run | {"metadata": {"name": f"waiting-{number}"}} for number in range(_WAITING)]
+    lab.release.kubectl("apply", "-f", "-", content=json.dumps({"apiVersion": "v1", "kind": "List", "items": runs}))
+
+
+def store_is_away(lab: Lab) -> None:
+    """The S3 server is gone while runs wait to be looked at, and pages and models are asked for."""
+    lab.scale("s3", 0)
+    lab.release.kubectl("annotate", "trun", "--all", f"example.org/looked-at={time.time():.0f}", "--overwrite")
+    asked = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
+    image = (lab.folder / "harbour").rglob("*.jpg").__next__().read_bytes()
+    with lab.asked(*asked), lab.asked(f"{lab.detector}/v1/models/unheard-of:predict", image=image):
+        time.sleep(110)
+    lab.scale("s3", 1)
+
+
+def store_is_back(lab: Lab) -> None:
+    lab.release.kubectl("rollout", "status", "deployment/slipway-s3", "--timeout", "120s")
+    lab.release.kubectl("delete", "trun", *(f"waiting-{number}" for number in range(_WAITING)))
+
+
+def training_starves(lab: Lab) -> None:
+    """Photos of 24 megapixels for a model of 64 pixels: reading takes longer than training."""
+    lab.client.submit("starving", lab.datasets["large"], train={"imageSize": 64, "batchSize": 8, "steps": 5000})
+    lab.await_number('slipway_training_input_wait_ratio{run="starving"}', 600)
+
+
+def many_want_boxes(lab: Lab) -> None:
+    """More large photos are sent at once than the detector can look at."""
+    image = (lab.folder / "large").rglob("*.jpg").__next__().read_bytes()
+    with lab.asked(f"{lab.detector}/v1/models/ponds:predict", image=image, at_once=24):
+        time.sleep(100)
+
+
+def services_are_gone(lab: Lab) -> None:
+    lab.client("cancel", "starving")
+    for name in ("api", "detector", "controller"):
+        lab.scale(name, 0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens, and what it ends in.
+
+    Attributes:
+      patience_sec: How long after it the last of the alerts may take.
+    """
+
+    play: Callable[[Lab], None]
+    alerts: frozenset[str]
+    patience_sec: float = 300
+
+
+def _in(play: Callable[[Lab], None], *alerts: str) -> Scenario:
+    return Scenario(play, frozenset(f"Slipway{alert}" for alert in alerts))
+
+
+SCENARIOS = (
+    _in(loss_not_finite, "LossNotFinite"),
+    _in(evaluator_hangs, "EvaluatorBehind"),
+    _in(trainer_hangs, "TrainingNoProgress", "CheckpointTooOld", "RunStuck"),
+    _in(trainer_dies, "StageRetries", "RetriesExhausted"),
+    _in(runs_wait, "RunWaits", "QueueGrowing"),
+    _in(
+        store_is_away,
+        "StoreErrors",
+        "ApiErrorRate",
+        "ApiLatency",
+        "DetectorErrorRate",
+        "ReconcileErrors",
+        "ControllerBehind",
+    ),
+    _in(store_is_back),
+    _in(training_starves, "TrainingStarved", "GpuIdleWhileTraining"),
+    _in(many_want_boxes, "DetectorLatency"),
+    _in(services_are_gone, "ControllerDown", "ApiDown", "DetectorDown"),
+)
+# What these need longer for than the other alerts, in seconds, so that nobody has to wait for it.
+THRESHOLDS = {
+    "SlipwayRunStuck": 90,
+    "SlipwayRunWaits": 60,
+    "SlipwayTrainingNoProgress": 45,
+    "SlipwayCheckpointTooOld": 90,
+    "SlipwayStageRetries": 1,  # of ten, in three minutes instead of an hour
+}
+
+
+def datasets(folder: Path) -> None:
+    """Draw a small dataset, with a box that leaves its image, and one of large photos."""
+    draw(folder / "harbour", 60, 5)
+    spoilt = next((folder / "harbour").rglob("*.xml"))
+    spoilt.write_text(spoilt.read_text().replace("<xmin>", "<xmin>-", 1))
+    draw(folder / "large", 24, 6)
+    for path in (folder / "large").rglob("*.jpg"):
+        with Image.open(path) as image:
+            width, height = image.size
+            image.resize((width * 18, height * 18)).save(path)
+    for path in (folder / "large").rglob("*.xml"):
+        path.write_text(_enlarged(path.read_text(), 18))
+
+
+def _enlarged(xml: str, factor: int) -> str:
+    root = fromstring(xml)
+    for tag in ("width", "height", "xmin", "ymin", "xmax", "ymax"):
+        for element in root.iter(tag):
+            element.text = str(int(element.text or "0") * factor)
+    return tostring(root, encoding="unicode")
