@@ -16,6 +16,7 @@ import yaml
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.run import parse_run
 from slipway.settings_file import read_settings_file
+from slipway.shell import leave
 from slipway.store import open_store
 from slipway.telemetry import event, start_log
 
@@ -109,4 +110,4 @@ def _print(manifests: list[dict[str, object]]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
