@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from slipway.draw import Mark, draw
 from slipway.errors import InputError
 
 from services.detector.detect import Detection
-from services.detector.draw import Mark, draw
 
 # Pillow hands these to other programs of the machine, which no file of a stranger should reach.
 _REFUSED = {"EPS", "WMF"}

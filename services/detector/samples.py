@@ -7,10 +7,10 @@ from PIL import Image
 
 from slipway.annotations import AnnotatedImage
 from slipway.boxes import Box, iou
+from slipway.draw import Mark, draw
 from slipway.labels import LabelMap
 
 from services.detector.detect import Detection
-from services.detector.draw import Mark, draw
 from services.detector.images import jpeg
 
 _MOST = 8

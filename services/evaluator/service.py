@@ -1,5 +1,6 @@
 """Measure a run's checkpoints beside the trainer, keep the best, and say when to stop."""
 
+import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,13 @@ from slipway.shell import Result, StageParams, read_json, write_result
 from slipway.store import ObjectStore
 from slipway.telemetry import event
 
-from services.evaluator.coco import Measured, measure, truth
+from services.evaluator.coco import Detection, Measured, measure, truth
 from services.evaluator.evaluate import Evaluation, EventFile
+from services.evaluator.pictures import Album, collect
 from services.evaluator.scoreboard import Scoreboard
 
 _POLL_SEC = 0.5
+_MOST_DRAWN = 30  # checkpoints
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class Judge:
     evaluation: Evaluation
     splits: Mapping[str, Split]
 
-    def measure(self, checkpoint: Path, split: str) -> Measured:
-        """Measure one checkpoint; the path is TensorFlow's prefix."""
+    def measure(self, checkpoint: Path, split: str) -> tuple[Measured, list[Detection]]:
+        """Measure one checkpoint, and return its detections too; the path is TensorFlow's prefix."""
         self.evaluation.load(checkpoint)
         detections, loss = self.evaluation.detect(self.splits[split].records)
-        return measure(self.splits[split].truth, detections, loss)
+        return measure(self.splits[split].truth, detections, loss), detections
 
 
 def evaluate(params: StageParams, store: ObjectStore) -> Result:
@@ -63,6 +66,8 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
     chosen_on = "val" if "val" in judge.splits else "test"
     board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
     events = EventFile(params.scratch / "events")
+    album = _album(params, judge.splits[chosen_on])
+    pictures_every = _pictures_every(Plan.parse(store.read(keys.resolved(params.name))))
     board.tell()
     for step in _unmeasured(trained, board):
         try:
@@ -71,7 +76,8 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
             event("checkpoint_skipped", step=step)
             continue
         with metrics.EVALUATION_SECONDS.timed():
-            measured = judge.measure(checkpoint, chosen_on)
+            measured, detections = judge.measure(checkpoint, chosen_on)
+        pictures = [] if len(board.measured) % pictures_every else album.draw(detections)
         board.add(step, chosen_on, measured)
         if board.best_step == step:
             _keep(best, step, checkpoint)
@@ -79,7 +85,7 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
         board.save()
         board.tell()
         shutil.rmtree(checkpoint.parent)
-        file = events.add(step, measured)
+        file = events.add(step, measured, pictures)
         store.upload(file, f"{keys.stage(params.name, 'evaluate')}/{file.name}")
     if chosen_on != "test":
         last = trained.fetch(board.last_step, params.scratch / "last")
@@ -95,6 +101,15 @@ def _evaluation(params: StageParams, store: ObjectStore) -> Evaluation:
     while store.size(keys.pipeline_config(params.name)) is None:
         time.sleep(_POLL_SEC)
     return Evaluation(preset.experiment, yaml.safe_load(store.read(keys.pipeline_config(params.name))))
+
+
+def _album(params: StageParams, split: Split) -> Album:
+    return collect(split.records, split.truth, params.run.spec.detect.score_threshold)
+
+
+def _pictures_every(plan: Plan) -> int:
+    """Return of how many checkpoints one is drawn: the event file goes to the store whole each time."""
+    return math.ceil(plan.steps / plan.checkpoint_every / _MOST_DRAWN)
 
 
 def _splits(params: StageParams, store: ObjectStore) -> dict[str, Split]:
@@ -150,8 +165,8 @@ def _keep(best: Checkpoints, step: int, checkpoint: Path) -> None:
 
 def _measure_on_test(judge: Judge, board: Scoreboard, last: Path, best: Path) -> None:
     """Report the chosen checkpoint, and the last, on images that had no part in the choice."""
-    board.add(board.last_step, "test", judge.measure(last, "test"))
-    measured = judge.measure(best, "test")
+    board.add(board.last_step, "test", judge.measure(last, "test")[0])
+    measured, _ = judge.measure(best, "test")
     if board.best_step != board.last_step:
         board.add(board.best_step, "test", measured)
     board.save_best(board.best_step, "test", measured)

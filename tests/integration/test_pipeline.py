@@ -72,6 +72,8 @@ def test_one_command_leaves_every_artifact(finished):
     assert {name for name in expected if not (run / name).is_file()} == set()
     for stage in ("train", "evaluate"):
         assert list((run / stage).glob("events.out.tfevents.*"))
+    (events,) = (run / "evaluate").glob("events.out.tfevents.*")
+    assert all(f"truth_and_detections/{number}".encode() in events.read_bytes() for number in range(3))
     assert len(list((run / "detect").rglob("*.jpg"))) == 10
 
 

@@ -4,8 +4,7 @@ import pytest
 from PIL import Image
 
 from slipway.boxes import Box
-
-from services.detector.draw import Mark, colour, contrast, draw
+from slipway.draw import Mark, colour, contrast, draw
 
 
 def test_the_outline_has_the_colour_of_the_class_and_the_image_stays_as_it_was() -> None:
