@@ -10,13 +10,15 @@ TAG ?= dev
 TF ?= tf
 # Of the tests on a cluster: how often a fault is played, how many runs at once, the seed of its moments, and where an
 # interrupted game goes on.
-# KILL comes before a container's id and kills it; RESTART_API kills the API server and starts it again.
+# KILL comes before a container's id and kills it, STOP and it stands still; RESTART_API kills the API server and starts
+# it again.
 BCCD ?=
 N ?= 10
 AT_ONCE ?= 1
 SEED ?= 1
 STATE ?= faults.jsonl
 export KILL ?=
+export STOP ?=
 export RESTART_API ?=
 
 # Of the chart: where kubeconform finds schemas, also those of others' resources; not asked when empty.

@@ -1,6 +1,7 @@
 """What goes wrong for an operator to be woken, and which alerts it ends in."""
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -229,7 +230,7 @@ def datasets(folder: Path) -> None:
     """Draw a small dataset, with a box that leaves its image, and one of large photos."""
     draw(folder / "harbour", 60, 5)
     spoilt = next((folder / "harbour").rglob("*.xml"))
-    spoilt.write_text(spoilt.read_text().replace("<xmin>", "<xmin>-", 1))
+    spoilt.write_text(re.sub(r"<xmin>\d+", "<xmin>-2", spoilt.read_text(), count=1))
     draw(folder / "large", 24, 6)
     for path in (folder / "large").rglob("*.jpg"):
         with Image.open(path) as image:

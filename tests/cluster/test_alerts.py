@@ -52,7 +52,7 @@ def lab(tmp_path_factory):
     with (
         installed("slipway-alerts", *more, "--values", str(folder / "values.yaml")) as release,
         logged_in(release, folder) as client,
-        prometheus(folder / "prometheus", by_annotations(release.namespace), rules) as watching,
+        prometheus(folder / "prometheus", release, by_annotations(), rules) as watching,
         release.forwarded("api", 8000) as api,
         release.forwarded("detector", 8000) as detector,
     ):
@@ -119,9 +119,9 @@ def shown(address, run):
 def photograph(address, pictures, folder):
     """Take pictures of TensorBoard's pages as a person sees them."""
     with browser.browser(folder) as opened:
-        page = opened.page()
-        page.look_like(1280, 1400)
         for plugin in ("timeseries", "scalars", "images"):
+            page = opened.page()  # in the same one only what is behind the # would change, and nothing be loaded
+            page.look_like(1280, 1400)
             page.open(f"{address}/?darkMode=false#{plugin}")
             time.sleep(15)
             page.screenshot(pictures / f"tensorboard-{plugin}.png")

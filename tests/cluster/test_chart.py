@@ -4,103 +4,30 @@ Off unless `SLIPWAY_TEST_CONTEXT` names kubectl's current context and helm is th
 that `RACCOON` names. Everything is asked for with a submitter's token.
 """
 
-import hashlib
 import json
 import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.cluster.release import TOKEN, installed, logged_in
 from tests.harbour import draw
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-CHART = Path(__file__).parents[2] / "charts/slipway"
-NAMESPACE = "slipway-chart"
-TOKEN = "a-submitter-s-of-this-test-alone"
-
-
-def call(*words, content=None, env=None):
-    done = subprocess.run(
-        words, input=content, capture_output=True, text=True, check=False, env=os.environ | (env or {})
-    )
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
-
-
-def kubectl(*words, content=None):
-    return call("kubectl", "--namespace", NAMESPACE, *words, content=content)
-
-
-def helm(verb, *words):
-    return call("helm", "--namespace", NAMESPACE, verb, "slipway", *words)
-
-
-def chart_with_values():
-    """The chart, the quick-start values, the images that are asked for; no CRD where there is one."""
-    words = [str(CHART), "--values", str(CHART / "ci/quickstart-values.yaml")]
-    for name, variable, default in (("registry", "REGISTRY", "localhost"), ("tag", "TAG", "dev")):
-        words += ["--set", f"images.{name}={os.environ.get(variable, default)}"]
-    is_there = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
-    return words + (["--set", "crds.install=false"] if is_there else [])
 
 
 @pytest.fixture(scope="module")
-def installed():
-    """Install with the quick-start values in a namespace of its own, with a submitter's token; gone afterwards."""
-    wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
-    if not (wanted and shutil.which("helm") and call("kubectl", "config", "current-context").strip() == wanted):
-        pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context, or helm is not installed")
-    call("kubectl", "create", "namespace", NAMESPACE)
-    call("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
-    users = [{"name": "ann", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}]
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slipway-tokens"}}
-    kubectl("apply", "-f", "-", content=json.dumps(secret | {"stringData": {"tokens.yaml": yaml.safe_dump(users)}}))
-    chart = chart_with_values()
-    helm("install", *chart, "--wait", "--timeout", "5m")
-    yield chart
-    call("kubectl", "delete", "namespace", NAMESPACE, "--wait=false")
-
-
-@contextmanager
-def forwarded(service, port):
-    """Reach a service at an address of its own, through pods that come and go."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        here = probe.getsockname()[1]
-    command = f"while true; do kubectl -n {NAMESPACE} port-forward service/{service} {here}:{port}; sleep 0.5; done"
-    forward = subprocess.Popen(["sh", "-c", command], stdout=-3, stderr=-3, start_new_session=True)
-    try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", here), 1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{here}"
-    finally:
-        os.killpg(forward.pid, 15)
-        forward.wait()
+def release():
+    with installed("slipway-chart") as made:
+        yield made
 
 
 @pytest.fixture
-def slipway(installed, tmp_path):
-    """The command, logged in over HTTP as a submitter."""
-    with forwarded("slipway-api", 8000) as url:
-
-        def command(*words, content=None):
-            home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-            return call(sys.executable, "-m", "slipway.cli.main", *words, content=content, env=home)
-
-        command("login", url, "--token-stdin", "--insecure-http", content=TOKEN)
-        yield command
+def slipway(release, tmp_path):
+    with logged_in(release, tmp_path) as client:
+        yield client
 
 
 @pytest.fixture
@@ -111,33 +38,29 @@ def dataset(tmp_path):
     return tmp_path / "harbour"
 
 
-def stage_of(name):
-    return json.loads(kubectl("get", "trun", name, "-o", "json")).get("status", {}).get("stage")
+def trainers(release, run):
+    return release.kubectl("get", "pods", "-l", f"slipway.dev/run={run},slipway.dev/stage=train", "-o", "name")
 
 
-def test_a_submitter_gets_a_detector_over_http_and_an_upgrade_does_not_disturb_it(
-    installed, slipway, dataset, tmp_path
-):
-    helm("test", "--timeout", "3m")
-    pushed = json.loads(slipway("dataset", "push", str(dataset), "--json").splitlines()[-1])
+def test_a_submitter_gets_a_detector_over_http_and_an_upgrade_does_not_disturb_it(release, slipway, dataset, tmp_path):
+    release.helm("test", "--timeout", "3m")
     train = {} if os.environ.get("RACCOON") else {"train": {"steps": 200, "imageSize": 128, "batchSize": 4}}
-    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": "over-http"}}
-    (tmp_path / "run.yaml").write_text(yaml.safe_dump(run | {"spec": {"dataset": {"ref": pushed["dataset"]}} | train}))
-    slipway("submit", str(tmp_path / "run.yaml"))
-    while stage_of("over-http") != "train":
+    slipway.submit("over-http", slipway.push(dataset), **train)
+    while release.get("trun", "over-http").get("status", {}).get("stage") != "train":
         time.sleep(1)
-    pods = kubectl("get", "pods", "-l", "slipway.dev/run=over-http,slipway.dev/stage=train", "-o", "name")
-    helm("upgrade", *installed, "--set", "api.replicas=2,settings.keepJobs=1800", "--wait", "--timeout", "5m")
+    pods = trainers(release, "over-http")
+    release.helm(
+        "upgrade", *release.words, "--set", "api.replicas=2,settings.keepJobs=1800", "--wait", "--timeout", "5m"
+    )
     slipway("status", "over-http", "--watch")
-    ended = json.loads(slipway("status", "over-http", "--json"))["status"]
-    assert ended["state"] == "SUCCEEDED"
-    assert kubectl("get", "pods", "-l", "slipway.dev/run=over-http,slipway.dev/stage=train", "-o", "name") == pods
+    assert slipway.status("over-http")["state"] == "SUCCEEDED"
+    assert trainers(release, "over-http") == pods
     out = tmp_path / "out"
     slipway("artifacts", "over-http", "--out", str(out))
     assert list(out.rglob("saved_model.pb"))
     assert list(out.rglob("report.html"))
     image = next(path for path in sorted(dataset.rglob("*")) if path.suffix in (".jpg", ".jpeg", ".png"))
-    with forwarded("slipway-detector", 8000) as url:
+    with release.forwarded("detector", 8000) as url:
         headers = {
             "Authorization": f"Bearer {TOKEN}",
             "Content-Type": f"image/{image.suffix[1:].replace('jpg', 'jpeg')}",
@@ -153,10 +76,23 @@ def test_a_submitter_gets_a_detector_over_http_and_an_upgrade_does_not_disturb_i
     assert found["detections"]
 
 
-def test_uninstall_leaves_the_volume_the_secrets_and_the_runs(installed):
-    helm("uninstall", "--wait")
+def test_retention_removes_what_is_too_old_and_nothing_else(release, slipway):
+    limits = "runs=never,datasets=never,records=never,uploads=0m"
+    values = ["retention.enabled=true", *(f"retention.limits.{limit}" for limit in limits.split(","))]
+    release.helm("upgrade", *release.words, "--set", ",".join(values), "--wait", "--timeout", "5m")
+    before = slipway("artifacts", "over-http")
+    release.kubectl("create", "job", "sweep", "--from=cronjob/slipway-retention")
+    release.kubectl("wait", "job/sweep", "--for=condition=Complete", "--timeout=120s")
+    removed = json.loads(release.kubectl("logs", "job/sweep").splitlines()[-1])
+    assert (removed["code"], removed["counts"]) == (0, {"upload": 1})
+    assert slipway("artifacts", "over-http") == before
+
+
+def test_uninstall_leaves_the_volume_the_secrets_and_the_runs(release):
+    release.helm("uninstall", "--wait")
     kinds = "deployments,statefulsets,daemonsets,cronjobs,services,ingresses,networkpolicies,pvc,secrets,configmaps,"
     kinds += "serviceaccounts,roles,rolebindings,poddisruptionbudgets"
-    left = set(kubectl("get", kinds, "-o", "name").split()) - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+    there = set(release.kubectl("get", kinds, "-o", "name").split())
+    left = there - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
     assert left == {"persistentvolumeclaim/slipway-s3", "secret/slipway-s3", "secret/slipway-tokens"}
-    assert "over-http" in kubectl("get", "trun", "-o", "name")
+    assert "over-http" in release.kubectl("get", "trun", "-o", "name")

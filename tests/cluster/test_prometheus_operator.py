@@ -83,10 +83,7 @@ def files(release):
 
 def test_the_operator_scrapes_every_service_and_takes_every_alert(release, made, tmp_path):
     configuration, rules = made
-    for scraping in configuration["scrape_configs"]:
-        for found in scraping["kubernetes_sd_configs"]:
-            found["kubeconfig_file"] = "kubeconfig"
-    with prometheus(tmp_path / "prometheus", configuration, rules) as watching:
+    with prometheus(tmp_path / "prometheus", release, configuration, rules) as watching:
         await_that(lambda: len(watching.now("up == 1")) == 3, 120, "three pods that answer")
         told = {name: watching.now(name) for name in OF_EACH}
         groups = ask(watching.address, "/api/v1/rules")["groups"]
