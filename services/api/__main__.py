@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 from slipway.errors import SlipwayError, SpecError
 from slipway.http.server import Place, listening
 from slipway.settings_file import read_settings_file
+from slipway.shell import leave
 from slipway.store import open_store
 from slipway.telemetry import event, start_log
 from slipway.tokens import Either, TokenFile, Tokens
@@ -89,4 +90,4 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))  # as the controller does: Python's own way out may abort while a thread writes
