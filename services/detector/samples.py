@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from PIL import Image
 
 from slipway.annotations import AnnotatedImage
-from slipway.boxes import Box, iou
-from slipway.draw import Mark, draw
+from slipway.boxes import iou
+from slipway.draw import Mark, draw, resize
 from slipway.labels import LabelMap
 
 from services.detector.detect import Detection
@@ -64,16 +64,12 @@ def choose(samples: Iterable[Sample]) -> list[Sample]:
 def draw_sample(sample: Sample, image: Image.Image, labels: LabelMap) -> dict[str, str | bytes]:
     """Draw annotated boxes and detections side by side, as `RunReport.samples` has them."""
     scale = min(_SIDE / max(image.size), _MOST_ENLARGED)
-    shown = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    truth = [Mark(_scaled(b.box, scale), labels.id(b.label), b.label) for b in sample.image.boxes]
-    found = [Mark(_scaled(d.box, scale), d.class_id, f"{d.label} {d.score:.0%}") for d in sample.detections]
+    shown = resize(image, scale)
+    truth = [Mark(b.box, labels.id(b.label), b.label).scaled(scale) for b in sample.image.boxes]
+    found = [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}").scaled(scale) for d in sample.detections]
     return {
         "filename": sample.image.filename,
         "truth": jpeg(draw(shown, truth)),
         "detections": jpeg(draw(shown, found)),
         "caption": sample.caption,
     }
-
-
-def _scaled(box: Box, scale: float) -> Box:
-    return Box(*(side * scale for side in box))

@@ -1,6 +1,7 @@
 """A few images of the split, annotated boxes beside detections: how a training gets on, to be looked at."""
 
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,12 @@ from typing import Any
 from PIL import Image
 
 from slipway.boxes import Box
-from slipway.draw import Mark, draw
+from slipway.draw import Mark, draw, resize
 
 from services.evaluator.coco import Detection
 
 _MOST = 3
 _SIDE = 320  # pixels: half of what TensorBoard shows, and small enough to be written often
-_QUALITY = 85
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Album:
     labels: Mapping[int, str]
     score_threshold: float
 
-    def draw(self, detections: Iterable[Detection]) -> list[bytes]:
-        """Return a JPEG of each picture, annotated boxes on the left and detections on the right."""
+    def draw(self, detections: Iterable[Detection]) -> list[Image.Image]:
+        """Return each picture twice, annotated boxes on the left and detections on the right."""
         wanted: dict[int, list[Detection]] = {picture.source_id: [] for picture in self.pictures}
         for row in detections:
             if row["image_id"] in wanted and row["score"] >= self.score_threshold:
@@ -73,10 +73,9 @@ def collect(records: str, truth: Mapping[str, Any], score_threshold: float) -> A
     boxes: dict[int, list[Mapping[str, Any]]] = {}
     for row in truth["annotations"]:
         boxes.setdefault(row["image_id"], []).append(row)
-    pictures: list[Picture] = []
-    for source_id, encoded in _images(records):
-        if source_id in boxes and len(pictures) < _MOST:
-            pictures.append(_picture(source_id, encoded, boxes[source_id], labels))
+    with_boxes = (image for image in _images(records) if image[0] in boxes)
+    first = itertools.islice(with_boxes, _MOST)
+    pictures = [_picture(source_id, encoded, boxes[source_id], labels) for source_id, encoded in first]
     return Album(pictures, labels, score_threshold)
 
 
@@ -84,7 +83,7 @@ def _images(records: str) -> Iterable[tuple[int, bytes]]:
     import tensorflow as tf
 
     files = sorted(str(path) for path in Path(records).parent.glob(Path(records).name))
-    for record in tf.data.TFRecordDataset(files).take(10 * _MOST):
+    for record in tf.data.TFRecordDataset(files):
         feature = tf.train.Example.FromString(record.numpy()).features.feature
         yield int(feature["image/source_id"].bytes_list.value[0]), feature["image/encoded"].bytes_list.value[0]
 
@@ -93,21 +92,19 @@ def _picture(source_id: int, encoded: bytes, boxes: Sequence[Mapping[str, Any]],
     with Image.open(io.BytesIO(encoded)) as opened:
         whole = opened.convert("RGB")
     scale = _SIDE / max(whole.size)
-    image = whole.resize((max(1, round(whole.width * scale)), max(1, round(whole.height * scale))))
+    image = resize(whole, scale)
     marks = [_mark(row, labels[row["category_id"]], scale) for row in boxes]
     return Picture(source_id, image, scale, draw(image, marks))
 
 
 def _mark(row: Mapping[str, Any], text: str, scale: float) -> Mark:
-    x, y, width, height = (side * scale for side in row["bbox"])
-    return Mark(Box(x, y, x + width, y + height), row["category_id"], text)
+    x, y, width, height = row["bbox"]
+    return Mark(Box(x, y, x + width, y + height), row["category_id"], text).scaled(scale)
 
 
-def _beside(picture: Picture, marks: Sequence[Mark]) -> bytes:
+def _beside(picture: Picture, marks: Sequence[Mark]) -> Image.Image:
     width, height = picture.image.size
     both = Image.new("RGB", (2 * width, height))
     both.paste(picture.truth, (0, 0))
     both.paste(draw(picture.image, marks), (width, 0))
-    file = io.BytesIO()
-    both.save(file, "JPEG", quality=_QUALITY, subsampling=0)  # thin lines keep their colour
-    return file.getvalue()
+    return both

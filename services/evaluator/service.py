@@ -21,7 +21,7 @@ from slipway.telemetry import event
 
 from services.evaluator.coco import Detection, Measured, measure, truth
 from services.evaluator.evaluate import Evaluation, EventFile
-from services.evaluator.pictures import Album, collect
+from services.evaluator.pictures import collect
 from services.evaluator.scoreboard import Scoreboard
 
 _POLL_SEC = 0.5
@@ -66,7 +66,8 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
     chosen_on = "val" if "val" in judge.splits else "test"
     board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
     events = EventFile(params.scratch / "events")
-    album = _album(params, judge.splits[chosen_on])
+    shown = judge.splits[chosen_on]
+    album = collect(shown.records, shown.truth, params.run.spec.detect.score_threshold)
     pictures_every = _pictures_every(Plan.parse(store.read(keys.resolved(params.name))))
     board.tell()
     for step in _unmeasured(trained, board):
@@ -101,10 +102,6 @@ def _evaluation(params: StageParams, store: ObjectStore) -> Evaluation:
     while store.size(keys.pipeline_config(params.name)) is None:
         time.sleep(_POLL_SEC)
     return Evaluation(preset.experiment, yaml.safe_load(store.read(keys.pipeline_config(params.name))))
-
-
-def _album(params: StageParams, split: Split) -> Album:
-    return collect(split.records, split.truth, params.run.spec.detect.score_threshold)
 
 
 def _pictures_every(plan: Plan) -> int:

@@ -37,6 +37,15 @@ class Mark:
     class_id: int
     text: str
 
+    def scaled(self, factor: float) -> "Mark":
+        """Return it for an image that is so many times as large."""
+        return Mark(Box(*(side * factor for side in self.box)), self.class_id, self.text)
+
+
+def resize(image: "Image", factor: float) -> "Image":
+    """Return the image so many times as large, at least one pixel wide and high."""
+    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+
 
 def draw(image: "Image", marks: Iterable[Mark]) -> "Image":
     """Return a copy of the RGB image with the marks, the first on top."""
