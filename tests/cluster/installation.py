@@ -84,7 +84,7 @@ def _forwarded() -> Iterator[int]:
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", "service/slipway-s3", f"{port}:7070"]
     forward = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _await_port(port)
+        await_port(port)
         yield port
     finally:
         forward.terminate()
@@ -137,7 +137,8 @@ def pods(run: str, stage: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
+    """Wait until something listens there."""
     patience = time.monotonic() + 30
     while True:
         try:

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.cluster.installation import await_port
 
 CHART = Path(__file__).parents[2] / "charts/slipway"
 TOKEN = "a-submitter-s-of-this-test-alone"
@@ -61,7 +62,7 @@ class Release:
         silent = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
         try:
-            _await_port(here)
+            await_port(here)
             yield f"http://127.0.0.1:{here}"
         finally:
             os.killpg(process.pid, 15)
@@ -133,14 +134,3 @@ def _chart() -> list[str]:
         words += ["--set", f"images.{name}={os.environ.get(variable, default)}"]
     is_there = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
     return words + (["--set", "crds.install=false"] if is_there else [])
-
-
-def _await_port(port: int) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"nothing listens at port {port} after 20 s")

@@ -15,13 +15,13 @@ from xml.etree.ElementTree import fromstring, tostring
 
 from PIL import Image
 
+from tests.cluster.installation import FINAL
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import TOKEN, Client, Release
 from tests.harbour import draw
 
 SMALL: dict[str, Any] = {"imageSize": 128, "batchSize": 4}
 _WAITING = 60  # runs: more than a controller may have waiting for a look
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
 Found = TypeVar("Found")
 
 
@@ -45,7 +45,7 @@ class Lab:
     datasets: dict[str, str]
 
     def await_state(self, run: str, *states: str, timeout_sec: float = 600) -> str:
-        return await_that(lambda: found if (found := self._state(run)) in (*states, *_ENDED) else "", timeout_sec, run)
+        return await_that(lambda: found if (found := self._state(run)) in (*states, *FINAL) else "", timeout_sec, run)
 
     def _state(self, run: str) -> str:
         return str(self.release.get("trun", run).get("status", {}).get("state", ""))
@@ -130,7 +130,7 @@ def trainer_dies(lab: Lab) -> None:
 
     def has_ended() -> bool:
         lab.strike(lab.kill, "hanging", "trainer")
-        return lab.await_state("hanging", "RUNNING") in _ENDED
+        return lab.await_state("hanging", "RUNNING") in FINAL
 
     await_that(has_ended, 600, "hanging has failed")
     assert lab.await_state("hanging") == "FAILED"
@@ -149,7 +149,7 @@ def store_is_away(lab: Lab) -> None:
     lab.scale("s3", 0)
     lab.release.kubectl("annotate", "trun", "--all", f"example.org/looked-at={time.time():.0f}", "--overwrite")
     asked = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
-    image = (lab.folder / "harbour").rglob("*.jpg").__next__().read_bytes()
+    image = next((lab.folder / "harbour").rglob("*.jpg")).read_bytes()
     with lab.asked(*asked), lab.asked(f"{lab.detector}/v1/models/unheard-of:predict", image=image):
         time.sleep(110)
     lab.scale("s3", 1)
@@ -168,7 +168,7 @@ def training_starves(lab: Lab) -> None:
 
 def many_want_boxes(lab: Lab) -> None:
     """More large photos are sent at once than the detector can look at."""
-    image = (lab.folder / "large").rglob("*.jpg").__next__().read_bytes()
+    image = next((lab.folder / "large").rglob("*.jpg")).read_bytes()
     with lab.asked(f"{lab.detector}/v1/models/ponds:predict", image=image, at_once=24):
         time.sleep(100)
 
