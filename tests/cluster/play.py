@@ -63,6 +63,8 @@ def play(fault: Fault, spec: dict[str, Any], delay_sec: float, name: str, comman
     Args:
       delay_sec: How long after the start of the pod, or of the run, the fault is played.
     """
+    _delete(name)  # an interrupted game may have left it
+    tidy(name)
     at.apply_run(name, spec)
     started = time.monotonic()
     with Observer(name) as observer:
