@@ -1,4 +1,4 @@
-"""Pretrained weights: fetched once, kept in the store by their digest, and only ever read."""
+"""Pretrained weights: fetched once, kept in the store by their address, only ever read, and given to the model."""
 
 import hashlib
 import shutil
@@ -6,11 +6,15 @@ import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from slipway import keys
 from slipway.errors import InputError, TransientError
 from slipway.store import ObjectStore, download_all, upload_all
 from slipway.telemetry import event
+
+if TYPE_CHECKING:
+    from official.core.base_trainer import Trainer
 
 _CHUNK = 1 << 20
 
@@ -36,6 +40,36 @@ def fetch_initial_checkpoint(address: str, store: ObjectStore, scratch: Path) ->
         _unpack(_download(address, scratch / "initial.tar.gz"), folder)
         upload_all(store, folder, kept)
     return _checkpoint_in(folder, address)
+
+
+def initialize(trainer: "Trainer") -> None:
+    """Give the model the pretrained weights that its config names, if any.
+
+    Raises:
+      InputError: The file is no checkpoint, or lacks a weight that the preset takes from one.
+    """
+    import tensorflow as tf
+
+    try:
+        trainer.initialize()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        task = trainer.config.task
+        reason = str(error).split(". ")[0][:200]
+        raise InputError(
+            f"initial checkpoint {Path(task.init_checkpoint).name}: {_holds(task.init_checkpoint)}, expected all of "
+            f"{task.init_checkpoint_modules} of the preset's model ({reason}); give another with initialCheckpoint, or "
+            "'scratch' for none"
+        ) from error
+
+
+def _holds(path: str) -> str:
+    import tensorflow as tf
+
+    try:
+        parts = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
+    except (ValueError, tf.errors.OpError):
+        return "it is no checkpoint of TensorFlow"
+    return f"it holds {sorted(part for part in parts if not part.startswith('_'))}"
 
 
 def _download(address: str, path: Path) -> Path:

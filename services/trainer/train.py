@@ -10,6 +10,7 @@ from slipway.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
 from slipway.telemetry import event
 
+from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
 from services.trainer.preempt import Watch
 from services.trainer.workers import Team
@@ -47,7 +48,7 @@ def train(training: Training, seed: int) -> int:
 
     Raises:
       Stopped: A worker was asked to stop, and a checkpoint was saved first.
-      InputError: The loss is no longer finite.
+      InputError: The initial checkpoint does not fit, or the loss is no longer finite.
       TransientError: Another worker is lost.
     """
     with training.team.bound():
@@ -109,7 +110,7 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
         trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False)
         if not step:
-            trainer.initialize()
+            initialize(trainer)
     return trainer
 
 

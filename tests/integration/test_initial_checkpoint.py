@@ -1,0 +1,72 @@
+"""Training that starts from a checkpoint, with the real model."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from slipway.errors import InputError
+from tests.harbour import draw
+from tests.initial_weights import config, kernels, write_backbone
+
+from services.trainer.initial_checkpoint import initialize
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def task():
+    from official.core import task_factory
+
+    return task_factory.get_task(config().task)
+
+
+@pytest.fixture(scope="module")
+def model(task):
+    return task.build_model()
+
+
+@pytest.fixture
+def trainer(task, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(task.task_config, "init_checkpoint", str(tmp_path / "ckpt-1"))
+    return SimpleNamespace(config=SimpleNamespace(task=task.task_config), initialize=lambda: task.initialize(model))
+
+
+def test_model_has_the_weights_it_was_given(trainer, model, tmp_path):
+    write_backbone(tmp_path, 0.25)
+    initialize(trainer)
+    assert len(found := kernels(model.backbone)) == 13
+    assert all((kernel.numpy() == 0.25).all() for kernel in found)
+
+
+def test_checkpoint_of_something_else_is_refused_with_what_it_holds(trainer, tmp_path):
+    import tensorflow as tf
+
+    tf.train.Checkpoint(head=tf.Variable([1.0])).write(str(tmp_path / "ckpt-1"))
+    with pytest.raises(InputError, match=r"ckpt-1: it holds \['head'\], expected all of backbone") as refused:
+        initialize(trainer)
+    assert len(str(refused.value)) < 500
+
+
+def test_backbone_of_another_width_is_refused(trainer, tmp_path):
+    write_backbone(tmp_path, 0.25, depth_multiplier=1.0)
+    with pytest.raises(InputError, match=r"holds \['backbone'\], expected all of backbone.*shape"):
+        initialize(trainer)
+
+
+def test_file_that_is_no_checkpoint_is_refused(trainer, tmp_path):
+    (tmp_path / "ckpt-1.index").write_text("<html>")
+    with pytest.raises(InputError, match="it is no checkpoint of TensorFlow"):
+        initialize(trainer)
+
+
+def test_training_from_spoilt_weights_ends_with_what_its_loss_is(tmp_path):
+    draw(tmp_path / "harbour", 12, 3)
+    write_backbone(tmp_path, float("nan"))
+    words = ["run", tmp_path / "harbour", "--out", tmp_path / "out", "--image-size", "128", "--batch-size", "4"]
+    words += ["--steps", "20", "--until", "train", "--initial-checkpoint", tmp_path / "ckpt-1"]
+    command = [sys.executable, "-m", "slipway.cli.main", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 65
+    assert "train failed: the loss is nan at step" in done.stdout + done.stderr
