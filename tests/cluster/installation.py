@@ -70,10 +70,14 @@ def install(registry: str, tag: str) -> None:
 def store(url: str = "s3://slipway") -> Iterator[ObjectStore]:
     """Reach the installation's store through a port of its own, one thread at a time."""
     with _one_store, _forwarded() as port:
-        secret = get("secret", "slipway-s3")["data"]
-        os.environ.update({name: b64decode(value).decode() for name, value in secret.items()})
-        os.environ["SLIPWAY_S3_ENDPOINT"] = f"http://127.0.0.1:{port}"
-        yield open_store(url)
+        yield open_with(get("secret", "slipway-s3"), f"http://127.0.0.1:{port}", url)
+
+
+def open_with(secret: dict[str, Any], address: str, url: str = "s3://slipway") -> ObjectStore:
+    """Open the store at an address with the keys that are in the Secret."""
+    os.environ.update({name: b64decode(value).decode() for name, value in secret["data"].items()})
+    os.environ["SLIPWAY_S3_ENDPOINT"] = address
+    return open_store(url)
 
 
 @contextmanager

@@ -9,16 +9,20 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.etree.ElementTree import fromstring, tostring
 
 from PIL import Image
 
-from tests.cluster.installation import FINAL
+from slipway import keys
+from slipway.store import upload_all
+from tests.cluster.installation import FINAL, open_with
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import TOKEN, Client, Release
 from tests.harbour import draw
+from tests.initial_weights import write_backbone
 
 SMALL: dict[str, Any] = {"imageSize": 128, "batchSize": 4}
 _WAITING = 60  # runs: more than a controller may have waiting for a look
@@ -107,9 +111,16 @@ def _states(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def loss_not_finite(lab: Lab) -> None:
-    """A learning rate that no training survives; the run ends FAILED."""
-    lab.client.submit("exploding", lab.datasets["harbour"], train=SMALL | {"steps": 100, "learningRate": 10.0})
-    assert lab.await_state("exploding") == "FAILED"
+    """Spoilt weights are where a cluster without internet has its pretrained ones; the run ends FAILED."""
+    address = "https://example.org/spoilt.tar.gz"
+    spoilt = lab.folder / "spoilt"
+    write_backbone(spoilt, float("nan"))
+    with lab.release.forwarded("s3", 7070) as s3:
+        store = open_with(lab.release.get("secret", "slipway-s3"), s3)
+        upload_all(store, spoilt, keys.initial_checkpoint(sha256(address.encode()).hexdigest()))
+    train = SMALL | {"steps": 100, "initialCheckpoint": address}
+    lab.client.submit("spoilt", lab.datasets["harbour"], train=train)
+    assert lab.await_state("spoilt") == "FAILED"
 
 
 def evaluator_hangs(lab: Lab) -> None:
