@@ -1,0 +1,1 @@
+"""Event files in the store → curves and images on TensorBoard's pages."""
