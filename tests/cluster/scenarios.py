@@ -59,13 +59,13 @@ class Lab:
         await_that(lambda: self.prometheus.now(query), timeout_sec, query)
 
     def strike(self, command: str, run: str, container: str) -> bool:
-        """Do it to the run's newest trainer or evaluator; say no when none runs."""
+        """Do it to the run's newest trainer or evaluator; say no when none runs, or none any more."""
         pods = self.release.get("pods", "--selector", f"slipway.dev/run={run},slipway.dev/stage=train")["items"]
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True):
             for state in _states(pod):
                 if state["name"] == container and "running" in state["state"]:
-                    subprocess.run([*command.split(), state["containerID"].split("//")[1]], check=True)
-                    return True
+                    container_id = state["containerID"].split("//")[1]
+                    return subprocess.run([*command.split(), container_id], check=False).returncode == 0
         return False
 
     def scale(self, deployment: str, replicas: int) -> None:
