@@ -57,9 +57,10 @@ def described(look: Look, ended: Conclude | None, store: ObjectStore, now: str, 
       refusal: What the cluster said when it would not have a Job.
     """
     status = look.status
-    word = ended.state if ended else state(look.spec, Observed(look.units))
+    waits = refusal or observe.waits_for(look.pods)
+    word = ended.state if ended else _word(look, waits)
     stages = {stage: _stage(look, stage, now) for stage, unit in look.units.items() if unit.phase is not Phase.ABSENT}
-    reason = ended.reason if ended else refusal or observe.waits_for(look.pods)
+    reason = ended.reason if ended else waits
     progress = None if ended else _progress(look, store)
     return status.model_copy(
         update={
@@ -101,6 +102,13 @@ def conditions(word: State, reason: str | None, earlier: Sequence[Condition], no
         )
         for kind, holds in claims.items()
     ]
+
+
+def _word(look: Look, waits: str | None) -> State:
+    """Say in one word how the run stands; one whose pods all wait does not run."""
+    word = state(look.spec, Observed(look.units))
+    has_to_wait = word is State.RUNNING and waits and not any(map(observe.runs, look.pods))
+    return State.PENDING if has_to_wait else word
 
 
 def _stage(look: Look, stage: Stage, now: str) -> StageStatus:

@@ -120,6 +120,10 @@ def waits_for(pods: Iterable[Manifest]) -> str | None:
     return None
 
 
+def runs(pod: Manifest) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Running")
+
+
 def _reason(pod: Manifest, service: str) -> str:
     ended, node = _ended(pod, service), pod["spec"].get("nodeName", "no node")
     if ended.get("reason") == "OOMKilled":

@@ -52,7 +52,12 @@ class Lab:
         return await_that(lambda: found if (found := self._state(run)) in (*states, *FINAL) else "", timeout_sec, run)
 
     def _state(self, run: str) -> str:
-        return str(self.release.get("trun", run).get("status", {}).get("state", ""))
+        return self.stands(run)[1]
+
+    def stands(self, run: str) -> tuple[str, str]:
+        """Return its stage and its state."""
+        status = self.release.get("trun", run).get("status", {})
+        return str(status.get("stage")), str(status.get("state", ""))
 
     def await_number(self, query: str, timeout_sec: float = 300) -> None:
         """Wait until a query has an answer."""
@@ -148,8 +153,10 @@ def trainer_dies(lab: Lab) -> None:
 
 
 def runs_wait(lab: Lab) -> None:
-    """Runs ask for a pool of which there is no node."""
-    spec = {"dataset": {"ref": lab.datasets["harbour"]}, "train": {"pool": "nowhere"}, "until": "train"}
+    """A training's pool has no node, and more runs than a controller may have waiting are in a queue without turns."""
+    lab.client.submit("nowhere", lab.datasets["harbour"], train=SMALL | {"pool": "nowhere"})
+    await_that(lambda: lab.stands("nowhere") == ("train", "PENDING"), 300, "nowhere waits for a node")
+    spec = {"dataset": {"ref": lab.datasets["harbour"]}, "queue": "without-turns"}
     run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": spec}
     runs = [run | {"metadata": {"name": f"waiting-{number}"}} for number in range(_WAITING)]
     lab.release.kubectl("apply", "-f", "-", content=json.dumps({"apiVersion": "v1", "kind": "List", "items": runs}))
@@ -168,7 +175,7 @@ def store_is_away(lab: Lab) -> None:
 
 def store_is_back(lab: Lab) -> None:
     lab.release.kubectl("rollout", "status", "deployment/slipway-s3", "--timeout", "120s")
-    lab.release.kubectl("delete", "trun", *(f"waiting-{number}" for number in range(_WAITING)))
+    lab.release.kubectl("delete", "trun", "nowhere", *(f"waiting-{number}" for number in range(_WAITING)))
 
 
 def training_starves(lab: Lab) -> None:

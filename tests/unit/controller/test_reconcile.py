@@ -367,6 +367,20 @@ def test_conditions_are_what_kubectl_waits_for(cluster, go_on):
     assert claims == {"Running": "False", "Finished": "True", "Succeeded": "True"}
 
 
+def test_a_run_whose_pods_all_wait_for_a_node_does_not_run(cluster, look):
+    cluster.apply("ponds")
+    look(2)
+    no_node = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}
+    waiting = {"metadata": {"name": "a"}, "status": {"phase": "Pending", "conditions": [no_node]}}
+    running = {"metadata": {"name": "b"}, "status": {"phase": "Running"}}
+    cluster.made_pods["ponds-ingest-1"] = [waiting]
+    look()
+    assert (status(cluster)["state"], status(cluster)["reason"]) == ("PENDING", "no node for pod a: 0/1 nodes")
+    cluster.made_pods["ponds-ingest-1"] = [waiting, running]
+    look()
+    assert (status(cluster)["state"], status(cluster)["reason"]) == ("RUNNING", "no node for pod a: 0/1 nodes")
+
+
 def test_nothing_is_begun_for_a_run_that_changed_since_it_was_read(cluster, desk, look):
     cluster.apply("ponds")
     look()
