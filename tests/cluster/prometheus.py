@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,21 @@ _DURATION = re.compile(r"(?<=[\[ ])(\d+)([mhd])(?=[\])\s])|^(\d+)([mhd])$")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
-def in_fast_time(rules: Mapping[str, Any], thresholds: Mapping[str, float]) -> dict[str, Any]:
-    """Return the rules with every duration divided by `FASTER`, and with these thresholds, by alert."""
+def in_fast_time(rules: Mapping[str, Any], thresholds: Mapping[str, float], paces: Mapping[str, int]) -> dict[str, Any]:
+    """Return the rules with every duration divided by the alert's pace, or by `FASTER`, and with these thresholds."""
     fast = copy.deepcopy(dict(rules))
     for rule in (rule for group in fast["groups"] for rule in group["rules"]):
-        rule["expr"] = _DURATION.sub(_divided, rule["expr"])
-        if "for" in rule:
-            rule["for"] = _DURATION.sub(_divided, rule["for"])
+        pace = paces.get(rule.get("alert"), FASTER)
+        for part in rule.keys() & {"expr", "for"}:
+            rule[part] = _DURATION.sub(partial(_divided, pace), rule[part])
         if rule.get("alert") in thresholds:
             rule["expr"] = re.sub(r"[0-9.]+$", str(thresholds[rule["alert"]]), rule["expr"])
     return fast
 
 
-def _divided(found: re.Match[str]) -> str:
+def _divided(pace: int, found: re.Match[str]) -> str:
     number, unit = found[1] or found[3], found[2] or found[4]
-    return f"{int(number) * _SECONDS[unit] // FASTER}s"
+    return f"{int(number) * _SECONDS[unit] // pace}s"
 
 
 class Prometheus:

@@ -169,7 +169,7 @@ def store_is_away(lab: Lab) -> None:
     asked = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
     image = next((lab.folder / "harbour").rglob("*.jpg")).read_bytes()
     with lab.asked(*asked), lab.asked(f"{lab.detector}/v1/models/unheard-of:predict", image=image):
-        time.sleep(110)
+        time.sleep(210)
     lab.scale("s3", 1)
 
 
@@ -241,7 +241,10 @@ THRESHOLDS = {
     "SlipwayTrainingNoProgress": 45,
     "SlipwayCheckpointTooOld": 90,
     "SlipwayStageRetries": 1,  # of ten, in three minutes instead of an hour
+    "SlipwayReconcileErrors": 1,
 }
+# A look gives up on the store after a minute and a half, in whatever time the rules are.
+PACES = {"SlipwayReconcileErrors": 6}
 
 
 def datasets(folder: Path) -> None:

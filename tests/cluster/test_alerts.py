@@ -19,7 +19,7 @@ import yaml
 from tests import browser
 from tests.cluster.prometheus import by_annotations, in_fast_time, prometheus
 from tests.cluster.release import CHART, installed, logged_in
-from tests.cluster.scenarios import SCENARIOS, SMALL, THRESHOLDS, Lab, await_that, datasets
+from tests.cluster.scenarios import PACES, SCENARIOS, SMALL, THRESHOLDS, Lab, await_that, datasets
 from tests.dashboards import has_shown, queries
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -48,7 +48,7 @@ def lab(tmp_path_factory):
     nowhere = {"settings": {"keepJobs": 30, "pools": {"nowhere": {"nodeSelector": {"example.org/is": "nowhere"}}}}}
     (folder / "values.yaml").write_text(yaml.safe_dump(nowhere))
     more = ["--values", os.environ["VALUES"]] if os.environ.get("VALUES") else []
-    rules = in_fast_time(RULES, THRESHOLDS)
+    rules = in_fast_time(RULES, THRESHOLDS, PACES)
     with (
         installed("slipway-alerts", *more, "--values", str(folder / "values.yaml")) as release,
         logged_in(release, folder) as client,
