@@ -14,10 +14,10 @@ from pathlib import Path
 import yaml
 
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
+from slipway.open_store import open_store
 from slipway.run import parse_run
 from slipway.settings_file import read_settings_file
 from slipway.shell import leave
-from slipway.store import open_store
 from slipway.telemetry import event, start_log
 
 from services.controller.crd import crd

@@ -13,12 +13,13 @@ from slipway.annotations import AnnotatedImage
 from slipway.errors import InputError
 from slipway.guard import ingesting
 from slipway.labels import LabelMap
+from slipway.open_store import open_store
 from slipway.report import data_report
 from slipway.resolve import resolve
 from slipway.run import DatasetSpec, slug
 from slipway.shell import Result, StageParams, read_json, write_result
 from slipway.source import source_digest
-from slipway.store import ObjectStore, open_store
+from slipway.store import ObjectStore
 from slipway.telemetry import event
 
 from services.ingest import describe

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from slipway import keys
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, MissingKey, SlipwayError
+from slipway.open_store import open_store
 from slipway.run import TrainingRun, load
 from slipway.settings import Settings
-from slipway.store import ObjectStore, open_store
+from slipway.store import ObjectStore
 from slipway.telemetry import event, start_log
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import Literal, Protocol, TypeVar
 from slipway.content import Content, Listed, Stat, file_content, file_copy, file_stat
 from slipway.errors import InputError, MissingKey, StoreRefused
 from slipway.file_errors import translated
-from slipway.settings import PATIENCE_SEC, S3Settings
 
 TEMPORARY = ".tmp"  # the folder below the root whose content is nobody's key
 _TRANSFERS = 8
@@ -188,27 +187,6 @@ def key_names(key: str) -> list[str]:
     if not key or any(name in ("", ".", "..", TEMPORARY) or "\0" in name for name in names):
         raise InputError(f"key {key!r} is not a relative path of plain names; remove '..', '.' and empty parts")
     return names
-
-
-def open_store(url: str, patience_sec: float = PATIENCE_SEC, public_endpoint: str | None = None) -> ObjectStore:
-    """Open the store that a setting or an option names: a folder's path, or `s3://bucket/prefix`.
-
-    Where the S3 server is, and the keys to it, are read from the environment. It may stay silent for `patience_sec`.
-    Addresses that are given to clients outside lead to `public_endpoint`.
-
-    Raises:
-      InputError: The address has a scheme that no store speaks.
-      SpecError: The environment does not say how to reach the S3 server.
-    """
-    from slipway.store_metrics import Counted  # lazily: the command line's answer does not wait for prometheus_client
-
-    if url.startswith("s3://"):
-        from slipway.minio_store import MinioStore
-
-        return Counted(MinioStore(url, S3Settings.read(), patience_sec, public_endpoint))
-    if "://" in url:
-        raise InputError(f"store {url!r}: expected the path of a folder, or s3://bucket/prefix")
-    return Counted(FolderStore(Path(url).absolute()))
 
 
 def download_all(store: ObjectStore, prefix: str, folder: Path) -> list[Path]:

@@ -27,7 +27,7 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from slipway.store import open_store
+from slipway.open_store import open_store
 from tests.benchmarks.fake_pods import LABEL, Writer, events, fake_nodes
 
 from services.controller.crd import GROUP, PLURAL, VERSION, crd

@@ -21,8 +21,8 @@ from pathlib import Path
 import urllib3
 import uvicorn
 
+from slipway.open_store import open_store
 from slipway.s3_client import connect
-from slipway.store import open_store
 from slipway.tokens import Role, User
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server
 from tests.fake_bucket import FakeBucket

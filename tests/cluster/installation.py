@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from slipway.store import ObjectStore, open_store
+from slipway.open_store import open_store
+from slipway.store import ObjectStore
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "slipway"

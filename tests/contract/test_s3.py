@@ -13,9 +13,10 @@ import pytest
 from slipway import s3_object
 from slipway.errors import InputError, StoreRefused, StoreUnavailable
 from slipway.minio_store import MinioStore
+from slipway.open_store import open_store
 from slipway.s3_client import connect
 from slipway.settings import KeyFiles, Keys
-from slipway.store import delete_all, download_all, open_store, upload_all
+from slipway.store import delete_all, download_all, upload_all
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server, s3_store
 
 MIB = 1 << 20

@@ -12,9 +12,9 @@ from prometheus_client import start_http_server
 
 from slipway.errors import SlipwayError, SpecError
 from slipway.http.server import Place, listening
+from slipway.open_store import open_store
 from slipway.settings_file import read_settings_file
 from slipway.shell import leave
-from slipway.store import open_store
 from slipway.telemetry import event, start_log
 from slipway.tokens import TokenFile
 

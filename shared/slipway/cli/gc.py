@@ -8,8 +8,8 @@ from types import FrameType
 
 from slipway.errors import EXIT_DONE, EXIT_RETRY, Stopped
 from slipway.gc import Removal, collect
+from slipway.open_store import open_store
 from slipway.retention import Group, Limits
-from slipway.store import open_store
 
 _KINDS = {"run": "runs", "upload": "uploads", "dataset": "datasets", "records": "sets of records", "blob": "images"}
 _EVERY = 1000  # images are told of by the thousand

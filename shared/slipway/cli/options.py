@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from slipway.errors import InputError, SpecError
 from slipway.labels import LabelMap
+from slipway.open_store import open_store
 from slipway.resolve import load_preset
 from slipway.run import Metadata, RunSpec, TrainingRun, explain, parse_run, slug
 from slipway.source import source_digest
-from slipway.store import open_store
 
 # Option to the fields of the spec that it sets.
 FIELDS: Mapping[str, tuple[str, ...]] = {

@@ -6,7 +6,8 @@ import pytest
 
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
 from slipway.file_errors import translated
-from slipway.store import FolderStore, in_parallel, open_store
+from slipway.open_store import open_store
+from slipway.store import FolderStore, in_parallel
 
 
 @pytest.fixture

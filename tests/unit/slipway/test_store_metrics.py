@@ -5,8 +5,9 @@ from prometheus_client import CollectorRegistry
 
 from slipway import store_metrics
 from slipway.errors import Damaged, MissingBucket, MissingKey, StoreFull, StoreRefused, StoreUnavailable
+from slipway.open_store import open_store
 from slipway.s3_client import persist
-from slipway.store import FolderStore, ObjectStore, in_parallel, open_store
+from slipway.store import FolderStore, ObjectStore, in_parallel
 from slipway.store_metrics import Counted
 
 
