@@ -16,6 +16,7 @@ from tests.cluster.strikes import Commands, Fault, is_running
 from tests.harbour import draw
 
 _TIMEOUT_SEC = 600.0
+_ORPHAN_SEC = 300.0  # the garbage collector has to find an API server that was away, too
 _MANY = 12_000  # images: what keeps two preprocess pods busy for 20 s
 
 
@@ -112,7 +113,7 @@ def _delete(name: str) -> int:
     """Delete the run, and return how many of its Jobs outlive it."""
     at.kubectl("delete", "trun", name, "--ignore-not-found")
     try:
-        at.await_gone("jobs", f"slipway.dev/run={name}", 90)
+        at.await_gone("jobs", f"slipway.dev/run={name}", _ORPHAN_SEC)
     except TimeoutError:
         return len(at.get("jobs", "--selector", f"slipway.dev/run={name}")["items"])
     return 0
