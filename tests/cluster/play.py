@@ -65,6 +65,7 @@ def play(fault: Fault, spec: dict[str, Any], delay_sec: float, name: str, comman
       delay_sec: How long after the start of the pod, or of the run, the fault is played.
     """
     _delete(name)  # an interrupted game may have left it
+    at.await_gone("pods", f"slipway.dev/run={name}", _ORPHAN_SEC)
     tidy(name)
     at.apply_run(name, spec)
     started = time.monotonic()
