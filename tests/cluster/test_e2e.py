@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from slipway import keys
 from slipway.checkpoints import Checkpoints
@@ -19,6 +20,7 @@ from tests.cluster import installation as at
 from tests.harbour import draw
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+QUEUE = "slipway-e2e"
 SHORT = {
     "train": {"steps": 1000, "checkpointEvery": 100, "imageSize": 128, "batchSize": 4},  # long enough to be looked at
     "export": {"tflite": False},
@@ -59,6 +61,34 @@ def run(request):
     at.kubectl("delete", "trun", name, "--ignore-not-found")
 
 
+@pytest.fixture
+def cluster_queue():
+    """Make a queue of Kueue's with enough for one run; return how its specification is changed."""
+    if not at.get("crd", "clusterqueues.kueue.x-k8s.io"):
+        pytest.skip("Kueue is not installed in the cluster")
+    quotas = [{"name": name, "nominalQuota": quota} for name, quota in (("cpu", "8"), ("memory", "16Gi"))]
+    flavors = [{"name": QUEUE, "resources": quotas}]
+    group = {"coveredResources": ["cpu", "memory"], "flavors": flavors}
+    specs = {
+        "ResourceFlavor": {},
+        "ClusterQueue": {"namespaceSelector": {}, "resourceGroups": [group]},
+        "LocalQueue": {"clusterQueue": QUEUE},
+    }
+    made = [
+        {"apiVersion": "kueue.x-k8s.io/v1beta1", "kind": kind, "metadata": {"name": QUEUE}, "spec": spec}
+        for kind, spec in specs.items()
+    ]
+    at.kubectl("apply", "--filename", "-", content=yaml.safe_dump_all(made))
+
+    def change(**spec):
+        at.kubectl("patch", "clusterqueue", QUEUE, "--type", "merge", "--patch", json.dumps({"spec": spec}))
+
+    yield change
+    change(stopPolicy="None")
+    for kind in ("localqueue", "clusterqueue", "resourceflavor"):
+        at.kubectl("delete", kind, QUEUE, "--wait=false")
+
+
 def drop(store, name):
     for key in list(store.list(keys.run_folder(name))):
         store.delete(key)
@@ -76,9 +106,17 @@ def await_printed(name, *columns, timeout_sec=240):
         seen.add(line := at.kubectl("get", "trun", name, "--no-headers").strip())
         if all(column in line for column in columns):
             return seen
-        at.await_state(name, "PENDING", "RUNNING", timeout_sec=30)
+        at.await_state(name, "PENDING", "QUEUED", "RUNNING", timeout_sec=30)
         time.sleep(0.3)
     raise AssertionError(f"{columns} were never shown together: {sorted(seen)}")
+
+
+def resumed_at(name):
+    """Return the steps at which a trainer of the run went on with what another had saved."""
+    with at.store() as store:
+        logs = b"".join(store.read(key) for key in store.list(f"{keys.logs(name)}/train")).decode()
+    events = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
+    return [e["step"] for e in events if e.get("event") == "training_resumed"]
 
 
 def test_drawn_dataset_becomes_a_detector(run, harbour):
@@ -151,10 +189,25 @@ def test_suspended_run_holds_no_pod_and_loses_no_step(run, harbour):
         saved = Checkpoints(store, keys.stage(name, "train")).steps()[-1]
     at.change(name, suspend=False)
     assert at.await_state(name, timeout_sec=300)["state"] == "SUCCEEDED"
+    assert resumed_at(name) == [saved]
+
+
+def test_run_in_a_queue_waits_for_kueue_and_gives_way_to_it(run, harbour, cluster_queue):
+    cluster_queue(stopPolicy="Hold")
+    name = run(until="train", queue=QUEUE)
+    at.await_state(name, "QUEUED", timeout_sec=60)
+    time.sleep(10)
+    assert (at.status(name)["state"], at.pods(name, "ingest")) == ("QUEUED", [])
+    cluster_queue(stopPolicy="None")
+    await_printed(name, "train", "RUNNING", "/1000")
+    cluster_queue(stopPolicy="HoldAndDrain")
+    at.await_state(name, "QUEUED", timeout_sec=75)
+    at.await_gone("pods", f"slipway.dev/run={name},slipway.dev/stage=train", 75)
     with at.store() as store:
-        logs = b"".join(store.read(key) for key in store.list(f"{keys.logs(name)}/train")).decode()
-    events = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
-    assert [e["step"] for e in events if e.get("event") == "training_resumed"] == [saved]
+        saved = Checkpoints(store, keys.stage(name, "train")).steps()[-1]
+    cluster_queue(stopPolicy="None")
+    assert at.await_state(name, timeout_sec=300)["state"] == "SUCCEEDED"
+    assert resumed_at(name) == [saved]
 
 
 def test_bad_data_fails_at_once_in_the_words_of_the_command_line(run, harbour, tmp_path):
