@@ -156,16 +156,21 @@ def runs_wait(lab: Lab) -> None:
     """A training's pool has no node, and more runs than a controller may have waiting are in a queue without turns."""
     lab.client.submit("nowhere", lab.datasets["harbour"], train=SMALL | {"pool": "nowhere"})
     await_that(lambda: lab.stands("nowhere") == ("train", "PENDING"), 300, "nowhere waits for a node")
-    spec = {"dataset": {"ref": lab.datasets["harbour"]}, "queue": "without-turns"}
-    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": spec}
+    _change_waiting(lab)
+
+
+def _change_waiting(lab: Lab, **spec: Any) -> None:
+    """Apply the runs that are in the queue, with these fields more."""
+    whole = {"dataset": {"ref": lab.datasets["harbour"]}, "queue": "without-turns"} | spec
+    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": whole}
     runs = [run | {"metadata": {"name": f"waiting-{number}"}} for number in range(_WAITING)]
     lab.release.kubectl("apply", "-f", "-", content=json.dumps({"apiVersion": "v1", "kind": "List", "items": runs}))
 
 
 def store_is_away(lab: Lab) -> None:
-    """The S3 server is gone while runs wait to be looked at, and pages and models are asked for."""
+    """The S3 server is gone while runs are to be looked at, and pages and models are asked for."""
     lab.scale("s3", 0)
-    lab.release.kubectl("annotate", "trun", "--all", f"example.org/looked-at={time.time():.0f}", "--overwrite")
+    _change_waiting(lab, suspend=True)
     asked = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
     image = next((lab.folder / "harbour").rglob("*.jpg")).read_bytes()
     with lab.asked(*asked), lab.asked(f"{lab.detector}/v1/models/unheard-of:predict", image=image):
