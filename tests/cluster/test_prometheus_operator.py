@@ -31,7 +31,7 @@ WATCHER = {
         "ruleSelector": {"matchLabels": {"release": "prometheus"}},
     },
 }
-
+OF_THE_POD = {"POD_NAME": "watcher-0", "SHARD": "0"}  # what the reloader beside Prometheus fills in
 OF_EACH = ("slipway_runs", "slipway_http_streams", "slipway_detector_models_loaded")
 
 
@@ -77,7 +77,10 @@ def files(release):
     packed = [s["data"]["prometheus.yaml.gz"] for s in secret if "prometheus.yaml.gz" in s.get("data", {})]
     maps = release.get("configmaps", "--selector", "prometheus-name=watcher")["items"]
     rules = [yaml.safe_load(text) for found in maps for text in found.get("data", {}).values()]
-    configuration = yaml.safe_load(gzip.decompress(base64.b64decode(packed[0]))) if packed else {}
+    text = gzip.decompress(base64.b64decode(packed[0])).decode() if packed else "{}"
+    for name, value in OF_THE_POD.items():
+        text = text.replace(f"$({name})", value)
+    configuration = yaml.safe_load(text)
     return (configuration, rules[0]) if configuration.get("scrape_configs") and rules else None
 
 
