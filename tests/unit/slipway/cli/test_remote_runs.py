@@ -186,7 +186,7 @@ def test_a_watched_run_is_shown_like_a_local_one_and_leaves_with_its_code(ponds,
         )
         for status in moments:
             cluster.report("ponds", **status)
-            time.sleep(0.1)
+            time.sleep(0.5)  # of which the watcher takes a hundredth, on a machine that has nothing else to do
         finish(cluster)
 
     thread = threading.Thread(target=work)
