@@ -63,7 +63,7 @@ class Server:
 
     def __init__(self, name: str, folder: Path, *options: str) -> None:
         self.name, self._folder, self._options = name, folder, options
-        self.address = f"127.0.0.1:{_free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def settings(self, **changes: object) -> S3Settings:
@@ -99,7 +99,8 @@ def s3_store(server: Server, patience_sec: float = 10, **changes: object) -> Min
     return MinioStore(f"s3://{BUCKET}/test-{uuid.uuid4().hex}/deep", server.settings(**changes), patience_sec)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from PIL import Image
 from slipway import keys
 from slipway.boxes import ImageSize
 from slipway.store import FolderStore
+from tests.contract.s3_servers import free_port
 from tests.squares import NAME, draw, export_squares
 
 from services.detector.folder import main as detect_folder
@@ -74,12 +74,6 @@ def turned() -> bytes:
     with Image.open(io.BytesIO(draw(ImageSize(200, 120), 0)[1])) as image:
         image.save(file, "JPEG", exif=exif, quality=95)
     return file.getvalue()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 
 from slipway.s3_client import connect
 from slipway.store import delete_all
-from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, s3_store
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, free_port, s3_store
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +33,7 @@ def store(server):
 @pytest.fixture
 def shown(server, store):
     """Start TensorBoard on the store's runs; return how the steps of each run's loss that it shows are read."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--logdir", store.url, "--port", str(port), "--load_fast", "false", "--reload_interval", "1"]
     keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": "us-east-1"}
     env = os.environ | keys | {"S3_ENDPOINT": f"http://{server.address}", "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -17,7 +17,7 @@ import pytest
 
 from slipway.gc import collect
 from slipway.retention import Limits
-from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, s3_store
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, free_port, s3_store
 from tests.unit.api.conftest import SECRETS, SPEC, bearer
 from tests.unit.api.kubernetes_server import KubernetesServer
 
@@ -44,12 +44,6 @@ def command(tmp_path, tokens):
     settings = tmp_path / "api.yaml"
     settings.write_text(json.dumps({"tokens": str(tokens)}))
     return [sys.executable, "-m", "services.api", "--host=127.0.0.1", f"--settings={settings}", "--namespace=lab"]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @contextmanager
