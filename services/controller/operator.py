@@ -1,5 +1,6 @@
 """When to look: at what is new of a run, its Jobs and its pods, and now and then at all that is not settled."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -32,16 +33,16 @@ _DEBOUNCE_SEC = 0.2  # several events become one look
 _AGAIN_SEC = 15.0  # how soon a look that failed is repeated, and how old progress may be
 _LEARN_SEC = 10.0  # how old the numbers of stages may be
 _REFRESH_SEC = 300.0  # how long an end may stay unnoticed of which no watch told
-_LEAVE_SEC = 5  # whatever still hangs after SIGTERM
+_LEAVE_SEC = 20  # whatever still hangs after kopf has failed; it waits for its tasks for five by itself
 
 
 def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metrics_port: int) -> int:
     """Look at the namespace's runs until the process is told to stop; return its exit code.
 
-    Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events. All threads are daemons:
-    a look that hangs in the store does not keep the process, and whatever it was doing, the next process goes on with.
+    Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events. SIGTERM ends the process
+    at once, whatever hangs in the store or in a stream: whatever it was doing, the next process goes on with.
     """
-    signal.signal(signal.SIGTERM, _leave)  # until kopf takes it over: the first process of a container has no default
+    signal.signal(signal.SIGTERM, _leave)  # the first process of a container has no default
     cluster.refresh()  # fails at once where the resource, or the right to read it, is missing
     watch = _Watch(desk, cluster)
     event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.index.runs())))
@@ -49,16 +50,23 @@ def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metr
     REGISTRY.register(Fleet(cluster.index.runs, watch.told, time.time))
     start_http_server(metrics_port)
     watch.start()
+    asyncio.run(_follow(_registry(watch), namespace, health_port))
+    return EXIT_DONE
+
+
+async def _follow(registry: kopf.OperatorRegistry, namespace: str, health_port: int) -> None:
     identity: Any = "slipway-controller"  # kopf would ask for the user's name, and a numeric user has none
-    kopf.run(
+    tasks = await kopf.spawn_tasks(
         identity=identity,
-        registry=_registry(watch),
+        registry=registry,
         settings=_quiet(),
         standalone=True,
         namespaces=[namespace],
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
     )
-    return EXIT_DONE
+    for number in (signal.SIGTERM, signal.SIGINT):  # kopf has just taken them over, to wait for what may hang
+        asyncio.get_running_loop().add_signal_handler(number, _leave)
+    await kopf.run_tasks(tasks)
 
 
 def _leave(*_: Any) -> None:
