@@ -63,14 +63,14 @@ def _try(crew: Crew, show: Show, interrupts: Interrupts) -> Ended:
 def _watch(children: list[Child], interrupts: Interrupts) -> Ended:
     """Wait until the work is done, or one process has failed for good, or the user asks to stop."""
     while not interrupts.count:
-        for position, child in enumerate(children):
-            ended = child.ended()
+        ends = [child.ended() for child in children]  # asked once: a moment later another may have ended, and badly
+        for position, (child, ended) in enumerate(zip(children, ends, strict=True)):
             if ended is None or ended.code == EXIT_DONE:
                 continue
             if not (child.part.is_sidecar and ended.code == EXIT_RETRY and child.restarts < len(RETRY_WAITS_SEC)):
                 return ended
             children[position] = _restarted(child, ended, interrupts)
-        if all(child.ended() for child in children if not child.part.is_sidecar):
+        if all(ended for child, ended in zip(children, ends, strict=True) if not child.part.is_sidecar):
             _await(children, interrupts, _LEAVE_SEC)
             return Ended(EXIT_DONE)
         time.sleep(_POLL_SEC)

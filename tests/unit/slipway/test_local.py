@@ -132,6 +132,21 @@ def test_wrong_input_is_not_tried_again_and_its_reason_is_kept(stages, store):
     assert failure(store) == {"attempt": 1, "code": 65, "reason": "a.jpg: this is no image; remove it"}
 
 
+def test_a_process_that_fails_right_after_it_was_seen_alive_has_not_ended_well(stages, store, monkeypatch):
+    looks, really_ended = [], child.Child.ended
+
+    def ended(self):
+        looks.append(self)
+        if len(looks) > 1:
+            return really_ended(self)
+        self._process.wait()
+        return None
+
+    monkeypatch.setattr(child.Child, "ended", ended)
+    stages.order("ingest", "input")
+    assert (run(store)[0].code, stages.attempts("ingest")) == (65, [1])
+
+
 def test_a_bug_is_not_tried_again(stages, store):
     stages.order("ingest", "bug")
     outcome, _ = run(store)
