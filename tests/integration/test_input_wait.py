@@ -63,10 +63,10 @@ def batches(wait_sec, ahead):
 @pytest.mark.parametrize(
     ("wait_sec", "work_sec", "ahead", "least", "most"),
     [
-        pytest.param(0.0, 0.1, 0, 0.0, 0.2, id="work-is-slow"),
-        pytest.param(0.1, 0.0, 0, 0.7, 1.0, id="input-is-slow"),
-        pytest.param(0.1, 0.1, 0, 0.35, 0.65, id="both-are-slow"),
-        pytest.param(0.05, 0.15, 5, 0.0, 0.15, id="input-is-slow-but-made-ahead"),
+        pytest.param(0.0, 0.1, 0, 0.0, 0.3, id="work-is-slow"),
+        pytest.param(0.1, 0.0, 0, 0.6, 1.0, id="input-is-slow"),
+        pytest.param(0.1, 0.1, 0, 0.25, 0.75, id="both-are-slow"),
+        pytest.param(0.05, 0.15, 5, 0.0, 0.25, id="input-is-slow-but-made-ahead"),
     ],
 )
 def test_the_share_is_that_of_the_time_in_which_no_batch_was_there(wait_sec, work_sec, ahead, least, most):

@@ -70,12 +70,12 @@ def test_nobody_waits_for_a_look_that_hangs():
 
     def hang():
         begun.set()
-        go_on.wait(5)
+        go_on.wait(60)
 
     readiness = Readiness(hang)
     first = threading.Thread(target=readiness.check)
     first.start()
-    begun.wait(5)
+    begun.wait(60)
     with pytest.raises(Problem, match="nobody has looked yet"):
         readiness.check()
     go_on.set()

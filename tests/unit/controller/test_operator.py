@@ -171,7 +171,7 @@ def test_it_leaves_at_once_when_it_is_told_so_while_it_begins(api_server, tmp_pa
     with controller(api_server, tmp_path / "store", ports) as process:
         served(f"http://127.0.0.1:{ports[1]}/metrics", process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(20) == 0
 
 
 @pytest.mark.slow
