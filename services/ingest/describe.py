@@ -63,6 +63,11 @@ def counts(findings: Sequence[Finding]) -> dict[str, int]:
     return dict(sorted(Counter(finding.code for finding in findings).items()))
 
 
+def severities(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
+    """Count the findings of each code by their severity."""
+    return {code: Counter(f.severity for f in findings if f.code == code) for code in counts(findings)}
+
+
 def absent_labels(splits: Mapping[str, Split], labels: LabelMap) -> list[Finding]:
     """Name the labels that a split lacks: in train they are not learnt, in test not measured."""
     found = []

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +43,7 @@ def _ingested(params: StageParams, store: ObjectStore) -> Result:
     spec = params.run.spec
     dataset = _existing(spec.dataset.ref, store) if spec.dataset.ref else _ingest(params, store)
     manifest = read_json(store, keys.manifest(dataset))
+    _tell(manifest.get("severities", {}))  # datasets of earlier versions have none
     plan = resolve(spec.train, manifest)
     store.write(keys.resolved(params.name), plan.dump())
     for split, counts in manifest["splits"].items():
@@ -68,7 +68,7 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     checked = check(source, store, given)
     found = [*checked.findings, *(checked.own.findings if keeps_own(checked.own, spec.ingest) else ())]
     errors = [finding for finding in found if finding.severity == "error"]
-    _tell(found)  # also of a source that is refused
+    _tell(describe.severities(found))  # also of a source that is refused
     if errors and (spec.ingest.invalid == "fail" or not checked.images):
         raise InputError(_refusal(errors, params, store))
     split_of, notes, left_out = assign(checked.images, checked.own, spec.ingest)
@@ -79,14 +79,14 @@ def _ingest(params: StageParams, store: ObjectStore) -> str:
     findings = [*found, *left_out, *check_dataset(splits), *describe.absent_labels(splits, labels)]
     for code, count in describe.counts(findings).items():
         event("findings_counted", code=code, count=count)
-    _tell(findings)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
     return _store(store, name, splits, labels, {"findings": findings, "notes": notes})
 
 
-def _tell(findings: Sequence[Finding]) -> None:
-    for (code, severity), count in Counter((finding.code, finding.severity) for finding in findings).items():
-        metrics.DATASET_FINDINGS.set(count, code=code, severity=severity)
+def _tell(severities: Mapping[str, Mapping[str, int]]) -> None:
+    for code, counts in severities.items():
+        for severity, count in counts.items():
+            metrics.DATASET_FINDINGS.set(count, code=code, severity=severity)
 
 
 def _source(spec: DatasetSpec) -> ObjectStore:
@@ -142,7 +142,8 @@ def _store(store: ObjectStore, name: str, splits: Splits, labels: LabelMap, told
     report = identity | describe.report(splits, labels, told["findings"]) | {"notes": told["notes"]}
     store.write(keys.data_report(dataset, "json"), json.dumps(report, indent=1).encode() + b"\n")
     store.write(keys.data_report(dataset, "html"), data_report(report).encode())
-    manifest = identity | describe.manifest(splits, labels) | {"counts": report["counts"], "notes": told["notes"]}
+    said = {"counts": report["counts"], "severities": describe.severities(told["findings"]), "notes": told["notes"]}
+    manifest = identity | describe.manifest(splits, labels) | said
     store.write(keys.manifest(dataset), json.dumps(manifest, indent=1).encode() + b"\n")
     sizes = {f"{split}_images": len(images) for split, images in splits.items()}
     event("dataset_written", dataset=dataset, classes=len(labels), findings=len(told["findings"]), **sizes)

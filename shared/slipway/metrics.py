@@ -70,8 +70,7 @@ PROGRESS_TIME = StageGauge("slipway_stage_progress_timestamp_seconds", "When the
 DATASET_IMAGES = StageGauge("slipway_dataset_images", "Images of the run's dataset.", split=_WORD)
 DATASET_FINDINGS = StageGauge(
     "slipway_dataset_findings",
-    "What was found in the source that this run ingested: error cannot be used, warning is to be looked at, "
-    "info was put right.",
+    "What was found in the run's dataset: error cannot be used, warning is to be looked at, info was put right.",
     code=_WORD,
     severity="error|warning|info",
 )

@@ -10,7 +10,7 @@ import sys
 import pytest
 from PIL import Image
 
-from slipway import annotations, keys
+from slipway import annotations, keys, metrics
 from slipway.errors import InputError
 from slipway.run import TrainingRun
 from slipway.shell import StageParams, read_json
@@ -110,6 +110,15 @@ def test_dataset_that_is_there_is_taken_up_by_its_digest(tmp_path, source, store
     assert ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)["dataset"] == dataset
     with pytest.raises(InputError, match="not in the store"):
         ingest(params(tmp_path, source, "t", dataset={"ref": f"{name}@{'0' * 64}"}), store)
+
+
+def test_what_was_found_in_a_dataset_is_told_of_every_run_that_takes_it_up(tmp_path, source, store):
+    (source / "1.jpg").unlink()
+    name, sha = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)["dataset"].split("/")[1:]
+    labels = {"code": "image_missing", "severity": "error"}
+    metrics.DATASET_FINDINGS.set(0, **labels)
+    ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)
+    assert metrics.STAGE.get_sample_value("slipway_dataset_findings", labels) == 1
 
 
 def test_folder_that_changed_since_it_was_asked_for_is_refused(tmp_path, source, store):
