@@ -17,6 +17,7 @@ import yaml
 
 from slipway.open_store import open_store
 from slipway.store import ObjectStore
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "slipway"
@@ -83,9 +84,7 @@ def open_with(secret: dict[str, Any], address: str, url: str = "s3://slipway") -
 
 @contextmanager
 def _forwarded() -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", "service/slipway-s3", f"{port}:7070"]
     forward = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

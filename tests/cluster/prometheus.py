@@ -3,7 +3,6 @@
 import copy
 import json
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ import yaml
 
 from tests.cluster.release import Release
 from tests.dashboards import ask
+from tests.ports import free_port
 
 FASTER = 20  # what takes a quarter of an hour takes 45 s
 _DURATION = re.compile(r"(?<=[\[ ])(\d+)([mhd])(?=[\])\s])|^(\d+)([mhd])$")
@@ -101,9 +101,7 @@ def prometheus(folder: Path, release: Release, configuration: Any, rules: Mappin
       folder: A new one for its files.
       configuration: Without rules.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listens = f"127.0.0.1:{probe.getsockname()[1]}"
+    listens = f"127.0.0.1:{free_port()}"
     folder.mkdir()
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (folder / "prometheus.yml").write_text(yaml.safe_dump(_by_file(configuration)))

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.cluster.installation import await_port
+from tests.ports import free_port
 
 CHART = Path(__file__).parents[2] / "charts/slipway"
 TOKEN = "a-submitter-s-of-this-test-alone"
@@ -54,9 +54,7 @@ class Release:
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
         """Reach a service at an address of its own, through pods that come and go."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            here = probe.getsockname()[1]
+        here = free_port()
         forward = f"kubectl -n {self.namespace} port-forward service/slipway-{service} {here}:{port}"
         command = ["sh", "-c", f"while true; do {forward}; sleep 0.5; done"]
         silent = subprocess.DEVNULL

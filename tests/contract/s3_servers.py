@@ -3,7 +3,6 @@
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from slipway.minio_store import MinioStore
 from slipway.settings import Keys, S3Settings
+from tests.ports import free_port
 
 ACCESS_KEY, SECRET_KEY = "harbourmaster", "rope-and-anchor-9c41"
 BUCKET = "slipway"
@@ -97,13 +97,6 @@ class Server:
 def s3_store(server: Server, patience_sec: float = 10, **changes: object) -> MinioStore:
     """Return an empty store on the server, opened with its settings and the changes."""
     return MinioStore(f"s3://{BUCKET}/test-{uuid.uuid4().hex}/deep", server.settings(**changes), patience_sec)
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _answers(address: str) -> bool:

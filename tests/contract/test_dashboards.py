@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import yaml
 from tests.contract.charts import CHART, ROOT
 from tests.contract.plausible import names, scrapes
 from tests.dashboards import FILES, ask, has_shown, panels, queries
+from tests.ports import free_port
 from tests.scripted_server import serving
 
 SOURCES = sorted((ROOT / "charts/dashboards").glob("*.yaml"))
@@ -134,9 +134,7 @@ def prometheus(tmp_path_factory):
     if not shutil.which("prometheus"):
         pytest.skip("prometheus is not on PATH")
     folder = tmp_path_factory.mktemp("prometheus")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with serving(metrics_handler()) as exporter:
         target = {"targets": [f"127.0.0.1:{exporter.server_port}"], "labels": {"namespace": "lab", "pod": "a"}}
         scraping = {"job_name": "slipway", "scrape_interval": "1s", "static_configs": [target]}

@@ -20,7 +20,7 @@ from PIL import Image
 from slipway import keys
 from slipway.boxes import ImageSize
 from slipway.store import FolderStore
-from tests.contract.s3_servers import free_port
+from tests.ports import free_ports
 from tests.squares import NAME, draw, export_squares
 
 from services.detector.folder import main as detect_folder
@@ -90,7 +90,7 @@ def server(folder: Path) -> Iterator[Server]:
     (folder / "tokens.yaml").write_text(f"- {{name: wren, role: viewer, sha256: {digest}}}\n")
     (folder / "detector.yaml").write_text(f"tokens: {folder / 'tokens.yaml'}\nmodels: [{NAME}]\n")
     (folder / "tmp").mkdir()
-    ports = free_port(), free_port()
+    ports = free_ports(2)
     given = [f"--store={folder / 'store'}", f"--settings={folder / 'detector.yaml'}", "--host=127.0.0.1"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", "TMPDIR": str(folder / "tmp")}
     command = [sys.executable, "-m", "services.detector.serving", *given, f"--port={ports[0]}"]

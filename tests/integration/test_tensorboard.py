@@ -12,7 +12,8 @@ import pytest
 
 from slipway.s3_client import connect
 from slipway.store import delete_all
-from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, free_port, s3_store
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, s3_store
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import pytest
 from slipway.run import TrainingRun, begin
 from slipway.store import FolderStore
 from tests.harbour import draw
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -67,14 +67,6 @@ class Cluster:
     def steps(self):
         """Return the steps that the log of worker 0 has, ascending but for restarts."""
         return [int(step) for step in re.findall(r"event=step step=(\d+)", self.log(0))]
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [open_socket.getsockname()[1] for open_socket in sockets]
-    for open_socket in sockets:
-        open_socket.close()
-    return ports
 
 
 def wait_until(seen, process):

@@ -17,7 +17,8 @@ import pytest
 
 from slipway.gc import collect
 from slipway.retention import Limits
-from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, free_port, s3_store
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, s3_store
+from tests.ports import free_ports
 from tests.unit.api.conftest import SECRETS, SPEC, bearer
 from tests.unit.api.kubernetes_server import KubernetesServer
 
@@ -83,7 +84,7 @@ def await_text(port, text):
 
 @pytest.mark.slow
 def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, tmp_path):
-    port, metrics = free_port(), free_port()
+    port, metrics = free_ports(2)
     given = [f"--port={port}", f"--metrics-port={metrics}", f"--store={tmp_path / 'store'}"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
     process = subprocess.Popen([*command, *given], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
@@ -141,8 +142,8 @@ def send_until_parts_are_there(port, store):
 def test_killed_in_the_middle_of_an_upload_it_leaves_nothing_but_what_gc_removes(
     command, kubeconfig, bucket, tmp_path, cluster
 ):
-    port, store = free_port(), s3_store(bucket)
-    given = [f"--port={port}", f"--metrics-port={free_port()}", f"--store={store.url}"]
+    (port, metrics), store = free_ports(2), s3_store(bucket)
+    given = [f"--port={port}", f"--metrics-port={metrics}", f"--store={store.url}"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
     environment |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
     environment |= {"SLIPWAY_S3_ENDPOINT": f"http://{bucket.address}", "SLIPWAY_S3_REGION": "us-east-1"}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,8 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+
+from tests.ports import free_ports
 
 from services.controller.operator import unsettled
 
@@ -141,11 +142,7 @@ def served(address, process, within_sec=30):
 
 @pytest.fixture
 def ports():
-    """Return two ports that were free a moment ago."""
-    with socket.socket() as one, socket.socket() as other:
-        for place in (one, other):
-            place.bind(("127.0.0.1", 0))
-        return [place.getsockname()[1] for place in (one, other)]
+    return free_ports(2)
 
 
 @pytest.mark.slow
