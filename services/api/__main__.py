@@ -1,23 +1,20 @@
 """``python -m services.api``: serves one namespace's runs, and its own metrics at a second port."""
 
 import argparse
-import logging
-import os
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client import start_http_server
 
-from slipway.errors import SlipwayError, SpecError
+from slipway.http.process import logged, options
 from slipway.http.server import Place, listening
 from slipway.open_store import open_store
 from slipway.settings_file import read_settings_file
 from slipway.shell import leave
-from slipway.telemetry import event, start_log
+from slipway.telemetry import event
 from slipway.tokens import Either, TokenFile, Tokens
 
 from services.api.app import create_app
@@ -31,27 +28,17 @@ _PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m services.api")
-    parser.add_argument("--namespace", default="slipway", help="whose runs are served")
-    parser.add_argument("--settings", type=Path, default=Path("/etc/slipway/api.yaml"))
-    parser.add_argument("--store", default=os.environ.get("SLIPWAY_STORE"), help="SLIPWAY_STORE unless given")
-    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 (a pod's own)
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--metrics-port", type=int, default=9090)
-    parser.add_argument("--log-format", choices=["text", "json"], default="text")
-    asked = parser.parse_args(arguments)
-    start_log("api", "", asked.log_format)
-    try:
-        return _serve(asked)
-    except SlipwayError as error:
-        event("api_failed", logging.ERROR, error=str(error))
-        return error.exit_code
+    return logged("api", _serve, parser().parse_args(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    asked = options("services.api", "/etc/slipway/api.yaml")
+    asked.add_argument("--namespace", default="slipway", help="whose runs are served")
+    return asked
 
 
 def _serve(asked: argparse.Namespace) -> int:
     settings = read_settings_file(asked.settings, ApiSettings)
-    if not asked.store:
-        raise SpecError("SLIPWAY_STORE is not set; give s3://bucket/prefix, or the path of a folder")
     cluster = WatchedRuns(connect(asked.namespace))
     app = create_app(_desk(asked.store, settings, cluster))
     cluster.start()

@@ -1,7 +1,6 @@
 """``python -m services.detector.serving``: serves the exports in a store, and its own metrics at a second port."""
 
 import argparse
-import logging
 import os
 import sys
 import tempfile
@@ -10,12 +9,12 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import start_http_server
 
-from slipway.errors import SlipwayError, SpecError
+from slipway.http.process import logged, options
 from slipway.http.server import Place, listening
 from slipway.open_store import open_store
 from slipway.settings_file import read_settings_file
 from slipway.shell import leave
-from slipway.telemetry import event, start_log
+from slipway.telemetry import event
 from slipway.tokens import TokenFile
 
 from services.detector.serving.app import create_app
@@ -27,26 +26,15 @@ _PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
 
 def main(arguments: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    parser = argparse.ArgumentParser(prog="python -m services.detector.serving")
-    parser.add_argument("--settings", type=Path, default=Path("/etc/slipway/detector.yaml"))
-    parser.add_argument("--store", default=os.environ.get("SLIPWAY_STORE"), help="SLIPWAY_STORE unless given")
-    parser.add_argument("--host", default="0.0.0.0")  # noqa: S104 (a pod's own)
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--metrics-port", type=int, default=9090)
-    parser.add_argument("--log-format", choices=["text", "json"], default="text")
-    asked = parser.parse_args(arguments)
-    start_log("detector", "", asked.log_format)
-    try:
-        return _serve(asked)
-    except SlipwayError as error:
-        event("detector_failed", logging.ERROR, error=str(error))
-        return error.exit_code
+    return logged("detector", _serve, parser().parse_args(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    return options("services.detector.serving", "/etc/slipway/detector.yaml")
 
 
 def _serve(asked: argparse.Namespace) -> int:
     settings = read_settings_file(asked.settings, DetectorSettings)
-    if not asked.store:
-        raise SpecError("SLIPWAY_STORE is not set; give s3://bucket/prefix, or the path of a folder")
     store, scratch = open_store(asked.store, _PATIENCE_SEC), Path(tempfile.gettempdir())
     app = create_app(store, settings, TokenFile(settings.tokens), lambda export: load_model(store, export, scratch))
     _import_tensorflow()

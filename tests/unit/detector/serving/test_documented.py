@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from services.detector.serving.__main__ import parser
 from services.detector.serving.settings import DetectorSettings, Limits
 
 ROOT = Path(__file__).parents[4]
@@ -24,6 +25,5 @@ def test_every_setting_is_in_the_operations():
 
 
 def test_every_option_is_in_the_operations():
-    code = (ROOT / "services/detector/serving/__main__.py").read_text()
-    options = [name for name in LISTED if name.startswith("--")]
-    assert sorted(options) == sorted(re.findall(r"add_argument\(\"(--[\w-]+)\"", code))
+    listed = {name for name in LISTED if name.startswith("--")}
+    assert listed == {f"--{name.replace('_', '-')}" for name in vars(parser().parse_args([]))}

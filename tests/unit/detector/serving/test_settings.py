@@ -36,7 +36,7 @@ def test_a_wrong_field_is_named(tmp_path, text, wrong):
 
 def test_a_start_that_fails_is_one_event(tmp_path, capfd):
     missing = str(tmp_path / "missing.yaml")
-    assert main(["--settings", missing, "--log-format", "json"]) == 65
+    assert main(["--settings", missing, "--store", str(tmp_path), "--log-format", "json"]) == 65
     (line,) = capfd.readouterr().err.splitlines()
     event = json.loads(line)
     assert (event["stage"], event["event"], event["error"][: len(missing)]) == ("detector", "detector_failed", missing)
