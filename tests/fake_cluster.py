@@ -61,6 +61,10 @@ class FakeCluster:
     def pods(self, job: str, latest: bool = False) -> list[dict]:
         return copy.deepcopy(self.made_pods.get(job, []))
 
+    def live_pods(self, run: str) -> list[str]:
+        made = [pod for pods in self.made_pods.values() for pod in pods if pod["status"].get("phase") == "Running"]
+        return [pod["metadata"]["name"] for pod in made if pod["metadata"]["labels"]["slipway.dev/run"] == run]
+
     def confirm(self, run: dict) -> None:
         there = self.objects.get(run["metadata"]["name"])
         if there is None or there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:

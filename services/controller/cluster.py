@@ -50,6 +50,9 @@ class Cluster(Protocol):
           latest: As they are now, for what is read from them is final.
         """
 
+    def live_pods(self, run: str) -> list[str]:
+        """Return the names of the pods that bear the run's label and have not ended, as they are now."""
+
     def confirm(self, run: Manifest) -> None:
         """See that the run is as it was read: nothing is begun or ended on hearsay. Raises `Conflict`."""
 
@@ -88,6 +91,15 @@ class KubernetesCluster:
             return list(
                 _parsed(self._core.list_namespaced_pod(self._namespace, label_selector=selector, **_RAW))["items"]
             )
+
+    def live_pods(self, run: str) -> list[str]:
+        which = {
+            "label_selector": f"{RUN_LABEL}={run}",
+            "field_selector": "status.phase!=Succeeded,status.phase!=Failed",
+        }
+        with _asked("list", "pods", f"of {run}"):
+            found = _parsed(self._core.list_namespaced_pod(self._namespace, **which, **_RAW))["items"]
+        return [pod["metadata"]["name"] for pod in found]
 
     def pages(self, kind: Kind) -> Iterator[tuple[Iterable[Manifest], str]]:
         resource, after = RESOURCES[kind], ""

@@ -22,7 +22,7 @@ from slipway.store import ObjectStore
 from services.controller import jobs as blueprint
 from services.controller import metrics, observe
 from services.controller.cluster import Cluster, ClusterRefused
-from services.controller.describe import Look, described, refused
+from services.controller.describe import Look, conditions, described, refused
 from services.controller.jobs import QUEUE_LABEL, Manifest, Owner, Work
 from services.controller.settings import Settings, check_request
 from services.controller.status import Status
@@ -62,6 +62,9 @@ def reconcile(name: str, desk: Desk) -> bool:
         run = _parse(found)
         if not status.images:
             desk.cluster.confirm(found)
+            if reason := _is_taken(jobs, name, desk):
+                _wait(found, status, reason, desk)
+                return False
             _write(found, _admit(run, found, status, desk), desk)  # the next look begins the first stage
             return True
     except SpecError as error:
@@ -76,6 +79,19 @@ def _parse(found: Manifest) -> TrainingRun:
         return TrainingRun(metadata=Metadata(name=found["metadata"]["name"]), spec=spec)
     except ValidationError as error:
         raise SpecError(explain(error)) from error
+
+
+def _is_taken(jobs: list[Manifest], name: str, desk: Desk) -> str:
+    """Say what of a deleted run of this name may still write where this one would; it has no Job of its own yet."""
+    left = [job["metadata"]["name"] for job in jobs if observe.ended_at(job) is None] or desk.cluster.live_pods(name)
+    return f"waits for the end of an earlier run of this name: {', '.join(left)}" if left else ""
+
+
+def _wait(found: Manifest, status: Status, reason: str, desk: Desk) -> None:
+    told = conditions(State.PENDING, reason, status.conditions, desk.clock())
+    waiting = status.model_copy(update={"reason": reason, "conditions": told})
+    if waiting != status:
+        _write_status(found, waiting, desk)
 
 
 def _admit(run: TrainingRun, found: Manifest, status: Status, desk: Desk) -> Status:

@@ -35,6 +35,7 @@ class Server(Protocol):
 
     def run(self, name: str) -> Manifest | None: ...
     def pods(self, job: str) -> list[Manifest]: ...
+    def live_pods(self, run: str) -> list[str]: ...
     def pages(self, kind: Kind) -> Iterator[tuple[Iterable[Manifest], str]]:
         """Yield pages of objects, each with the version of the whole list."""
 
@@ -123,6 +124,9 @@ class Watched(Cluster):
 
     def pods(self, job: str, latest: bool = False) -> list[Manifest]:
         return self._server.pods(job) if latest else self.index.of("Pod", job)
+
+    def live_pods(self, run: str) -> list[str]:
+        return self._server.live_pods(run)
 
     def confirm(self, run: Manifest) -> None:
         metadata = run["metadata"]

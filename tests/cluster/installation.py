@@ -125,6 +125,19 @@ def await_state(name: str, *states: str, timeout_sec: float) -> dict[str, Any]:
     return found
 
 
+def await_reason(name: str, words: str, timeout_sec: float) -> None:
+    """Wait until the run says that it waits for something; it begins with the words.
+
+    Raises:
+      TimeoutError: It does not after so long; says how the run stands.
+    """
+    patience = time.monotonic() + timeout_sec
+    while not (found := status(name)).get("reason", "").startswith(words):
+        if time.monotonic() > patience:
+            raise TimeoutError(f"{name} says not {words!r} after {timeout_sec:.0f} s: {json.dumps(found)}")
+        time.sleep(0.2)
+
+
 def await_gone(kind: str, selector: str, timeout_sec: float) -> float:
     """Wait until no object of that kind bears the label, and return the seconds it took."""
     started = time.monotonic()

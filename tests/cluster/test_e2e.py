@@ -179,6 +179,21 @@ def test_deleted_run_takes_its_jobs_and_leaves_artifacts(run, harbour):
         assert store.size(keys.result(name, "preprocess"))
 
 
+def test_run_made_again_at_once_waits_for_the_pods_of_the_deleted_one(run, harbour):
+    name = run(until="train")
+    await_printed(name, "train", "/1000")
+    (before,) = at.pods(name, "train")
+    at.kubectl("delete", "trun", name)
+    run(until="train")
+    at.await_reason(name, "waits for the end of an earlier run of this name: ", timeout_sec=10)
+    at.await_gone("pods", f"batch.kubernetes.io/controller-uid={before['metadata']['ownerReferences'][0]['uid']}", 75)
+    assert at.pods(name, "train") == []
+    with at.store() as store:
+        saved = Checkpoints(store, keys.stage(name, "train")).steps()[-1]
+    assert at.await_state(name, timeout_sec=300)["state"] == "SUCCEEDED"
+    assert resumed_at(name) == [saved]
+
+
 def test_suspended_run_holds_no_pod_and_loses_no_step(run, harbour):
     name = run(until="train")
     await_printed(name, "train", "/1000")

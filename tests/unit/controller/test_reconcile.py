@@ -132,6 +132,29 @@ def test_the_same_run_under_a_new_object_is_done_at_once(cluster, go_on):
     assert (status(cluster)["state"], created(cluster)) == ("SUCCEEDED", JOBS)
 
 
+def test_a_run_waits_for_the_last_pod_of_a_deleted_one_of_its_name(cluster, look, go_on):
+    cluster.apply("ponds")
+    look(2)
+    del cluster.objects["ponds"]
+    cluster.apply("ponds")
+    look()
+    assert status(cluster)["reason"] == "waits for the end of an earlier run of this name: ponds-ingest-1"
+    assert status(cluster)["state"] == "PENDING"
+    del cluster.made_jobs["ponds-ingest-1"]
+    labels = {"slipway.dev/run": "ponds"}
+    pod = {"metadata": {"name": "ponds-ingest-1-x", "labels": labels}, "status": {"phase": "Running"}}
+    cluster.made_pods["ponds-ingest-1"] = [pod]
+    look()
+    version = cluster.objects["ponds"]["metadata"]["resourceVersion"]
+    look(3)
+    assert status(cluster)["reason"] == "waits for the end of an earlier run of this name: ponds-ingest-1-x"
+    assert cluster.objects["ponds"]["metadata"]["resourceVersion"] == version
+    pod["status"]["phase"] = "Succeeded"
+    go_on()
+    assert (status(cluster)["state"], created(cluster)) == ("SUCCEEDED", JOBS[:1] + JOBS)
+    assert "reason" not in status(cluster)
+
+
 def test_a_failure_is_recorded_before_its_job_may_expire(cluster, store, go_on):
     cluster.apply("ponds")
     go_on(20, fails_with("preprocess", failed_pod("preprocess", exitCode=65, message="a.jpg is no image\n")))
