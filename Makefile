@@ -93,14 +93,17 @@ chart: .venv-checkov/.ready  ## Lint, test and check the chart in every variant;
 lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
 	$(lock) requirements/checkov.in -o requirements/checkov.txt
-	$(lock) pyproject.toml --extra light -o requirements/light.txt
-	$(lock) pyproject.toml --extra data -o requirements/data.txt
-	$(lock) pyproject.toml --extra tf --override requirements/overrides.txt -o requirements/tf.txt
-	$(lock) pyproject.toml --extra tf-gpu --override requirements/overrides-gpu.txt -o requirements/tf-gpu.txt
-	$(lock) pyproject.toml --extra light --extra data --extra tf --extra dev --override requirements/overrides.txt -o requirements/dev.txt
+	$(lock) pyproject.toml --extra light --extra data --extra tf --extra dev $(tensorflow) -o requirements/dev.txt
+	$(lock) pyproject.toml --extra light $(as_tested) -o requirements/light.txt
+	$(lock) pyproject.toml --extra data $(as_tested) -o requirements/data.txt
+	$(lock) pyproject.toml --extra tf $(as_tested) $(tensorflow) -o requirements/tf.txt
+	$(lock) pyproject.toml --extra tf-gpu $(as_tested) --excludes requirements/excludes.txt -o requirements/tf-gpu.txt
 
 # Packages that the universal resolution leaves to one platform keep their marker; no index is written down.
 lock := $(bin)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+tensorflow := --overrides requirements/overrides.txt --excludes requirements/excludes.txt
+# dev.txt is compiled first, from the union of the environments: the images ship the versions that the tests run.
+as_tested := --constraints requirements/dev.txt
 
 # uv installs the lock in seconds where pip takes minutes; pip checks uv's own hash.
 $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
