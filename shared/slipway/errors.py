@@ -18,6 +18,7 @@ SlipwayError
 │   └── Stopped             the stage was told to stop and saved what it had
 ├── ApiBroken            1  an installation's API met a bug of its own
 ├── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
+├── BrokenDocument       1  a document in the store is not as this version reads it
 ├── BrokenExport         1  an export in the store is not what its manifest says, or cannot be loaded
 ├── ParityError          1  what was exported is not the model that was measured
 └── ConversionError      1  the model cannot be written in a format; that format is left out
@@ -96,6 +97,10 @@ class MissingKey(SlipwayError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
+
+
+class BrokenDocument(SlipwayError):
+    """A document in the store is damaged, or of a version that wrote it in another way."""
 
 
 class BrokenExport(SlipwayError):

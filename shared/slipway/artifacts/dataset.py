@@ -1,0 +1,153 @@
+"""Documents of a dataset, all written by ingest: its manifest, its data report, the faults of a refused source."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import RootModel
+
+from slipway import keys
+from slipway.artifacts.outcome import StageResult
+from slipway.models import ArtifactModel
+
+Severity = Literal["error", "warning", "info"]
+
+
+class SplitCounts(ArtifactModel):
+    """Images and boxes of one split.
+
+    Attributes:
+      per_class: Label to number of boxes; 0 for a label that the split lacks.
+    """
+
+    images: int
+    boxes: int
+    per_class: Mapping[str, int] = {}
+
+
+class ManifestSplit(SplitCounts):
+    """One split, and the number of its annotation shards and record shards."""
+
+    shards: int
+
+
+class DatasetManifest(ArtifactModel):
+    """The numbers of a dataset that later stages need; written last, so a dataset without it is incomplete.
+
+    Key: `datasets/<name>/<sha256>/manifest.json`. Writer: ingest. Readers: ingest (of a run that takes the dataset up),
+    preprocess, exporter, detector, API.
+
+    Attributes:
+      sha256: Of label map and annotations: equal datasets have equal digests.
+      labels: In the order of their class ids, from 1.
+      splits: `train`, `val` and `test`, as far as there are any.
+      median_size: (width, height) in pixels.
+      counts: Findings by code.
+      severities: Findings by code, then by severity; datasets of the first versions have none.
+      notes: Sentences on how the splits were chosen.
+    """
+
+    name: str
+    sha256: str
+    labels: tuple[str, ...]
+    splits: Mapping[str, ManifestSplit]
+    median_size: tuple[int, int]
+    counts: Mapping[str, int] = {}
+    severities: Mapping[str, Mapping[str, int]] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """The prefix of the dataset's keys."""
+        return keys.dataset(self.name, self.sha256)
+
+    def annotation_keys(self, split: str) -> list[str]:
+        """Return the keys of the split's annotations, in order; none when there is no such split."""
+        shards = self.splits[split].shards if split in self.splits else 0
+        return [keys.annotations(self.folder, split, number, shards) for number in range(shards)]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault or a peculiarity of one source file.
+
+    A dataclass, since a large source has a hundred thousand of them; pydantic checks it inside a `DataReport`.
+
+    Attributes:
+      code: A fixed word, by which findings are counted.
+      severity: `error` cannot be used, `warning` was repaired or dropped or looks wrong, `info` was put right.
+      file: Key in the source.
+      object: Index of the drawn object in its file, from 0; None when it is about the whole file.
+      message: What is there, and what was expected.
+      action: What was done, or is to be done, about it.
+    """
+
+    code: str
+    severity: Severity
+    file: str
+    object: int | None
+    message: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.message}; {self.action}"
+
+
+class ImageSizeCount(ArtifactModel):
+    """The number of images that have one size, in pixels."""
+
+    width: int
+    height: int
+    count: int
+
+
+class DataReport(ArtifactModel):
+    """A dataset as its report shows it.
+
+    Key: `datasets/<name>/<sha256>/report.json`. Writer: ingest. Readers: detector (for the run's report), command.
+
+    Attributes:
+      findings: The gravest first, at most a thousand.
+      counts: Findings by code, of all findings.
+      box_sizes: Range of √area in pixels to number of boxes.
+      image_sizes: The most frequent sizes.
+      notes: Sentences on how the splits were chosen.
+    """
+
+    name: str
+    sha256: str = ""
+    labels: tuple[str, ...] = ()
+    splits: Mapping[str, SplitCounts]
+    findings: tuple[Finding, ...] = ()
+    counts: Mapping[str, int] = {}
+    box_sizes: Mapping[str, int] = {}
+    image_sizes: tuple[ImageSizeCount, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Faults(RootModel[tuple[Finding, ...]], ArtifactModel):
+    """Every fault for which a source was refused.
+
+    Key: `runs/<run>/ingest/faults.json`. Writer: ingest. Readers: people, whom the error message sends there.
+    """
+
+    def encode(self) -> bytes:
+        """Return text that a person can read: letters of any script as they are."""
+        return json.dumps(self.content(), indent=1, ensure_ascii=False).encode(errors="replace") + b"\n"
+
+
+class IngestResult(StageResult):
+    """The dataset that a run uses; the other fields are copied from its manifest.
+
+    Key: `runs/<run>/ingest/result.json`. Writer: ingest. Readers: every later stage, controller, command, retention.
+
+    Attributes:
+      dataset: The prefix of its keys, `datasets/<name>/<sha256>`.
+    """
+
+    dataset: str
+    labels: tuple[str, ...] = ()
+    splits: Mapping[str, ManifestSplit] = {}
+    counts: Mapping[str, int] = {}
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,146 @@
+"""Documents of an evaluation: a row for each measured checkpoint, the best one, its curves, the verdict."""
+
+from collections.abc import Mapping
+
+from pydantic import Field, RootModel
+
+from slipway.artifacts.outcome import StageResult
+from slipway.models import ArtifactModel
+
+_NO_BOXES = -1.0
+
+
+class CocoMetrics(ArtifactModel):
+    """COCO's metrics under Model Garden's names, each in [0, 1]; -1 where there is no box to find.
+
+    Attributes:
+      ap: Mean precision over recall, at IoU 0.50 to 0.95.
+      aps, apm, apl: Of boxes under 32², up to 96², and above, in square pixels.
+      ar_max1, ar_max10, ar_max100: Recall with at most so many detections an image.
+    """
+
+    ap: float = Field(alias="AP")
+    ap50: float = Field(alias="AP50")
+    ap75: float = Field(_NO_BOXES, alias="AP75")
+    aps: float = Field(_NO_BOXES, alias="APs")
+    apm: float = Field(_NO_BOXES, alias="APm")
+    apl: float = Field(_NO_BOXES, alias="APl")
+    ar_max1: float = Field(_NO_BOXES, alias="ARmax1")
+    ar_max10: float = Field(_NO_BOXES, alias="ARmax10")
+    ar_max100: float = Field(_NO_BOXES, alias="ARmax100")
+    ars: float = Field(_NO_BOXES, alias="ARs")
+    arm: float = Field(_NO_BOXES, alias="ARm")
+    arl: float = Field(_NO_BOXES, alias="ARl")
+
+    def by_name(self) -> dict[str, float]:
+        """Return those that were measured, under their names in the document, in COCO's order."""
+        return {
+            str(field.alias): getattr(self, name)
+            for name, field in CocoMetrics.model_fields.items()
+            if name in self.model_fields_set
+        }
+
+
+class MeasuredRow(CocoMetrics):
+    """One checkpoint, measured on one split.
+
+    Key: `runs/<run>/evaluate/metrics.jsonl`, a line a checkpoint and split. Writer: evaluator. Readers: evaluator
+    (after a restart), detector (for the run's report), API.
+
+    Attributes:
+      loss: Mean validation loss.
+    """
+
+    step: int
+    split: str
+    loss: float | None = None
+
+    @classmethod
+    def of(cls, step: int, split: str, loss: float, metrics: CocoMetrics) -> "MeasuredRow":
+        """Put together one measurement."""
+        return cls.model_validate({"step": step, "split": split, "loss": loss, **metrics.by_name()})
+
+    @property
+    def metrics(self) -> CocoMetrics:
+        """The metrics without step, split and loss."""
+        return CocoMetrics.model_validate(self.by_name())
+
+
+class ClassScore(ArtifactModel):
+    """What was measured of one label; `images` and `boxes` are those that the split has of it."""
+
+    label: str
+    ap: float = Field(_NO_BOXES, alias="AP")
+    ap50: float = Field(_NO_BOXES, alias="AP50")
+    images: int = 0
+    boxes: int = 0
+
+
+class MeasuredCheckpoint(ArtifactModel):
+    """A checkpoint and its metrics on one split."""
+
+    step: int
+    split: str
+    metrics: CocoMetrics
+
+
+class BestCheckpoint(MeasuredCheckpoint):
+    """The best checkpoint so far, as it was measured on `split`.
+
+    Key: `runs/<run>/evaluate/best.json`. Writer: evaluator, whenever a better one was measured. Readers: evaluator,
+    exporter, detector (for the run's report), controller, command.
+
+    Attributes:
+      chosen_on: The split whose AP decided.
+      note: What flatters the figures, if anything does.
+      images: Of the split.
+      last: The last checkpoint on the same split, once all are measured.
+    """
+
+    chosen_on: str
+    note: str = ""
+    images: int = 0
+    per_class: tuple[ClassScore, ...] = ()
+    last: MeasuredCheckpoint | None = None
+
+
+class Verdict(ArtifactModel):
+    """What the evaluator decided so far.
+
+    Key: `runs/<run>/evaluate/verdict.json`. Writer: evaluator, after each checkpoint. Reader: trainer.
+
+    Attributes:
+      best: Global step of the best checkpoint.
+      last: Global step of the last measured checkpoint.
+      stop: Patience is used up: the training should end.
+      final: The last checkpoint of the training was measured.
+    """
+
+    best: int
+    last: int
+    stop: bool = False
+    final: bool = False
+
+
+class Curve(ArtifactModel):
+    """Precision over recall at IoU 0.5: two lists of one length."""
+
+    recall: tuple[float, ...]
+    precision: tuple[float, ...]
+
+
+class Curves(RootModel[Mapping[str, Curve]], ArtifactModel):
+    """The curves of the best checkpoint, by label; a label without boxes has none.
+
+    Key: `runs/<run>/evaluate/curves.json`. Writer: evaluator. Reader: detector (for the run's report).
+    """
+
+
+class EvaluateResult(MeasuredCheckpoint, StageResult):
+    """The best checkpoint of a training whose checkpoints are all measured; the details are in `BestCheckpoint`.
+
+    Key: `runs/<run>/evaluate/result.json`. Writer: evaluator. Readers: people.
+    """
+
+    chosen_on: str
+    last: MeasuredCheckpoint | None = None

@@ -1,0 +1,78 @@
+"""Documents of an export: its manifest and the exporter's result."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from slipway.artifacts.outcome import StageResult
+from slipway.models import ArtifactModel
+from slipway.run import Sha256
+
+
+class Parity(ArtifactModel):
+    """The largest differences between an export and the measured model, and how much was compared.
+
+    Attributes:
+      unmatched: Detections of either that the other lacks.
+      max_box_diff_px: In pixels of the model's input.
+    """
+
+    images: int = 0
+    anchors: int = 0
+    detections: int = 0
+    unmatched: int = 0
+    max_box_diff_px: float = 0.0
+    max_score_diff: float = 0.0
+
+
+class DatasetIdentity(ArtifactModel):
+    """The dataset that a model was trained on."""
+
+    name: str
+    sha256: str
+
+
+class ExportManifest(ArtifactModel):
+    """The files of an export, and how they came about; written last, so an export without it is incomplete.
+
+    Key: `runs/<run>/export/manifest.json`. Writer: exporter. Readers: detector (for the run's report), serving, which
+    tells exports apart by the sha256 of this key's bytes.
+
+    Attributes:
+      step: Global step of the exported checkpoint.
+      image_size: Side of the model's square input, pixels.
+      labels: In the order of their class ids, from 1.
+      signatures: Signature to its input, and under `outputs` the names of its outputs.
+      parity: Of the SavedModel.
+      omitted: File that was asked for to why it is not there.
+      versions: Package to version.
+      files: Path below the export's folder to sha256.
+    """
+
+    run: str = ""
+    step: int
+    preset: str
+    image_size: int
+    labels: tuple[str, ...]
+    dataset: DatasetIdentity | None = None
+    signatures: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {}
+    parity: Parity = Parity()
+    omitted: Mapping[str, str] = {}
+    versions: Mapping[str, str] = {}
+    files: Annotated[Mapping[str, Sha256], Field(min_length=1)]
+
+
+class ExportResult(StageResult):
+    """What was exported; the details are in `ExportManifest`.
+
+    Key: `runs/<run>/export/result.json`. Writer: exporter. Readers: command, controller.
+
+    Attributes:
+      step: Global step of the exported checkpoint.
+      omitted: File that was asked for to why it is not there.
+    """
+
+    step: int
+    parity: Parity = Parity()
+    omitted: Mapping[str, str] = {}

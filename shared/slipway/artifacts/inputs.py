@@ -1,0 +1,70 @@
+"""What the earlier stages of a run made: read once, and handed to a stage as plain values."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from slipway import annotations, keys
+from slipway.annotations import AnnotatedImage
+from slipway.artifacts.dataset import DatasetManifest, IngestResult
+from slipway.artifacts.json_io import read_document, read_optional
+from slipway.artifacts.records import PreprocessResult
+from slipway.errors import MissingKey
+from slipway.labels import LabelMap
+from slipway.resolve import Plan
+from slipway.run import TrainingRun
+from slipway.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What ingest and preprocess made for a run.
+
+    Attributes:
+      run: What was asked for.
+      dataset: The prefix of the dataset's keys.
+      plan: What the run really does, and why.
+      preprocessed: None until preprocess has ended.
+    """
+
+    run: TrainingRun
+    dataset: str
+    manifest: DatasetManifest
+    labels: LabelMap
+    plan: Plan
+    preprocessed: PreprocessResult | None = None
+
+    @classmethod
+    def load(cls, store: ObjectStore, run: TrainingRun) -> "RunInputs":
+        """Read what there is.
+
+        Raises:
+          MissingKey: Ingest has not ended.
+          BrokenDocument: A document is not as this version reads it.
+        """
+        name = run.metadata.name
+        dataset = read_document(store, keys.result(name, "ingest"), IngestResult).dataset
+        label_map = keys.label_map(dataset)
+        return cls(
+            run=run,
+            dataset=dataset,
+            manifest=read_document(store, keys.manifest(dataset), DatasetManifest),
+            labels=LabelMap.parse(store.read(label_map).decode(), label_map),
+            plan=Plan.parse(store.read(keys.resolved(name))),
+            preprocessed=read_optional(store, keys.result(name, "preprocess"), PreprocessResult),
+        )
+
+    @property
+    def name(self) -> str:
+        return self.run.metadata.name
+
+    @property
+    def records(self) -> PreprocessResult:
+        """The run's records. Raises `MissingKey` until preprocess has ended."""
+        if self.preprocessed is None:
+            raise MissingKey(f"{keys.result(self.name, 'preprocess')}: not there; preprocess has not ended")
+        return self.preprocessed
+
+    def annotated_images(self, store: ObjectStore, split: str) -> Iterator[AnnotatedImage]:
+        """Read a split's annotations, one shard after the other."""
+        for key in self.manifest.annotation_keys(split):
+            yield from annotations.parse(store.read(key))

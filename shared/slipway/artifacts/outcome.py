@@ -1,0 +1,160 @@
+"""How stages and runs ended, or stand: results, failures, the controller's record, metric snapshots."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from slipway.models import ArtifactModel, CamelArtifactModel
+from slipway.pipeline import Phase, State
+
+_MOST_SAMPLES = 400  # a training has about seventy
+
+ShortText = Annotated[str, Field(max_length=80)]
+
+
+class StageResult(ArtifactModel):
+    """The part of a stage's result that all stages share: where the key is, the stage is done.
+
+    Key: `runs/<run>/<stage>/result.json`. Writer: the stage. Readers: see each stage's own result; command, for the
+    duration.
+
+    Attributes:
+      duration_sec: Absent from preprocess, whose workers write the same bytes.
+    """
+
+    duration_sec: float | None = None
+
+
+class StageFailure(ArtifactModel):
+    """How the newest failed attempt of a stage failed.
+
+    Key: `runs/<run>/<stage>/failure.json`. Writers: command, controller. Readers: command; retention looks for the key.
+
+    Attributes:
+      attempt: From 1.
+      code: The exit code.
+    """
+
+    attempt: int
+    code: int = 1
+    reason: str = ""
+
+
+class StageStatus(CamelArtifactModel):
+    """How one stage stands; times are RFC 3339, in UTC.
+
+    Attributes:
+      attempt: Which attempt this is, from 1.
+      job: Name of its Job.
+      started_at: When the Job's first pod was made.
+      finished_at: When the Job ended.
+      reason: Why it failed.
+    """
+
+    phase: Phase
+    attempt: int = 0
+    job: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    reason: str | None = None
+
+
+class Condition(CamelArtifactModel):
+    """One claim about the run, as `kubectl wait --for=condition=…` reads it."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    last_transition_time: str
+
+
+class BestSoFar(CamelArtifactModel):
+    """The best checkpoint so far, and its metrics."""
+
+    step: int
+    ap: float = Field(alias="AP")
+    ap50: float = Field(alias="AP50")
+
+
+class RunStatus(CamelArtifactModel):
+    """How a run stands: the `status` of its TrainingRun. Writer: controller. Readers: controller, API, `kubectl`.
+
+    Attributes:
+      stage: The first stage that is not done.
+      progress: How far that stage is.
+      attempt: The newest attempt that was begun.
+      reason: Why the run failed, or what it waits for.
+      images: Image of each kind, as they were when the run began; its later stages use the same.
+      blueprints: Digest of the blueprints, likewise; they are in the store under it.
+      artifacts: Keys in the store.
+      settled: The attempt whose end is written down everywhere, so that nothing is left to be done.
+    """
+
+    state: State = State.PENDING
+    stage: str | None = None
+    progress: str | None = None
+    attempt: int = 1
+    reason: str | None = None
+    images: Mapping[str, str] = {}
+    blueprints: str | None = None
+    stages: Mapping[str, StageStatus] = {}
+    best: BestSoFar | None = None
+    artifacts: Mapping[str, str] = {}
+    started_at: str | None = None
+    finished_at: str | None = None
+    conditions: list[Condition] = Field(default_factory=list)
+    settled: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        return self.state.is_final
+
+    def content(self) -> dict[str, Any]:
+        """Return what the object's `status` holds: defaults too, since `kubectl` knows none."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class RunRecord(RunStatus):
+    """The status of a run, which outlives the run's object.
+
+    Key: `runs/<run>/record.json`. Writer: controller. Readers: API, retention.
+    """
+
+    name: str = ""
+    uid: str = ""
+
+    @classmethod
+    def of(cls, name: str, uid: str, status: RunStatus) -> "RunRecord":
+        """Put together the record of one TrainingRun."""
+        return cls.model_validate({"name": name, "uid": uid, **status.content()})
+
+    @property
+    def status(self) -> RunStatus:
+        """The record without name and uid."""
+        return RunStatus.model_validate(self.content())
+
+
+class MetricSample(ArtifactModel):
+    """One number, as Prometheus has it."""
+
+    model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON itself has no NaN
+
+    name: ShortText
+    labels: Annotated[Mapping[ShortText, ShortText], Field(max_length=4)] = {}
+    value: float
+
+
+class MetricSnapshot(ArtifactModel):
+    """The latest metrics of one process of a stage.
+
+    Key: `runs/<run>/metrics/<stage>-<index>.json`. Writer: the process, every ten seconds. Reader: controller, which
+    trusts a pod less than itself: hence the limits.
+    """
+
+    samples: Annotated[tuple[MetricSample, ...], Field(max_length=_MOST_SAMPLES)]
+
+    def encode(self) -> bytes:
+        """Return one short line: it is written often."""
+        return self.model_dump_json(exclude_defaults=True).encode() + b"\n"
