@@ -44,6 +44,9 @@ lint: $(ready)  ## Check format, style, types and imports; change nothing
 	$(bin)/mypy
 	PYTHONPATH=.:shared $(bin)/lint-imports
 
+house: $(ready)  ## Measure folders, imports and names, and compare the figures with their limits
+	$(bin)/python tests/measure_house.py $(if $(VERBOSE),--verbose)
+
 fmt: $(ready)  ## Format, and mend what the linter can mend
 	$(bin)/ruff format .
 	$(bin)/ruff check --fix .
@@ -114,4 +117,4 @@ $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint fmt images e2e e2e-faults manifests chart lock
+.PHONY: help demo test lint house fmt images e2e e2e-faults manifests chart lock
