@@ -24,6 +24,9 @@ export RESTART_API ?=
 # Of the chart: where kubeconform finds schemas, also those of others' resources; not asked when empty.
 SCHEMAS ?=
 
+# Where .ci/programs puts what it builds: helm, helm-unittest, kubeconform.
+export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway/bin:$(PATH)
+
 venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
@@ -36,7 +39,7 @@ demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
 	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
 test: $(ready)  ## Run every test, also those that train
-	$(bin)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(bin)/pytest -n 2 --dist loadgroup -rs $(PYTEST_ARGS)
 
 lint: $(ready)  ## Check format, style, types and imports; change nothing
 	$(bin)/ruff format --check .

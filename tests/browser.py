@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -13,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
+from tests.programs import require
 
 # It expects to read from 3 and to write to 4.
 _BEGIN = (
@@ -137,11 +134,12 @@ class Browser:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Browser]:
-    """Start a browser that keeps its files in a folder, and end it."""
+    """Start a browser that keeps its files in a folder, and end it; skip the test where there is none."""
+    program = require("chromium")
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]  # away from 3 and 4
-    command = [sys.executable, "-c", _BEGIN, *map(str, theirs), PROGRAM, "--remote-debugging-pipe", *_OPTIONS]
+    command = [sys.executable, "-c", _BEGIN, *map(str, theirs), program, "--remote-debugging-pipe", *_OPTIONS]
     environment = os.environ | {"HOME": str(folder), "TMPDIR": str(folder)}
     process = subprocess.Popen(
         [*command, f"--user-data-dir={folder}/profile"], pass_fds=theirs, env=environment, stderr=subprocess.DEVNULL

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from slipway.telemetry import EventFormatter
+from tests import programs
+
+programs.add_to_path()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import yaml
 
 from tests.cluster.installation import await_port
 from tests.ports import free_port
+from tests.programs import require
 
 CHART = Path(__file__).parents[2] / "charts/slipway"
 TOKEN = "a-submitter-s-of-this-test-alone"
@@ -109,8 +109,9 @@ def installed(namespace: str, *values: str) -> Iterator[Release]:
       values: More words for helm.
     """
     wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
-    if not (wanted and shutil.which("helm") and call("kubectl", "config", "current-context").strip() == wanted):
-        pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context, or helm is not installed")
+    if not (wanted and call("kubectl", "config", "current-context").strip() == wanted):
+        pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context")
+    require("helm")
     release = Release(namespace, (*_chart(), *values))
     call("kubectl", "create", "namespace", namespace)
     try:

@@ -7,7 +7,6 @@ file of more values for the chart, `SHOTS` a folder for pictures of TensorBoard.
 
 import json
 import os
-import shutil
 import time
 import urllib.request
 from datetime import datetime
@@ -21,6 +20,7 @@ from tests.cluster.prometheus import by_annotations, in_fast_time, prometheus
 from tests.cluster.release import CHART, installed, logged_in
 from tests.cluster.scenarios import PACES, SCENARIOS, SMALL, THRESHOLDS, Lab, await_that, datasets
 from tests.dashboards import has_shown, queries
+from tests.programs import require
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 RULES = yaml.safe_load((CHART / "files/rules.yaml").read_text())
@@ -39,8 +39,7 @@ LAST_WORDS = (
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    if not shutil.which("prometheus"):
-        pytest.skip("prometheus is not on PATH")
+    require("prometheus")
     if not (os.environ.get("STOP") and os.environ.get("KILL")):
         pytest.skip("STOP and KILL say how a container's first process is sent a signal")
     folder = tmp_path_factory.mktemp("lab")

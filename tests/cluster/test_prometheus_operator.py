@@ -8,7 +8,6 @@ Prometheus that takes what it has made.
 import base64
 import gzip
 import json
-import shutil
 import subprocess
 from contextlib import contextmanager
 
@@ -19,6 +18,7 @@ from tests.cluster.prometheus import prometheus
 from tests.cluster.release import CHART, installed
 from tests.cluster.scenarios import await_that
 from tests.dashboards import ask
+from tests.programs import require
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 WATCHER = {
@@ -37,9 +37,8 @@ OF_EACH = ("slipway_runs", "slipway_http_streams", "slipway_detector_models_load
 
 @pytest.fixture(scope="module")
 def release():
-    for program in ("prometheus-operator", "prometheus"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not on PATH")
+    require("prometheus-operator")
+    require("prometheus")
     with installed("slipway-operator", "--values", str(CHART / "ci/monitoring-values.yaml")) as made:
         yield made
 

@@ -5,7 +5,6 @@ Off unless `SLIPWAY_TEST_CONTEXT` names kubectl's current context: the tests wri
 
 import json
 import os
-import shutil
 import subprocess
 import uuid
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.charts import VARIANTS, render
+from tests.programs import require
 
 ROOT = Path(__file__).parents[2] / "manifests"
 pytestmark = pytest.mark.cluster
@@ -26,8 +26,7 @@ def kubectl(*arguments, content=None, fails=False):
 
 @pytest.fixture(scope="module")
 def namespace():
-    if not shutil.which("kubectl"):
-        pytest.skip("kubectl is not installed")
+    require("kubectl")
     wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
     if not wanted or kubectl("config", "current-context").strip() != wanted:
         pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context")

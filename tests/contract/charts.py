@@ -1,13 +1,13 @@
 """The chart as helm renders it, variant by variant."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.programs import require
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/slipway"
@@ -18,9 +18,9 @@ Manifest = dict[str, Any]
 
 def helm(*words: str, fails: bool = False) -> str:
     """Run helm and return what it says; skip the test where there is no helm."""
-    if not shutil.which("helm"):
-        pytest.skip("helm is not on PATH")
-    done = subprocess.run(["helm", *words, "--kube-version", "1.31.0"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [require("helm"), *words, "--kube-version", "1.31.0"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stderr if fails else done.stdout
 

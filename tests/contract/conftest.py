@@ -4,7 +4,8 @@ import pytest
 
 from slipway.s3_client import connect
 from slipway.store import FolderStore
-from tests.contract.s3_servers import BUCKET, PROGRAMS, Server, find, s3_store
+from tests.contract.s3_servers import BUCKET, PROGRAMS, Server, s3_store
+from tests.programs import require
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +14,7 @@ def servers(tmp_path_factory):
     running = {}
 
     def running_server(name):
-        if find(name) is None:
-            pytest.skip(f"{name} is not on PATH")
+        require(name)
         if name not in running:
             running[name] = Server(name, tmp_path_factory.mktemp(name)).start()
             connect(running[name].settings()).make_bucket(BUCKET)

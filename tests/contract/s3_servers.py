@@ -2,9 +2,7 @@
 
 import http.client
 import os
-import shutil
 import subprocess
-import sys
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from pathlib import Path
 from slipway.minio_store import MinioStore
 from slipway.settings import Keys, S3Settings
 from tests.ports import free_port
+from tests.programs import find
 
 ACCESS_KEY, SECRET_KEY = "harbourmaster", "rope-and-anchor-9c41"
 BUCKET = "slipway"
@@ -51,11 +50,6 @@ PROGRAMS = {
         has_plain_files=False,
     ),
 }
-
-
-def find(name: str) -> str | None:
-    """Return the program's path: beside this Python, where pip puts rclone, or on PATH."""
-    return shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 
 class Server:

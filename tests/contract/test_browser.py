@@ -17,8 +17,6 @@ from services.api.app import create_app
 from services.api.desk import Desk
 from services.api.settings import ApiSettings
 
-pytestmark = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium is installed (Debian: chromium)")
-
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 SPEC = {"dataset": {"source": "s3://photos/ponds"}}
 SHA = "ab" * 32

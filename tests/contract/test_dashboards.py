@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from tests.contract.charts import CHART, ROOT
 from tests.contract.plausible import names, scrapes
 from tests.dashboards import FILES, ask, has_shown, panels, queries
 from tests.ports import free_port
+from tests.programs import require
 from tests.scripted_server import serving
 
 SOURCES = sorted((ROOT / "charts/dashboards").glob("*.yaml"))
@@ -101,11 +101,9 @@ def test_a_query_names_only_metrics_that_there_are(path):
 
 
 def test_prometheus_takes_every_query(tmp_path):
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not on PATH")
     rules = [{"record": f"query:{number}", "expr": q.filled("ponds")} for number, q in enumerate(queries())]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
-    command = ["promtool", "check", "rules", tmp_path / "queries.yaml"]
+    command = [require("promtool"), "check", "rules", tmp_path / "queries.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -131,15 +129,14 @@ def metrics_handler():
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
     """Start Prometheus beside an exporter, and give its address once it has read the exporter a few times."""
-    if not shutil.which("prometheus"):
-        pytest.skip("prometheus is not on PATH")
+    program = require("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     address = f"127.0.0.1:{free_port()}"
     with serving(metrics_handler()) as exporter:
         target = {"targets": [f"127.0.0.1:{exporter.server_port}"], "labels": {"namespace": "lab", "pod": "a"}}
         scraping = {"job_name": "slipway", "scrape_interval": "1s", "static_configs": [target]}
         (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [scraping]}))
-        command = ["prometheus", f"--web.listen-address={address}", f"--config.file={folder}/prometheus.yml"]
+        command = [program, f"--web.listen-address={address}", f"--config.file={folder}/prometheus.yml"]
         with (folder / "log").open("w") as log:
             server = subprocess.Popen([*command, f"--storage.tsdb.path={folder}/data"], stderr=log)
         try:

@@ -1,20 +1,18 @@
 """What `make manifests` would write is what is there."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.programs import require
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_what_make_manifests_writes_is_not_stale():
     """Runs each of the target's commands, and compares instead of writing."""
-    for program in ("make", "helm"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not on PATH")
+    require("make")
+    require("helm")
     recipe = subprocess.run(["make", "-n", "manifests"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     written = dict(reversed(found) for found in re.findall(r"(?m)^(.+) > (\S+)$", recipe))
     assert sorted(written) == [

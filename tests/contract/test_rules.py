@@ -1,13 +1,13 @@
 """The alerts of charts/slipway/files/rules.yaml: each is played, and each has its page."""
 
 import re
-import shutil
 import subprocess
 
 import pytest
 import yaml
 
 from tests.contract.charts import CHART, ROOT, of_kind, render
+from tests.programs import require
 
 RULES = CHART / "files/rules.yaml"
 CASES = sorted((CHART / "tests/alerts").glob("*.yaml"))
@@ -21,9 +21,7 @@ ALERTS = {
 
 
 def promtool(*words):
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not on PATH")
-    done = subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True, check=False)
+    done = subprocess.run([require("promtool"), *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

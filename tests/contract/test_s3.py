@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -18,6 +17,7 @@ from slipway.s3_client import connect
 from slipway.settings import KeyFiles, Keys
 from slipway.store import delete_all, download_all, upload_all
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server, s3_store
+from tests.programs import require
 
 MIB = 1 << 20
 
@@ -264,13 +264,12 @@ def test_a_name_that_is_not_utf8_is_refused(store):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for 127.0.0.1 that signs itself, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on PATH")
+    openssl = require("openssl")
     folder = tmp_path_factory.mktemp("tls")
     made = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2"]
     name = ["-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subprocess.run(["openssl", "req", "-x509", *key, *name, *made], check=True, capture_output=True)
+    subprocess.run([openssl, "req", "-x509", *key, *name, *made], check=True, capture_output=True)
     return folder / "cert.pem", folder / "key.pem"
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from slipway.gc import collect
 from slipway.retention import Limits
-from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, find, s3_store
+from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, s3_store
 from tests.ports import free_ports
+from tests.programs import find, require
 from tests.unit.api.conftest import SECRETS, SPEC, bearer
 from tests.unit.api.kubernetes_server import KubernetesServer
 
@@ -116,9 +117,8 @@ def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, t
 
 @pytest.fixture
 def bucket(tmp_path):
-    name = next(filter(find, ("versitygw", "rclone")), None)
-    if name is None:
-        pytest.skip("neither versitygw nor rclone is on PATH")
+    name = "versitygw" if find("versitygw") else "rclone"
+    require(name)
     (tmp_path / "s3" / BUCKET).mkdir(parents=True)
     server = Server(name, tmp_path / "s3").start()
     yield server
