@@ -39,7 +39,7 @@ demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
 	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
 test: $(ready)  ## Run every test, also those that train
-	$(bin)/pytest -n 2 --dist loadgroup -rs $(PYTEST_ARGS)
+	$(bin)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(ready)  ## Check format, style, types and imports; change nothing
 	$(bin)/ruff format --check .

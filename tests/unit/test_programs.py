@@ -83,12 +83,14 @@ def write_script(path, text):
 
 
 def write_go(folder, version):
-    """Write a `go` whose programs print their package, and which keeps a log of what it builds."""
-    write_script(
+    """Write a `go` whose programs print their module's folder, and which keeps a log of what it builds."""
+    write(
         folder / "go",
-        f"""case $1 in
+        f"""#!/usr/bin/env bash
+case $1 in
 env) echo go{version} ;;
-build) echo "$6" >>{folder}/go.log; printf '#!/bin/sh\\necho %s\\n' "$6" >"$5"; chmod +x "$5" ;;
+mod) printf '{{\\n\\t"Path": "x",\\n\\t"Dir": "/modules/%s",\\n}}\\n' "$4" ;;
+build) printf '#!/bin/sh\\necho %s\\n' "$3" >"$9"; chmod +x "$9"; echo "$3" "${{10}}" >>{folder}/go.log ;;
 esac""",
     )
 
@@ -110,17 +112,20 @@ def test_programs_of_go_are_named_in_one_line_without_a_toolchain(machine, tmp_p
 def test_a_program_of_go_is_built_once_for_each_version(machine, tmp_path):
     write_go(tmp_path / "bin", "1.26.8")
     for version in ("v1", "v1", "v2"):
-        done = machine(f"helm go example.org/helm@{version}\n")
+        done = machine(f"helm go example.org/helm@{version} ./cmd/helm\n")
         assert (done.returncode, done.stdout) == (0, "helm\n"), done.stderr
-    assert (tmp_path / "bin/go.log").read_text() == "example.org/helm\n" * 2
-    assert subprocess.check_output([tmp_path / "cache/slipway/bin/helm"], text=True) == "example.org/helm\n"
+    log = (tmp_path / "bin/go.log").read_text()
+    assert log == "/modules/example.org/helm@v1 ./cmd/helm\n/modules/example.org/helm@v2 ./cmd/helm\n"
+    program = tmp_path / "cache/slipway/bin/helm"
+    assert subprocess.check_output([program], text=True) == "/modules/example.org/helm@v2\n"
 
 
-def test_a_build_that_fails_is_shown(machine, tmp_path):
-    write_script(tmp_path / "bin/go", "[ $1 = env ] && echo go1.27 || { echo no such module; exit 1; }")
-    done = machine("helm go example.org/helm@v1\n")
-    assert done.returncode == 1
-    assert done.stderr == "building example.org/helm@v1\nno such module\n"
+@pytest.mark.parametrize("step", ["mod", "build"])
+def test_a_build_that_fails_is_shown(machine, tmp_path, step):
+    write_script(tmp_path / "bin/go", f"[ $1 = env ] && echo go1.27; [ $1 != {step} ] || {{ echo no luck; exit 1; }}")
+    done = machine("helm go example.org/helm@v1 ./cmd/helm\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "building helm of example.org/helm@v1\nno luck\n"
 
 
 def test_packages_of_debian_are_installed_by_root_once_each(machine, tmp_path):
