@@ -35,7 +35,7 @@ help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
-	$(bin)/python tests/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
+	$(bin)/python tests/fakes/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
 	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
 test: $(ready)  ## Run every test, also those that train

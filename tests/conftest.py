@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.telemetry import EventFormatter
+from slipway.events import EventFormatter
 from tests import programs
 
 programs.add_to_path()

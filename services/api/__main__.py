@@ -9,20 +9,20 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import start_http_server
 
+from slipway.events import event
 from slipway.http.process import logged, options
 from slipway.http.server import Place, listening
-from slipway.open_store import open_store
+from slipway.http.tokens import Either, TokenFile, Tokens
 from slipway.settings_file import read_settings_file
-from slipway.shell import leave
-from slipway.telemetry import event
-from slipway.tokens import Either, TokenFile, Tokens
+from slipway.stage.runner import leave
+from slipway.store.from_url import open_store
 
 from services.api.app import create_app
-from services.api.cluster import RunsCluster, connect
-from services.api.desk import Desk
-from services.api.oidc import OidcTokens
+from services.api.auth.oidc import OidcTokens
+from services.api.context import Desk
+from services.api.kube.runs import RunsCluster, connect
+from services.api.kube.watch_cache import WatchedRuns
 from services.api.settings import ApiSettings
-from services.api.watch import WatchedRuns
 
 _PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
 

@@ -11,12 +11,18 @@ from slipway.http.problems import ProblemBody, install
 from slipway.http.readiness import Readiness
 from slipway.http.request_log import RequestLog
 
-from services.api.desk import Desk, silent_part
+from services.api.about import routes as about
+from services.api.artifacts import routes as artifacts
+from services.api.context import Desk, silent_part
+from services.api.datasets import routes as datasets
+from services.api.logs import routes as logs
+from services.api.logs.event_stream import Streams
 from services.api.metrics import Metrics
-from services.api.routes import about, artifacts, datasets, forms, logs, pages, runs
-from services.api.runs_view import Runs
-from services.api.stream import Streams
-from services.api.submit import RunRequest
+from services.api.pages import form_routes as forms
+from services.api.pages import routes as pages
+from services.api.runs import routes as runs
+from services.api.runs.listing import Runs
+from services.api.runs.submit import RunRequest
 
 _DESCRIPTION = """A folder of annotated images in, a trained, measured, exported object detector out.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from services.api.runs_view import Runs
+from services.api.runs.listing import Runs
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="Act only when the run still has this ETag.", max_length=1024)

@@ -14,15 +14,15 @@ from pathlib import Path
 import yaml
 
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
-from slipway.open_store import open_store
-from slipway.run import parse_run
+from slipway.events import event, start_log
+from slipway.run.spec import parse_run
 from slipway.settings_file import read_settings_file
-from slipway.shell import leave
-from slipway.telemetry import event, start_log
+from slipway.stage.runner import leave
+from slipway.store.from_url import open_store
 
-from services.controller.crd import crd
-from services.controller.jobs import Manifest, by_hand
-from services.controller.secret import first_token, store_keys
+from services.controller.install.crd import crd
+from services.controller.install.secrets import first_token, store_keys
+from services.controller.manifests import Manifest, by_hand
 from services.controller.settings import Settings
 
 
@@ -68,10 +68,10 @@ def _logged(asked: argparse.Namespace) -> int:
 
 
 def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) -> int:
-    from services.controller.cluster import connect
+    from services.controller.kube.client import connect
+    from services.controller.kube.informer import Watched
     from services.controller.operator import operate
     from services.controller.reconcile import Desk
-    from services.controller.watched import Watched
 
     settings = read_settings_file(file, Settings)
     cluster = Watched(connect(namespace))
@@ -92,7 +92,7 @@ def _secrets(asked: argparse.Namespace) -> list[Manifest]:
 
 
 def _create(namespace: str, manifests: list[Manifest]) -> int:
-    from services.controller.cluster import connect
+    from services.controller.kube.client import connect
 
     cluster = connect(namespace)
     for manifest in manifests:

@@ -14,19 +14,19 @@ import kopf
 from prometheus_client import REGISTRY, start_http_server
 
 from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
-from slipway.telemetry import event
+from slipway.events import event
 
 from services.controller import metrics
-from services.controller.cluster import RESOURCES, Conflict, Kind
-from services.controller.crd import GROUP, VERSION
-from services.controller.fleet import Fleet, shown
-from services.controller.jobs import RUN_LABEL, Manifest
+from services.controller.collectors.pods import Tally
+from services.controller.collectors.runs import Fleet, shown
+from services.controller.collectors.stage_snapshots import Told
+from services.controller.install.crd import GROUP, VERSION
+from services.controller.kube.client import RESOURCES, Conflict, Kind
+from services.controller.kube.informer import Watched
+from services.controller.manifests import RUN_LABEL, Manifest
 from services.controller.reconcile import Desk, reconcile
 from services.controller.status import Status
-from services.controller.tally import Tally
-from services.controller.told import Told
-from services.controller.turns import Turns
-from services.controller.watched import Watched
+from services.controller.work_queue import Turns
 
 _WORKERS = 8  # a look waits for the store or the API server most of the time
 _DEBOUNCE_SEC = 0.2  # several events become one look

@@ -15,17 +15,30 @@ from pydantic import ValidationError
 
 from slipway import keys
 from slipway.errors import MissingKey, SpecError
-from slipway.pipeline import Action, Conclude, Observed, Phase, Resume, Start, State, Stop, Suspend, Unit, next_actions
-from slipway.run import Metadata, RunSpec, Stage, TrainingRun, begin, explain
-from slipway.store import ObjectStore
+from slipway.run.pipeline import (
+    Action,
+    Conclude,
+    Observed,
+    Phase,
+    Resume,
+    Start,
+    State,
+    Stop,
+    Suspend,
+    Unit,
+    next_actions,
+)
+from slipway.run.spec import Metadata, RunSpec, Stage, TrainingRun, begin, explain
+from slipway.store.interface import ObjectStore
 
-from services.controller import jobs as blueprint
-from services.controller import metrics, observe
-from services.controller.cluster import Cluster, ClusterRefused
-from services.controller.describe import Look, conditions, described, refused
-from services.controller.jobs import QUEUE_LABEL, Manifest, Owner, Work
+from services.controller import job_state as observe
+from services.controller import manifests as blueprint
+from services.controller import metrics
+from services.controller.kube.client import Cluster, ClusterRefused
+from services.controller.manifests import QUEUE_LABEL, Manifest, Owner, Work
 from services.controller.settings import Settings, check_request
 from services.controller.status import Status
+from services.controller.status_writer import Look, conditions, described, refused
 
 
 @dataclass(frozen=True)

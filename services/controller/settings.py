@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from slipway.errors import SpecError
-from slipway.run import RunSpec, Stage
+from slipway.run.spec import RunSpec, Stage
 
 Seconds = Annotated[int, Field(ge=1)]
 Quantities = dict[str, str | int | float]

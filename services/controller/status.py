@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from slipway.pipeline import Phase, State
+from slipway.run.pipeline import Phase, State
 
 
 class _Model(BaseModel):

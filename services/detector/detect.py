@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway import keys
-from slipway.boxes import Box, ImageSize, denormalize
+from slipway.dataset.boxes import Box, ImageSize, denormalize
+from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
-from slipway.labels import LabelMap
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from slipway.draw import Mark, draw
 from slipway.errors import InputError
+from slipway.report.box_drawing import Mark, draw
 
 from services.detector.detect import Detection
 

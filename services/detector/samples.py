@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from slipway.annotations import AnnotatedImage
-from slipway.boxes import iou
-from slipway.draw import Mark, draw, resize
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.boxes import iou
+from slipway.dataset.labels import LabelMap
+from slipway.report.box_drawing import Mark, draw, resize
 
 from services.detector.detect import Detection
 from services.detector.images import jpeg

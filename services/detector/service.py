@@ -7,17 +7,19 @@ from itertools import islice
 
 from PIL.Image import Image
 
-from slipway import annotations, keys
-from slipway.annotations import AnnotatedImage
-from slipway.progress import tracked
-from slipway.report import run_report
-from slipway.shell import Result, StageParams, read_json, write_result
-from slipway.store import ObjectStore, download_all
-from slipway.telemetry import event
+from slipway import keys
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset import annotations
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.events import event
+from slipway.report.pages import run_report
+from slipway.report.run_report import assemble
+from slipway.stage.progress import tracked
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.interface import ObjectStore, download_all
 
 from services.detector.detect import Detector, load, to_json
 from services.detector.images import drawn, drawn_names, read_image
-from services.detector.report_run import assemble
 from services.detector.samples import Sample, choose, draw_sample, sample
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.annotations import AnnotatedImage
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.labels import LabelMap
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "ARmax1", "ARmax10", "ARmax100", "ARs", "ARm", "ARl")
 _ALL_SIZES, _HUNDRED_DETECTIONS, _IOU_50 = 0, -1, 0  # where COCOeval's arrays keep them

@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from slipway.boxes import Box
-from slipway.draw import Mark, draw, resize
+from slipway.dataset.boxes import Box
+from slipway.report.box_drawing import Mark, draw, resize
 
 from services.evaluator.coco import Detection
 

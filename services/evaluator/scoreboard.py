@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from slipway import keys, metrics
+from slipway import keys
 from slipway.errors import MissingKey
-from slipway.store import ObjectStore
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Measured
 

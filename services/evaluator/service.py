@@ -10,14 +10,17 @@ from typing import Any
 
 import yaml
 
-from slipway import annotations, keys, metrics
-from slipway.checkpoints import Checkpoints
+from slipway import keys
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset import annotations
+from slipway.dataset.labels import LabelMap
 from slipway.errors import MissingKey
-from slipway.labels import LabelMap
-from slipway.resolve import Plan, load_preset
-from slipway.shell import Result, StageParams, read_json, write_result
-from slipway.store import ObjectStore
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.run.plan import Plan, load_preset
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Detection, Measured, measure, truth
 from services.evaluator.evaluate import Evaluation, EventFile

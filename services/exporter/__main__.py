@@ -1,6 +1,6 @@
 """``python -m services.exporter``: the same entry in a pod and on a laptop."""
 
-from slipway.shell import leave, run_stage
+from slipway.stage.runner import leave, run_stage
 
 from services.exporter.service import export
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slipway.resolve import Plan
+from slipway.run.plan import Plan
 
 _FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
 

@@ -8,13 +8,15 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from slipway import keys, metrics
-from slipway.checkpoints import Checkpoints
-from slipway.labels import LabelMap
-from slipway.resolve import Plan, load_preset
-from slipway.shell import Result, StageParams, read_json, write_result
-from slipway.store import ObjectStore, upload_all
-from slipway.telemetry import event
+from slipway import keys
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset.labels import LabelMap
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.run.plan import Plan, load_preset
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.interface import ObjectStore, upload_all
 
 from services.exporter.compare import Parity, ParityError
 from services.exporter.export import (

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from slipway.annotations import AnnotatedImage
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError, MissingKey
-from slipway.labels import LabelMap
-from slipway.store import ObjectStore
+from slipway.store.interface import ObjectStore
 
 
 def given_label_map(asked: str | None, source: ObjectStore) -> LabelMap | None:

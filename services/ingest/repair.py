@@ -7,7 +7,7 @@ from typing import Literal
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from slipway.boxes import Box, ImageSize
+from slipway.dataset.boxes import Box, ImageSize
 from slipway.errors import AnnotationError
 
 # Decoders of these only: Pillow knows others that start programs.

@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from slipway import annotations, keys, metrics
-from slipway.annotations import AnnotatedImage
+from slipway import keys
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset import annotations
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.labels import LabelMap
+from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
-from slipway.guard import ingesting
-from slipway.labels import LabelMap
-from slipway.open_store import open_store
-from slipway.report import data_report
-from slipway.resolve import resolve
-from slipway.run import DatasetSpec, slug
-from slipway.shell import Result, StageParams, read_json, write_result
-from slipway.source import source_digest
-from slipway.store import ObjectStore
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.report.pages import data_report
+from slipway.run.plan import resolve
+from slipway.run.spec import DatasetSpec, slug
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.from_url import open_store
+from slipway.store.interface import ObjectStore
+from slipway.store.sweep_lock import ingesting
 
-from services.ingest import describe
-from services.ingest.check import Checked, check
+from services.ingest import manifest as describe
 from services.ingest.label_map import given_label_map, label_map
-from services.ingest.splits import assign, keeps_own
+from services.ingest.scan_source import Checked, check
+from services.ingest.splits.assign import assign, keeps_own
 from services.ingest.validate import Finding, check_dataset
 
 _SHOWN = 5  # faults in an error message; the file that it names has all of them

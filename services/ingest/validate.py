@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize, clip, overhang
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize, clip, overhang
+from slipway.dataset.labels import LabelMap
 
 Severity = Literal["error", "warning", "info"]
 

@@ -1,6 +1,6 @@
 """``python -m services.preprocess``: the same entry in a pod and on a laptop."""
 
-from slipway.shell import run_stage
+from slipway.stage.runner import run_stage
 
 from services.preprocess.service import preprocess
 

@@ -4,9 +4,9 @@ The tutorial goes through its CSV file here, and so loses every image without a 
 from the annotations the table was made from: the same rows, and the empty images too.
 """
 
-from slipway.annotations import AnnotatedImage
-from slipway.boxes import normalize
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.boxes import normalize
+from slipway.dataset.labels import LabelMap
 
 from services.preprocess.tfrecord import example
 

@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway import keys, metrics
-from slipway.annotations import AnnotatedImage, parse
+from slipway import keys
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset.annotations import AnnotatedImage, parse
+from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
-from slipway.labels import LabelMap
-from slipway.progress import tracked
-from slipway.run import sha256_json
-from slipway.shell import Result, StageParams, read_json, write_result
-from slipway.store import ObjectStore
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.run.spec import sha256_json
+from slipway.stage.progress import tracked
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.interface import ObjectStore
 
 from services.preprocess.csv_to_tfrecord import csv_to_tfrecord
 from services.preprocess.tfrecord import frame

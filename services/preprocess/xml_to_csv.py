@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from slipway.annotations import AnnotatedImage
+from slipway.dataset.annotations import AnnotatedImage
 
 COLUMNS = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
 

@@ -3,7 +3,7 @@
 import shutil
 from typing import Any
 
-from slipway.metrics import GPU_USED
+from slipway.metrics.registry import GPU_USED
 
 
 def tell_memory(config: Any) -> None:

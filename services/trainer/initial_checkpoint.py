@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from slipway import keys
 from slipway.errors import InputError, TransientError
-from slipway.store import ObjectStore, download_all, upload_all
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.store.interface import ObjectStore, download_all, upload_all
 
 if TYPE_CHECKING:
     from official.core.base_trainer import Trainer

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from slipway.resolve import Plan, load_preset
+from slipway.run.plan import Plan, load_preset
 
 if TYPE_CHECKING:
     from official.core.config_definitions import ExperimentConfig

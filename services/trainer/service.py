@@ -5,19 +5,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway import keys, metrics
-from slipway.checkpoints import Checkpoints
+from slipway import keys
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.untyped_json import read_json, read_optional
+from slipway.dataset.labels import LabelMap
 from slipway.errors import MissingKey, SpecError, Stopped, TransientError
-from slipway.labels import LabelMap
-from slipway.resolve import Plan
-from slipway.shell import Result, StageParams, read_json, read_optional, write_result
-from slipway.store import ObjectStore
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
+from slipway.run.plan import Plan
+from slipway.stage.runner import Result, StageParams, write_result
+from slipway.store.interface import ObjectStore
 
 from services.trainer.gpu_memory import tell_memory
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.pipeline_config import dump, pipeline_config
-from services.trainer.preempt import Watch
+from services.trainer.stop_conditions import Watch
 from services.trainer.train import Progress, Training
 from services.trainer.train import train as train_steps
 from services.trainer.workers import Team, join

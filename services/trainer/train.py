@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway import metrics
-from slipway.checkpoints import Checkpoints
+from slipway.artifacts.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
-from slipway.telemetry import event
+from slipway.events import event
+from slipway.metrics import registry as metrics
 
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
-from services.trainer.preempt import Watch
+from services.trainer.stop_conditions import Watch
 from services.trainer.workers import Team
 
 if TYPE_CHECKING:

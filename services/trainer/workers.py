@@ -11,7 +11,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from slipway.errors import SpecError, Stopped, TransientError
-from slipway.telemetry import event
+from slipway.events import event
 
 if TYPE_CHECKING:
     import tensorflow as tf

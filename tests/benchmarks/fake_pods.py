@@ -21,10 +21,10 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from slipway import keys
-from slipway.resolve import resolve
-from slipway.run import TrainSpec
-from slipway.store import ObjectStore
-from tests.fake_stages import BEST, DATASET, REPORT
+from slipway.run.plan import resolve
+from slipway.run.spec import TrainSpec
+from slipway.store.interface import ObjectStore
+from tests.fakes.stages import BEST, DATASET, REPORT
 
 LABEL = "slipway.dev/benchmark"
 _NODES = 4

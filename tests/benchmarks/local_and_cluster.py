@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.store import delete_all, upload_all
+from slipway.store.interface import delete_all, upload_all
 from tests.cluster import installation as at
 
 
@@ -26,9 +26,7 @@ def local(folder: Path, spec: dict[str, Any], out: Path) -> dict[str, Any]:
     options = {"--test-ratio": ingest.get("testRatio"), "--steps": train.get("steps"), "--out": out}
     words = [str(word) for option in options.items() if option[1] is not None for word in option]
     started = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "slipway.cli.main", "run", str(folder), *words], check=True, stdout=sys.stderr
-    )
+    subprocess.run([sys.executable, "-m", "services.cli", "run", str(folder), *words], check=True, stdout=sys.stderr)
     seconds = time.monotonic() - started
     (run,) = (out / "runs").iterdir()
     best = json.loads((run / "evaluate/best.json").read_text())

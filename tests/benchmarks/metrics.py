@@ -21,11 +21,11 @@ from prometheus_client import Counter as PrometheusCounter
 from prometheus_client import Histogram
 
 from slipway import keys
-from slipway.metrics import StageGauge
-from slipway.shell import leave, run_stage
-from slipway.snapshots import SnapshotSaver
-from slipway.store import FolderStore
-from tests.harbour import draw
+from slipway.metrics.registry import StageGauge
+from slipway.stage.metric_snapshots import SnapshotSaver
+from slipway.stage.runner import leave, run_stage
+from slipway.store.folder import FolderStore
+from tests.fakes.harbour import draw
 
 _MEASURED: list[tuple[Any, str]] = [
     (StageGauge, "set"),
@@ -61,7 +61,7 @@ def timed(owner: Any, name: str) -> None:
 def prepare(folder: Path, steps: int) -> FolderStore:
     """Make records of drawn images, and say that the last checkpoint has been measured."""
     draw(folder / "harbour", 100, seed=1)
-    command = [sys.executable, "-m", "slipway.cli.main", "run", str(folder / "harbour"), "--out", str(folder / "out")]
+    command = [sys.executable, "-m", "services.cli", "run", str(folder / "harbour"), "--out", str(folder / "out")]
     options = ["--until", "preprocess", "--steps", str(steps), "--image-size", "128", "--batch-size", "8"]
     subprocess.run([*command, *options], check=True, stdout=sys.stderr)
     store = FolderStore(folder / "out")

@@ -21,15 +21,15 @@ from pathlib import Path
 import urllib3
 import uvicorn
 
-from slipway.open_store import open_store
-from slipway.s3_client import connect
-from slipway.tokens import Role, User
+from slipway.http.tokens import Role, User
+from slipway.store.from_url import open_store
+from slipway.store.s3.client import connect
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server
-from tests.fake_bucket import FakeBucket
-from tests.fake_runs import FakeRuns
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.desk import Desk
+from services.api.context import Desk
 from services.api.settings import ApiSettings
 
 _PORT = 18001

@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from slipway.open_store import open_store
-from slipway.store import ObjectStore
+from slipway.store.from_url import open_store
+from slipway.store.interface import ObjectStore
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from slipway.store import delete_all, upload_all
+from slipway.store.interface import delete_all, upload_all
 from tests.cluster import installation as at
 from tests.cluster.strikes import Commands, Fault, is_running
-from tests.harbour import draw
+from tests.fakes.harbour import draw
 
 _TIMEOUT_SEC = 600.0
 _ORPHAN_SEC = 300.0  # the garbage collector has to find an API server that was away, too

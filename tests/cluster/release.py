@@ -75,7 +75,7 @@ class Client:
 
     def __call__(self, *words: str, content: str | None = None) -> str:
         home = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config")}
-        return call(sys.executable, "-m", "slipway.cli.main", *words, content=content, env=home)
+        return call(sys.executable, "-m", "services.cli", *words, content=content, env=home)
 
     def push(self, folder: Path) -> str:
         """Send a dataset and return its reference."""

@@ -17,12 +17,12 @@ from xml.etree.ElementTree import fromstring, tostring
 from PIL import Image
 
 from slipway import keys
-from slipway.store import upload_all
+from slipway.store.interface import upload_all
 from tests.cluster.installation import FINAL, open_with
 from tests.cluster.prometheus import Prometheus
 from tests.cluster.release import TOKEN, Client, Release
-from tests.harbour import draw
-from tests.initial_weights import write_backbone
+from tests.fakes.harbour import draw
+from tests.fakes.initial_weights import write_backbone
 
 SMALL: dict[str, Any] = {"imageSize": 128, "batchSize": 4}
 _WAITING = 60  # runs: more than a controller may have waiting for a look

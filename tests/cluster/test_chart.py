@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.release import TOKEN, installed, logged_in
-from tests.harbour import draw
+from tests.fakes.harbour import draw
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

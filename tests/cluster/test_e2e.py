@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from slipway import keys
-from slipway.checkpoints import Checkpoints
-from slipway.store import upload_all
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.store.interface import upload_all
 from tests.cluster import installation as at
-from tests.harbour import draw
+from tests.fakes.harbour import draw
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 QUEUE = "slipway-e2e"
@@ -238,7 +238,7 @@ def test_bad_data_fails_at_once_in_the_words_of_the_command_line(run, harbour, t
     push(folder, "bad")
     name = run("bad")
     ended = at.await_state(name, timeout_sec=120)
-    command = [sys.executable, "-m", "slipway.cli.main", "run", str(folder), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "services.cli", "run", str(folder), "--out", str(tmp_path / "out")]
     local = subprocess.run(command, capture_output=True, text=True, check=False)
     assert local.returncode == 65
     assert ended["state"] == "FAILED"

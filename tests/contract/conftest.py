@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipway.s3_client import connect
-from slipway.store import FolderStore
+from slipway.store.folder import FolderStore
+from slipway.store.s3.client import connect
 from tests.contract.s3_servers import BUCKET, PROGRAMS, Server, s3_store
 from tests.programs import require
 

@@ -8,8 +8,8 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway.minio_store import MinioStore
-from slipway.settings import Keys, S3Settings
+from slipway.store.s3.settings import Keys, S3Settings
+from slipway.store.s3.store import MinioStore
 from tests.ports import free_port
 from tests.programs import find
 

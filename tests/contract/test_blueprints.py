@@ -7,9 +7,9 @@ import pytest
 import yaml
 from kubernetes import client
 
-from slipway.run import RunSpec
+from slipway.run.spec import RunSpec
 
-from services.controller.jobs import Owner, Work, blueprints, job, service
+from services.controller.manifests import Owner, Work, blueprints, job, service
 from services.controller.settings import Settings
 
 ROOT = Path(__file__).parents[2] / "manifests"

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
-from slipway.store import FolderStore
-from slipway.tokens import Role, User
+from slipway.http.tokens import Role, User
+from slipway.store.folder import FolderStore
 from tests import browser
-from tests.fake_runs import FakeRuns
+from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.desk import Desk
+from services.api.context import Desk
 from services.api.settings import ApiSettings
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"

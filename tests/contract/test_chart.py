@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from slipway.tokens import Role, User, find, read_tokens
+from slipway.http.tokens import Role, User, find, read_tokens
 from tests.contract.charts import CHART, ROOT, VARIANTS, containers, helm, named, of_kind, pods, render
 from tests.contract.test_blueprints import MODELS, unknown
 
 from services.api.settings import ApiSettings, Limits, Oidc
-from services.controller.secret import first_token
+from services.controller.install.secrets import first_token
 from services.controller.settings import Pool, Settings
 from services.detector.serving.settings import DetectorSettings
 from services.detector.serving.settings import Limits as DetectorLimits

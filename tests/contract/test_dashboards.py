@@ -15,9 +15,9 @@ import yaml
 from tests.contract.charts import CHART, ROOT
 from tests.contract.plausible import names, scrapes
 from tests.dashboards import FILES, ask, has_shown, panels, queries
+from tests.fakes.scripted_server import serving
 from tests.ports import free_port
 from tests.programs import require
-from tests.scripted_server import serving
 
 SOURCES = sorted((ROOT / "charts/dashboards").glob("*.yaml"))
 _COLUMNS = 24

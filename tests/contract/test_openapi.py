@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.store import FolderStore
-from slipway.tokens import Role, User
+from slipway.http.tokens import Role, User
+from slipway.store.folder import FolderStore
 from tests.contract.described import description, hold_to, operations
-from tests.fake_runs import FakeRuns
+from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.desk import Desk
+from services.api.context import Desk
 from services.api.settings import ApiSettings
 
 RUN = "harbour-3f2a9c1b"  # the example of the description

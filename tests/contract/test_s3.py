@@ -9,13 +9,13 @@ import tracemalloc
 
 import pytest
 
-from slipway import s3_object
 from slipway.errors import InputError, StoreRefused, StoreUnavailable
-from slipway.minio_store import MinioStore
-from slipway.open_store import open_store
-from slipway.s3_client import connect
-from slipway.settings import KeyFiles, Keys
-from slipway.store import delete_all, download_all, upload_all
+from slipway.store.from_url import open_store
+from slipway.store.interface import delete_all, download_all, upload_all
+from slipway.store.s3 import object as s3_object
+from slipway.store.s3.client import connect
+from slipway.store.s3.settings import KeyFiles, Keys
+from slipway.store.s3.store import MinioStore
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, PROGRAMS, SECRET_KEY, Server, s3_store
 from tests.programs import require
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.store import FolderStore
-from slipway.tokens import Role, User
+from slipway.http.tokens import Role, User
+from slipway.store.folder import FolderStore
 from tests.contract.described import description, hold_to, operations
 from tests.unit.detector.serving.conftest import FakeDetector, Loader, write_export
 

@@ -6,10 +6,9 @@ import time
 import pytest
 import urllib3
 
-from slipway.content import Content
 from slipway.errors import InputError, MissingKey
-from slipway.minio_store import MinioStore
-from slipway.store import delete_all, download_all, upload_all
+from slipway.store.interface import Content, delete_all, download_all, upload_all
+from slipway.store.s3.store import MinioStore
 from tests.contract.s3_servers import BUCKET
 
 

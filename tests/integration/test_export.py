@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from slipway import keys
-from slipway.checkpoints import Checkpoints
-from slipway.shell import read_json
-from slipway.store import ObjectStore, download_all
-from tests.squares import NAME, export_squares, params
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.untyped_json import read_json
+from slipway.store.interface import ObjectStore, download_all
+from tests.fakes.squares import NAME, export_squares, params
 
-from services.detector.folder import main as detect_folder
+from services.detector.detect_folder import main as detect_folder
 from services.detector.service import detect
 from services.exporter.compare import ParityError
 from services.exporter.export import export_saved_model, load_trained

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.errors import InputError
-from tests.harbour import draw
-from tests.initial_weights import config, kernels, write_backbone
+from tests.fakes.harbour import draw
+from tests.fakes.initial_weights import config, kernels, write_backbone
 
 from services.trainer.initial_checkpoint import initialize
 
@@ -66,7 +66,7 @@ def test_training_from_spoilt_weights_ends_with_what_its_loss_is(tmp_path):
     write_backbone(tmp_path, float("nan"))
     words = ["run", tmp_path / "harbour", "--out", tmp_path / "out", "--image-size", "128", "--batch-size", "4"]
     words += ["--steps", "20", "--until", "train", "--initial-checkpoint", tmp_path / "ckpt-1"]
-    command = [sys.executable, "-m", "slipway.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "services.cli", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 65
     assert "train failed: the loss is nan at step" in done.stdout + done.stderr

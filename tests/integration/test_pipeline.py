@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harbour import draw
+from tests.fakes.harbour import draw
 
 from services.evaluator.coco import NAMES
 
@@ -22,7 +22,7 @@ SMALL = ("--image-size", "128", "--batch-size", "4")
 
 
 def slipway(*words, **options):
-    command = [sys.executable, "-m", "slipway.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "services.cli", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
@@ -158,7 +158,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint(harbour, tmp_path):
 
 def _kill_trainer_after(checkpoints, words):
     """Start the command; after so many checkpoints kill -9 the runner and all that it started."""
-    command = [sys.executable, "-m", "slipway.cli.main", *map(str, words), "--json"]
+    command = [sys.executable, "-m", "services.cli", *map(str, words), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:
         seen = 0
         for line in runner.stdout:

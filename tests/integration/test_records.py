@@ -7,11 +7,12 @@ from xml.etree.ElementTree import parse
 import pytest
 
 from slipway import keys
-from slipway.labels import LabelMap
-from slipway.run import TrainingRun
-from slipway.shell import StageParams, read_json
-from slipway.store import FolderStore
-from tests.harbour import draw
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset.labels import LabelMap
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
+from tests.fakes.harbour import draw
 
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess
@@ -119,8 +120,8 @@ def test_frames_are_those_that_tensorflow_reads(tmp_path):
 def test_config_of_every_preset_is_one_that_model_garden_takes():
     from official.core import task_factory
 
-    from slipway.resolve import preset_names, resolve
-    from slipway.run import TrainSpec
+    from slipway.run.plan import preset_names, resolve
+    from slipway.run.spec import TrainSpec
 
     from services.trainer.pipeline_config import dump, pipeline_config
 

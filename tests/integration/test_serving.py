@@ -18,12 +18,12 @@ import pytest
 from PIL import Image
 
 from slipway import keys
-from slipway.boxes import ImageSize
-from slipway.store import FolderStore
+from slipway.dataset.boxes import ImageSize
+from slipway.store.folder import FolderStore
+from tests.fakes.squares import NAME, draw, export_squares
 from tests.ports import free_ports
-from tests.squares import NAME, draw, export_squares
 
-from services.detector.folder import main as detect_folder
+from services.detector.detect_folder import main as detect_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 

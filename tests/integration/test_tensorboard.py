@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from slipway.s3_client import connect
-from slipway.store import delete_all
+from slipway.store.interface import delete_all
+from slipway.store.s3.client import connect
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, s3_store
 from tests.ports import free_port
 

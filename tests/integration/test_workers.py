@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from slipway.run import TrainingRun, begin
-from slipway.store import FolderStore
-from tests.harbour import draw
+from slipway.run.spec import TrainingRun, begin
+from slipway.store.folder import FolderStore
+from tests.fakes.harbour import draw
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.slow

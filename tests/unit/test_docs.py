@@ -9,12 +9,12 @@ import typer.main
 from pydantic import BaseModel
 
 from slipway import errors
-from slipway.cli.main import app
-from slipway.cli.options import FIELDS
-from slipway.resolve import preset_names
-from slipway.run import STAGES, RunSpec
-from slipway.settings import Settings
+from slipway.run.plan import preset_names
+from slipway.run.spec import STAGES, RunSpec
+from slipway.stage.settings import Settings
 
+from services.cli.local.run_request import FIELDS
+from services.cli.main import app
 from services.evaluator.coco import NAMES
 
 ROOT = Path(__file__).parents[2]
@@ -158,8 +158,8 @@ def test_every_step_of_a_service_is_named_in_the_readme_or_the_tutorial():
     """The steps are what the tutorial has files for; what only serves them needs no mention."""
     text = "".join(page.read_text() for page in PAGES)
     steps = ("partition", "label_map", "xml_to_csv", "csv_to_tfrecord", "pipeline_config", "train", "evaluate")
-    for step in (*steps, "export", "parity", "model_card", "detect", "draw"):
-        (file,) = [*ROOT.glob(f"services/*/{step}.py"), *ROOT.glob(f"shared/slipway/{step}.py")]
+    for step in (*steps, "export", "parity", "model_card", "detect", "box_drawing"):
+        (file,) = [*ROOT.glob(f"services/**/{step}.py"), *ROOT.glob(f"shared/slipway/report/{step}.py")]
         assert f"{file.relative_to(ROOT)})" in text
 
 

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from slipway.snapshots import KNOWN
-from slipway.store import FolderStore
+from slipway.stage.metric_snapshots import KNOWN
+from slipway.store.folder import FolderStore
 
 from services.api.metrics import Metrics
 from services.controller import metrics as controller
-from services.controller.fleet import Fleet
-from services.controller.told import Told
+from services.controller.collectors.runs import Fleet
+from services.controller.collectors.stage_snapshots import Told
 from services.detector.serving.metrics import Metrics as DetectorMetrics
 
 REFERENCE = (Path(__file__).parents[2] / "docs/reference.md").read_text()

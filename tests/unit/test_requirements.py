@@ -13,7 +13,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "requirements"
 LOCKS = sorted(path.stem for path in FOLDER.glob("*.txt") if path.stem not in ("overrides", "excludes"))
 SERVICES = {
-    "light": ["api", "controller"],
+    "light": ["api", "cli", "controller"],
     "data": ["ingest", "preprocess"],
     "tf": ["detector", "evaluator", "exporter", "tensorboard", "trainer"],
 }

@@ -9,16 +9,16 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import start_http_server
 
+from slipway.events import event
 from slipway.http.process import logged, options
 from slipway.http.server import Place, listening
-from slipway.open_store import open_store
+from slipway.http.tokens import TokenFile
 from slipway.settings_file import read_settings_file
-from slipway.shell import leave
-from slipway.telemetry import event
-from slipway.tokens import TokenFile
+from slipway.stage.runner import leave
+from slipway.store.from_url import open_store
 
 from services.detector.serving.app import create_app
-from services.detector.serving.exports import load_model
+from services.detector.serving.model_loader import load_model
 from services.detector.serving.settings import DetectorSettings
 
 _PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting

@@ -14,16 +14,16 @@ from slipway.http.limits import BodyLimit, Gate
 from slipway.http.problems import Problem, ProblemBody, install, respond
 from slipway.http.readiness import Readiness, silent_store
 from slipway.http.request_log import RequestLog
-from slipway.store import ObjectStore
-from slipway.tokens import Tokens
+from slipway.http.tokens import Tokens
+from slipway.store.interface import ObjectStore
 
-from services.detector.serving.bench import Bench
-from services.detector.serving.exports import Export, Model, find
+from services.detector.serving.admission import Turns
+from services.detector.serving.context import Bench
 from services.detector.serving.metrics import Metrics
+from services.detector.serving.model_cache import Shelf, Source, WarmUp
+from services.detector.serving.model_loader import Export, Model, find
 from services.detector.serving.routes import router
 from services.detector.serving.settings import DetectorSettings
-from services.detector.serving.shelf import Shelf, Source, WarmUp
-from services.detector.serving.turns import Turns
 
 _DESCRIPTION = """An image in, boxes in pixels or the drawn image out, by the exported model of a run.
 

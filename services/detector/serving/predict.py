@@ -8,9 +8,9 @@ from slipway.http.problems import Problem
 
 from services.detector.detect import to_json
 from services.detector.images import Taken, drawn, read_image
-from services.detector.serving.answers import DetectionAnswer, Prediction, Served, Timing
-from services.detector.serving.exports import Model
 from services.detector.serving.metrics import Metrics
+from services.detector.serving.model_loader import Model
+from services.detector.serving.schemas import DetectionAnswer, Prediction, Served, Timing
 
 MediaType = Literal["application/json", "image/jpeg", "image/png"]
 

@@ -11,12 +11,12 @@ from slipway.http.auth import BEARER, authenticate
 from slipway.http.multipart import field_content
 from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
-from slipway.tokens import User
+from slipway.http.tokens import User
 
-from services.detector.serving.answers import EXAMPLE, Health, ModelAnswer, ModelList, Prediction
-from services.detector.serving.bench import BenchOf, bench_of
-from services.detector.serving.exports import find, listed
+from services.detector.serving.context import BenchOf, bench_of
+from services.detector.serving.model_loader import find, listed
 from services.detector.serving.predict import Asked, predict, preferred
+from services.detector.serving.schemas import EXAMPLE, Health, ModelAnswer, ModelList, Prediction
 
 router = APIRouter()
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from slipway.annotations import LabeledBox
-from slipway.boxes import ImageSize
+from slipway.dataset.annotations import LabeledBox
+from slipway.dataset.boxes import ImageSize
 
 
 @dataclass(frozen=True, slots=True)

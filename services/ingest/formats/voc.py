@@ -7,8 +7,8 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from slipway.annotations import LabeledBox
-from slipway.boxes import Box, ImageSize
+from slipway.dataset.annotations import LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
 from slipway.errors import AnnotationError
 
 from services.ingest.formats import Annotation

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slipway import annotations, keys
-from slipway.annotations import AnnotatedImage
+from slipway import keys
 from slipway.artifacts.dataset import DatasetManifest, IngestResult
 from slipway.artifacts.json_io import read_document, read_optional
 from slipway.artifacts.records import PreprocessResult
+from slipway.dataset import annotations
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.labels import LabelMap
 from slipway.errors import MissingKey
-from slipway.labels import LabelMap
-from slipway.resolve import Plan
-from slipway.run import TrainingRun
-from slipway.store import ObjectStore
+from slipway.run.plan import Plan
+from slipway.run.spec import TrainingRun
+from slipway.store.interface import ObjectStore
 
 
 @dataclass(frozen=True)

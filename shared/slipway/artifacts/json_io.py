@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from slipway.errors import MissingKey
 from slipway.models import ArtifactModel, broken, validate
-from slipway.store import ObjectStore
+from slipway.store.interface import ObjectStore
 
 D = TypeVar("D", bound=ArtifactModel)
 

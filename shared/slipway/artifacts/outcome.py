@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from slipway.models import ArtifactModel, CamelArtifactModel
-from slipway.pipeline import Phase, State
+from slipway.run.pipeline import Phase, State
 
 _MOST_SAMPLES = 400  # a training has about seventy
 

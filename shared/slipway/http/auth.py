@@ -5,7 +5,7 @@ from fastapi.security import HTTPBearer
 
 from slipway.http.limits import gate_of
 from slipway.http.problems import Problem
-from slipway.tokens import Tokens, User
+from slipway.http.tokens import Tokens, User
 
 BEARER = HTTPBearer(auto_error=False, description="A token of this installation.")
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}

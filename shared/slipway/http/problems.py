@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from slipway.errors import InputError, MissingKey, StoreRefused, TransientError
-from slipway.telemetry import event
+from slipway.events import event
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SEC = 5

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.errors import SlipwayError, SpecError
-from slipway.telemetry import event, start_log
+from slipway.events import event, start_log
 
 Serve = Callable[[argparse.Namespace], int]
 

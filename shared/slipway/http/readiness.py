@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from slipway.errors import SlipwayError
 from slipway.http.problems import Problem
-from slipway.store import ObjectStore
+from slipway.store.interface import ObjectStore
 
 ABSENT = "is-anybody-there"  # a name like any other: that it is not there is an answer too
 _EVERY_SEC = 2.0

@@ -11,8 +11,8 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from slipway.events import event
 from slipway.http.problems import bug, respond
-from slipway.telemetry import event
 
 _SANE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}

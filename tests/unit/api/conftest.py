@@ -5,17 +5,17 @@ import warnings
 import pytest
 import yaml
 
-from slipway.store import FolderStore
-from tests.fake_runs import FakeRuns
+from slipway.store.folder import FolderStore
+from tests.fakes.runs import FakeRuns
 
 with warnings.catch_warnings():  # it asks for httpx2 by then, and works with httpx, which schemathesis needs too
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
-from slipway.tokens import TokenFile
+from slipway.http.tokens import TokenFile
 
 from services.api.app import create_app
-from services.api.desk import Desk
+from services.api.context import Desk
 from services.api.settings import ApiSettings
 
 SECRETS = {"viewer": "see-5d1f", "submitter": "do-93ab", "admin": "all-77c0"}

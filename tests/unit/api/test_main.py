@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.gc import collect
-from slipway.retention import Limits
+from slipway.retention.policy import Limits
+from slipway.retention.sweep import collect
 from tests.contract.s3_servers import ACCESS_KEY, BUCKET, SECRET_KEY, Server, s3_store
+from tests.fakes.kubernetes_server import KubernetesServer
 from tests.ports import free_ports
 from tests.programs import find, require
 from tests.unit.api.conftest import SECRETS, SPEC, bearer
-from tests.unit.api.kubernetes_server import KubernetesServer
 
 ROOT = Path(__file__).parents[3]
 

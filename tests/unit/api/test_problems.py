@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from slipway.errors import AnnotationError, MissingKey, StoreRefused, StoreUnavailable
 from slipway.http.problems import field_errors, pointer, translate
 
-from services.api.cluster import ClusterRefused, ClusterUnavailable
+from services.api.kube.runs import ClusterRefused, ClusterUnavailable
 
 
 class Crate(BaseModel):

@@ -1,7 +1,7 @@
 import pytest
 
-from slipway.store import FolderStore
-from tests.fake_cluster import FakeCluster
+from slipway.store.folder import FolderStore
+from tests.fakes.cluster import FakeCluster
 
 from services.controller.reconcile import Desk
 from services.controller.settings import Settings

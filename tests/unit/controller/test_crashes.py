@@ -10,12 +10,12 @@ from collections import Counter
 import pytest
 
 from slipway.errors import SlipwayError, StoreUnavailable
-from slipway.store import FolderStore
-from tests.fake_cluster import FakeCluster, failed_pod
+from slipway.store.folder import FolderStore
+from tests.fakes.cluster import FakeCluster, failed_pod
 
+from services.controller.kube.informer import KINDS, Watched
 from services.controller.reconcile import Desk, reconcile
 from services.controller.settings import Settings
-from services.controller.watched import KINDS, Watched
 
 
 class Killed(BaseException):

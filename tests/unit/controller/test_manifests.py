@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from services.controller.__main__ import main
-from services.controller.secret import first_token, store_keys
+from services.controller.install.secrets import first_token, store_keys
 from services.controller.settings import Settings
 
 ROOT = Path(__file__).parents[3] / "manifests"

@@ -3,9 +3,9 @@
 import pytest
 from prometheus_client import REGISTRY
 
-from tests.fake_cluster import failed_pod
+from tests.fakes.cluster import failed_pod
 
-from services.controller.observe import failure_word
+from services.controller.job_state import failure_word
 from services.controller.reconcile import reconcile
 
 

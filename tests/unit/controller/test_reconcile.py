@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from tests.fake_cluster import failed_pod
+from tests.fakes.cluster import failed_pod
 
-from services.controller.cluster import Conflict
+from services.controller.kube.client import Conflict
 from services.controller.reconcile import reconcile
 
 JOBS = ["ponds-ingest-1", "ponds-preprocess-1", "ponds-train-1", "ponds-export-1", "ponds-detect-1"]

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from slipway.errors import SpecError
-from slipway.run import RunSpec
+from slipway.run.spec import RunSpec
 from slipway.settings_file import read_settings_file
 
 from services.controller.settings import Pool, Settings, check_request

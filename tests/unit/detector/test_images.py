@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from slipway.boxes import Box
+from slipway.dataset.boxes import Box
 from slipway.errors import InputError
 
 from services.detector.detect import Detection

@@ -4,9 +4,9 @@ import io
 
 from PIL import Image
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
 
 from services.detector.detect import Detection
 from services.detector.samples import Sample, choose, draw_sample, sample

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
 
 from services.evaluator.coco import NAMES, measure, truth
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from slipway.draw import colour
+from slipway.report.box_drawing import colour
 
 from services.evaluator.pictures import collect
 

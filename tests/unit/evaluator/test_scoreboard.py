@@ -5,7 +5,7 @@ import json
 import pytest
 
 from slipway import keys
-from slipway.store import FolderStore
+from slipway.store.folder import FolderStore
 
 from services.evaluator.coco import NAMES, Measured
 from services.evaluator.scoreboard import Scoreboard

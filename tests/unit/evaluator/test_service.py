@@ -2,9 +2,9 @@
 
 import threading
 
-from slipway.run import TrainingRun
-from slipway.shell import StageParams
-from slipway.store import FolderStore
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 
 from services.evaluator.service import evaluate
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.resolve import Plan
+from slipway.run.plan import Plan
 
 from services.exporter.model_card import Facts, model_card
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from slipway.errors import InputError, StoreRefused
-from slipway.run import TrainingRun
-from slipway.shell import StageParams
-from slipway.store import FolderStore
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 
 from services.ingest.formats.voc import parse_voc
 from services.ingest.repair import BrokenImage, read_picture

@@ -10,12 +10,15 @@ import sys
 import pytest
 from PIL import Image
 
-from slipway import annotations, keys, metrics
+from slipway import keys
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset import annotations
+from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
-from slipway.run import TrainingRun
-from slipway.shell import StageParams, read_json
-from slipway.source import source_digest
-from slipway.store import FolderStore
+from slipway.metrics import registry as metrics
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess

@@ -7,7 +7,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from slipway.boxes import Box, ImageSize
+from slipway.dataset.boxes import Box, ImageSize
 
 from services.ingest.repair import BrokenImage, read_picture, upright_box
 

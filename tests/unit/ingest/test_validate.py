@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize
-from slipway.labels import LabelMap
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
 
 from services.ingest.validate import check_boxes, check_dataset
 

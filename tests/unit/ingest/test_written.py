@@ -6,13 +6,15 @@ import shutil
 
 import pytest
 
-from slipway import annotations, keys
+from slipway import keys
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset import annotations
+from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
-from slipway.labels import LabelMap
-from slipway.run import TrainingRun
-from slipway.shell import StageParams, read_json
-from slipway.store import FolderStore
-from tests.harbour import draw
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
+from tests.fakes.harbour import draw
 
 from services.ingest.service import ingest
 

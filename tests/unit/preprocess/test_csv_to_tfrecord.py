@@ -4,10 +4,10 @@ import struct
 
 import pytest
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
-from slipway.labels import LabelMap
 
 from services.preprocess.csv_to_tfrecord import csv_to_tfrecord
 

@@ -7,12 +7,13 @@ import logging
 import pytest
 
 from slipway import keys
-from slipway.annotations import AnnotatedImage, LabeledBox, dump
-from slipway.boxes import Box, ImageSize
-from slipway.labels import LabelMap
-from slipway.run import TrainingRun
-from slipway.shell import StageParams, read_json
-from slipway.store import FolderStore
+from slipway.artifacts.untyped_json import read_json
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox, dump
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 
 from services.preprocess.service import preprocess
 

@@ -1,7 +1,7 @@
 """The tutorial's table."""
 
-from slipway.annotations import AnnotatedImage, LabeledBox
-from slipway.boxes import Box, ImageSize
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
 
 from services.preprocess.xml_to_csv import xml_to_csv
 

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from slipway.errors import InputError, TransientError
-from slipway.store import FolderStore
+from slipway.store.folder import FolderStore
 
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 

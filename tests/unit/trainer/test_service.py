@@ -5,10 +5,10 @@ import json
 import pytest
 
 from slipway import keys
-from slipway.checkpoints import Checkpoints
-from slipway.run import TrainingRun
-from slipway.shell import StageParams
-from slipway.store import FolderStore
+from slipway.artifacts.checkpoints import Checkpoints
+from slipway.run.spec import TrainingRun
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 
 from services.trainer.service import train
 

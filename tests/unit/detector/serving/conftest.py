@@ -9,10 +9,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from slipway.boxes import Box
-from slipway.labels import LabelMap
-from slipway.store import FolderStore
-from slipway.tokens import TokenFile
+from slipway.dataset.boxes import Box
+from slipway.dataset.labels import LabelMap
+from slipway.http.tokens import TokenFile
+from slipway.store.folder import FolderStore
 
 with warnings.catch_warnings():  # it asks for httpx2 by then, and works with httpx, which schemathesis needs too
     warnings.simplefilter("ignore")
@@ -20,7 +20,7 @@ with warnings.catch_warnings():  # it asks for httpx2 by then, and works with ht
 
 from services.detector.detect import Detection
 from services.detector.serving.app import create_app
-from services.detector.serving.exports import Model
+from services.detector.serving.model_loader import Model
 from services.detector.serving.settings import DetectorSettings
 
 SECRET = "see-5d1f"

@@ -16,7 +16,7 @@ from slipway.artifacts.records import PreprocessResult, ShardPart
 from slipway.artifacts.training import CheckpointListing, ProgressLine, TrainResult
 from slipway.errors import BrokenDocument
 from slipway.models import ArtifactModel
-from slipway.pipeline import Phase, State
+from slipway.run.pipeline import Phase, State
 
 MODULES = (dataset, detections, evaluation, export, outcome, records, training)
 SHA = "0" * 64

@@ -2,18 +2,19 @@ import json
 
 import pytest
 
-from slipway import annotations, keys
-from slipway.annotations import AnnotatedImage
+from slipway import keys
 from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import write_document
 from slipway.artifacts.records import PreprocessResult, RecordSplit
-from slipway.boxes import ImageSize
+from slipway.dataset import annotations
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.boxes import ImageSize
+from slipway.dataset.labels import LabelMap
 from slipway.errors import BrokenDocument, MissingKey
-from slipway.labels import LabelMap
-from slipway.resolve import Plan, resolve
-from slipway.run import TrainingRun, TrainSpec
-from slipway.store import FolderStore
+from slipway.run.plan import Plan, resolve
+from slipway.run.spec import TrainingRun, TrainSpec
+from slipway.store.folder import FolderStore
 
 SHA = "0" * 64
 DATASET = f"datasets/ponds/{SHA}"

@@ -10,7 +10,7 @@ from slipway.artifacts.json_io import (
 )
 from slipway.errors import EXIT_BUG, BrokenDocument, MissingKey
 from slipway.models import ArtifactModel
-from slipway.store import FolderStore
+from slipway.store.folder import FolderStore
 
 
 class Point(ArtifactModel):

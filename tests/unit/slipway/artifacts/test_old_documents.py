@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway import annotations, keys
+from slipway import keys
 from slipway.artifacts.dataset import DataReport, DatasetManifest, Faults, IngestResult
 from slipway.artifacts.detections import Detections, DetectResult
 from slipway.artifacts.evaluation import BestCheckpoint, Curves, EvaluateResult, MeasuredRow, Verdict
@@ -16,11 +16,12 @@ from slipway.artifacts.json_io import read_document, read_lines
 from slipway.artifacts.outcome import MetricSnapshot, RunRecord, StageFailure
 from slipway.artifacts.records import PreprocessResult, ShardPart
 from slipway.artifacts.training import CheckpointListing, ProgressLine, TrainResult
-from slipway.resolve import Plan
-from slipway.run import load
-from slipway.store import FolderStore
+from slipway.dataset import annotations
+from slipway.run.plan import Plan
+from slipway.run.spec import load
+from slipway.store.folder import FolderStore
 
-from services.api.uploads import Archive, Upload
+from services.api.datasets.uploads import Archive, Upload
 
 OLD = FolderStore(Path(__file__).parents[3] / "fakes" / "documents")
 MODELS = {
@@ -65,7 +66,7 @@ def model_of(key, models):
     return next((model for pattern, model in models.items() if re.fullmatch(pattern, key)), None)
 
 
-@pytest.mark.parametrize("pattern", [*MODELS, *LINES, *OTHERS])
+@pytest.mark.parametrize("pattern", sorted([*MODELS, *LINES, *OTHERS]))
 def test_there_is_one_of_each_kind(pattern):
     assert matching(pattern)
 

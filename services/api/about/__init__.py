@@ -1,0 +1,1 @@
+"""Presets, schemas, version and health."""

@@ -1,0 +1,1 @@
+"""Artifacts of a run: listing and downloads."""

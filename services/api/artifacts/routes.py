@@ -1,0 +1,81 @@
+"""`/v1/runs/{run}/artifacts` and `/report`: what a run has written."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel
+
+from slipway import keys
+from slipway.http.parameters import RunName
+from slipway.http.problems import Problem, answers
+from slipway.store.interface import key_names
+
+from services.api.artifacts.downloads import RESPONSES, download, report_headers
+from services.api.artifacts.listing import Artifact, artifacts
+from services.api.auth.roles import Viewer
+from services.api.context import DeskOf
+from services.api.parameters import RunsOf
+
+router = APIRouter(prefix="/v1/runs/{run}", tags=["artifacts"], responses=answers(401, 403, 422, 429, 503))
+
+_NAME_BYTES = 255  # of a file system; a longer name is nobody's
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_PAGE: dict[str, Any] = {"schema": {"type": "string"}}
+
+ArtifactPath = Annotated[
+    str,
+    Path(description="Below the run's folder.", min_length=1, max_length=900, examples=["export/model.tflite"]),
+]
+
+
+class ArtifactList(BaseModel):
+    """Every file of a run, by path."""
+
+    items: list[Artifact]
+
+
+@router.get("/artifacts", responses=answers(404))
+def list_artifacts(_: Viewer, desk: DeskOf, runs: RunsOf, run: RunName) -> ArtifactList:
+    """List what a run has written so far."""
+    runs.find(run)
+    return ArtifactList(items=artifacts(desk.store, run))
+
+
+@router.get(
+    "/artifacts/{path:path}",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": _BYTES}},
+        307: {"description": "With presign: where the store itself gives it."},
+        **RESPONSES,
+        **answers(404, 416),
+    },
+)
+def get_artifact(
+    request: Request,
+    _: Viewer,
+    desk: DeskOf,
+    run: RunName,
+    path: ArtifactPath,
+    presign: Annotated[bool, Query(description="Lead to where the store itself gives it, if it can.")] = False,
+) -> Response:
+    """Get one file of a run, or a range of it."""
+    key = f"{keys.run_folder(run)}/{path}"
+    if any(len(name.encode()) > _NAME_BYTES for name in key_names(key)):
+        raise Problem(404, f"run {run} has no artifact of so long a name")
+    if presign and desk.store.size(key) is not None:
+        address = desk.store.presign(key, "GET", desk.settings.presign_seconds)
+        if address:
+            return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
+    return download(desk.store, key, request)
+
+
+@router.get(
+    "/report",
+    response_class=Response,
+    responses={200: {"content": {"text/html": _PAGE}}, **RESPONSES, **answers(404, 416)},
+)
+def get_report(request: Request, _: Viewer, desk: DeskOf, run: RunName) -> Response:
+    """Get the page of a run: data, curves, metrics, samples. It is written when the run's last stage ends."""
+    return download(desk.store, keys.report(run), request, report_headers())

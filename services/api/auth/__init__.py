@@ -1,0 +1,1 @@
+"""Authentication, roles, browser sessions and the audit log."""

@@ -1,0 +1,1 @@
+"""The API's access to TrainingRuns in Kubernetes."""

@@ -1,0 +1,1 @@
+"""Logs, events and metrics of a run, saved or streamed."""

@@ -1,0 +1,180 @@
+"""``slipway``: the options of every command; what they do is imported when one is called."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slipway.errors import EXIT_INPUT, EXIT_RETRY, SlipwayError
+
+from services.cli.remote import options as remote
+
+app = typer.Typer(
+    help="A folder of annotated images in, a trained, measured, exported object detector out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_FOLDER_HELP = "Annotated images: XML files of labelImg beside or near them."
+_Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
+_Out = Annotated[Path, typer.Option(help="Where everything is written; never inside FOLDER.")]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
+_TestRatio = Annotated[float | None, typer.Option(help="Share of images for the test split.")]
+_ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
+_Seed = Annotated[int | None, typer.Option(help="Of the split, the first weights and the augmentation.")]
+_LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels outside it are findings.")]
+_Invalid = Annotated[str | None, typer.Option(help="fail: stop at what cannot be used. drop: leave it out, counted.")]
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
+    ctx: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; options beside it win.")] = None,
+    preset: Annotated[str | None, typer.Option(help="See `slipway presets`; chosen from the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the training.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the model's square input, a multiple of 32.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up.")] = None,
+    test_ratio: _TestRatio = None,
+    val_ratio: _ValRatio = None,
+    seed: _Seed = None,
+    label_map: _LabelMap = None,
+    invalid: _Invalid = None,
+    initial_checkpoint: Annotated[str | None, typer.Option(help="scratch, a folder, or a .tar.gz's address.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Evaluations without a better AP, then stop.")] = None,
+    time_limit: Annotated[int | None, typer.Option(help="Seconds of training.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs to train on.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that write TFRecords.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last stage: ingest, preprocess, train, export or detect.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's; made from its content otherwise.")] = None,
+    out: _Out = Path("slipway-out"),
+    as_json: _Json = False,
+) -> None:
+    """Ingest, preprocess, train, evaluate, export, detect; run again, it carries on where it stopped."""
+    from services.cli.commands import run as commands
+    from services.cli.local import run_request as options
+
+    chosen = {option: ctx.params[option] for option in options.FIELDS}
+    raise typer.Exit(commands.run(options.Asked(folder, chosen, name, file), out, as_json))
+
+
+@app.command()
+def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
+    folder: _Folder,
+    test_ratio: _TestRatio = None,
+    val_ratio: _ValRatio = None,
+    seed: _Seed = None,
+    label_map: _LabelMap = None,
+    invalid: _Invalid = None,
+    out: _Out = Path("slipway-out"),
+    as_json: _Json = False,
+) -> None:
+    """Read images and annotations, and report every one that is wrong."""
+    from services.cli.commands import run as commands
+    from services.cli.local import run_request as options
+
+    chosen = {"test_ratio": test_ratio, "val_ratio": val_ratio, "seed": seed, "label_map": label_map}
+    asked = options.Asked(folder, {**chosen, "invalid": invalid})
+    raise typer.Exit(commands.check(asked, out, as_json))
+
+
+@app.command()
+def detect(
+    model: Annotated[Path, typer.Argument(help="An export folder, or the folder or name of a run.")],
+    images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
+    out: Annotated[Path, typer.Option(help="Gets the pictures and detections.json.")] = Path("detections"),
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Below it nothing is drawn.")] = 0.4,
+    as_json: _Json = False,
+) -> None:
+    """Find objects in images with an exported model, and draw them."""
+    from services.cli.commands import run as commands
+
+    raise typer.Exit(commands.detect(model, images, out, score_threshold, as_json))
+
+
+@app.command()
+def presets(as_json: _Json = False) -> None:
+    """List the presets: what for, image size, batch size, how many GPUs each is made for."""
+    from services.cli.commands import run as commands
+
+    raise typer.Exit(commands.presets(as_json))
+
+
+@app.command()
+def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
+    store: Annotated[
+        str, typer.Option(envvar="SLIPWAY_STORE", help="A folder, or s3://bucket/prefix.")
+    ] = "slipway-out",
+    runs: Annotated[str, typer.Option(help="Age of ended runs that go: 90d, 12h, never.")] = "never",
+    datasets: Annotated[str, typer.Option(help="Age of datasets that go, unless a run refers to them.")] = "never",
+    records: Annotated[str, typer.Option(help="Age of records that go; they can be made again.")] = "30d",
+    uploads: Annotated[str, typer.Option(help="Age of uploads that go, complete or not.")] = "7d",
+    keep: Annotated[list[str] | None, typer.Option(help="A run that stays; give it once for each.")] = None,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also old runs that never ended.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would go.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Remove from a store what is older than you want to keep it."""
+    from slipway.retention.policy import Limits, parse_age
+
+    from services.cli.commands import gc as command
+
+    limits = Limits(
+        runs=parse_age(runs),
+        datasets=parse_age(datasets),
+        records=parse_age(records),
+        uploads=parse_age(uploads),
+        keep=frozenset(keep or ()),
+        unfinished=unfinished,
+    )
+    raise typer.Exit(command.gc(store, limits, dry_run, as_json))
+
+
+@app.command()
+def tensorboard(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN|FOLDER]", help="All runs in --out unless given.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine alone.")] = 6006,
+    out: Annotated[Path, typer.Option(help="Where runs are, or are fetched to.")] = Path("slipway-out"),
+) -> None:
+    """Show curves in TensorBoard; a run of an installation's is fetched first."""
+    from services.cli.commands import tensorboard as curves
+
+    raise typer.Exit(curves.tensorboard(run, out, port))
+
+
+app.add_typer(remote.app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(version("slipway"))
+        except PackageNotFoundError:
+            print("not installed: a checkout on PYTHONPATH")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit code; what the user can mend is said without a traceback."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="slipway")
+    except SlipwayError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        print(f"slipway: {error.filename or 'this machine'}: {error.strerror}; mend it and try again", file=sys.stderr)
+        raise SystemExit(EXIT_INPUT if isinstance(error, PermissionError) else EXIT_RETRY) from error

@@ -1,0 +1,1 @@
+"""The client of an installation's HTTP API."""

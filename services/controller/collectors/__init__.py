@@ -1,0 +1,1 @@
+"""Prometheus collectors for pods, stages and runs."""

@@ -1,0 +1,1 @@
+"""Objects of an installation: the custom resource and its Secrets."""

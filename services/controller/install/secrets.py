@@ -1,0 +1,41 @@
+"""Secrets of a new installation: made once, and never seen by anyone who may not read Secrets."""
+
+import hashlib
+import secrets
+
+import yaml
+
+from services.controller.manifests import Manifest
+
+
+def store_keys(name: str, endpoint: str) -> Manifest:
+    """Return a Secret with new keys of a bundled S3 server, and what else a stage needs to find it."""
+    return _secret(
+        name,
+        {
+            "SLIPWAY_S3_ENDPOINT": endpoint,
+            "SLIPWAY_S3_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": secrets.token_hex(10),
+            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30),
+        },
+    )
+
+
+def first_token(name: str) -> Manifest:
+    """Return a Secret with a new token of the role admin, for its owner, and with the list of digests, for the API.
+
+    Both are in one Secret, which is there or is not: of two, the second could be another token's.
+    """
+    token = secrets.token_urlsafe(32)
+    digests = [{"name": "admin", "role": "admin", "sha256": hashlib.sha256(token.encode()).hexdigest()}]
+    return _secret(name, {"admin-token": token, "tokens.yaml": yaml.safe_dump(digests, sort_keys=False)})
+
+
+def _secret(name: str, content: dict[str, str]) -> Manifest:
+    labels = {"app.kubernetes.io/name": "slipway"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": labels},
+        "stringData": content,
+    }

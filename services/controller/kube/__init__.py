@@ -1,0 +1,1 @@
+"""The controller's access to the Kubernetes API."""

@@ -1,0 +1,72 @@
+"""Which image goes into which split: stratified by class, the same for the same seed, equal images together."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from slipway.dataset.annotations import AnnotatedImage
+from slipway.errors import InputError
+
+_BACKGROUND = ""  # the class of an image without boxes; no label is empty
+
+
+def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Divide images into `train` and the splits of `ratios`.
+
+    Classes are dealt out from the rarest to the most frequent, so that each split gets its share of every class; a
+    class with as many images as there are splits is in each of them. Images with the same bytes stay together.
+
+    Args:
+      ratios: Split to its share of the images, such as {"test": 0.1}; train gets what is left.
+      seed: The order of the files does not matter, this does.
+
+    Returns:
+      Filename to split.
+
+    Raises:
+      InputError: There are fewer images than splits.
+
+    Source: the rarest class first is the idea of Sechidis et al. 2011, "On the Stratification of Multi-Label Data".
+    """
+    groups = _groups(images, seed)
+    if len(groups) <= len(ratios):
+        raise InputError(
+            f"{len(groups)} different images cannot be divided into train, {', '.join(ratios)}; annotate more images"
+        )
+    members: dict[str, list[str]] = defaultdict(list)
+    for key, group in groups.items():
+        for label in _labels(group):
+            members[label].append(key)
+    split: dict[str, str] = {}
+    for _, own in sorted(members.items(), key=lambda item: (len(item[1]), item[0])):
+        for name, ratio in ratios.items():
+            wanted = max(round(ratio * len(own)), int(ratio > 0 and len(own) > len(ratios)))
+            have = sum(split.get(key) == name for key in own)
+            for key in [key for key in own if key not in split][: max(0, wanted - have)]:
+                split[key] = name
+        for key in own:
+            split.setdefault(key, "train")
+    _fill(split, list(groups), [name for name, ratio in ratios.items() if ratio > 0])
+    return {image.filename: split[key] for key, group in groups.items() for image in group}
+
+
+def _groups(images: Sequence[AnnotatedImage], seed: int) -> dict[str, list[AnnotatedImage]]:
+    """Group images of equal bytes, in an order that only the bytes and the seed decide."""
+    groups: dict[str, list[AnnotatedImage]] = {}
+    for image in images:
+        groups.setdefault(image.sha256, []).append(image)
+    return {
+        key: groups[key] for key in sorted(groups, key=lambda key: hashlib.sha256(f"{seed} {key}".encode()).digest())
+    }
+
+
+def _labels(group: list[AnnotatedImage]) -> set[str]:
+    return {labeled.label for image in group for labeled in image.boxes} or {_BACKGROUND}
+
+
+def _fill(split: dict[str, str], order: list[str], names: Sequence[str]) -> None:
+    """Give every split that got nothing an image of the largest one."""
+    for name in ("train", *names):
+        if name not in split.values():
+            largest = Counter(split.values()).most_common(1)[0][0]
+            split[next(key for key in order if split[key] == largest)] = name

@@ -1,0 +1,77 @@
+"""A run's checkpoints in the store: published whole with their digests, fetched and verified."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway import keys
+from slipway.errors import MissingKey, TransientError
+from slipway.store.interface import ObjectStore
+
+_LISTING = re.compile(r"/ckpt-(\d+)\.json$")
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints below one folder of the store.
+
+    A checkpoint is `ckpt-N.index` with its `ckpt-N.data-*`, uploaded first, and `ckpt-N.json` with their digests,
+    uploaded last: one that is not listed does not exist.
+    """
+
+    store: ObjectStore
+    folder: str
+
+    def steps(self) -> list[int]:
+        """Return the global steps of the listed checkpoints, ascending."""
+        return sorted(int(m[1]) for key in self.store.list(self.folder) if (m := _LISTING.search(key)))
+
+    def listing(self, step: int) -> dict[str, Any]:
+        """Return what was written beside the checkpoint. Raises `MissingKey`."""
+        listing: dict[str, Any] = json.loads(self.store.read(keys.checkpoint_listing(self.folder, step)))
+        return listing
+
+    def publish(self, step: int, files: Iterable[Path], **notes: Any) -> None:
+        """Upload the files, then list the checkpoint with their digests and the notes."""
+        digests = {}
+        for file in files:
+            self.store.upload(file, f"{self.folder}/{file.name}")
+            digests[file.name] = _digest(file)
+        listing = {"step": step, "files": digests, **notes}
+        self.store.write(keys.checkpoint_listing(self.folder, step), json.dumps(listing).encode() + b"\n")
+
+    def fetch(self, step: int, folder: Path) -> Path:
+        """Download one checkpoint and return the path TensorFlow calls its prefix.
+
+        Raises:
+          MissingKey: It is not listed, or was deleted meanwhile.
+          TransientError: A file's digest is not the listed one, so the transfer went wrong.
+        """
+        for name, expected in self.listing(step)["files"].items():
+            self.store.download(f"{self.folder}/{name}", folder / name)
+            got = _digest(folder / name)
+            if got != expected:
+                raise TransientError(
+                    f"{self.folder}/{name}: digest {got[:12]}, listed as {expected[:12]}; "
+                    "delete it to train from the one before"
+                )
+        return folder / f"ckpt-{step}"
+
+    def delete(self, step: int) -> None:
+        """Remove the listing first, so that nobody begins to fetch what is going."""
+        try:
+            names = list(self.listing(step)["files"])
+        except MissingKey:
+            return
+        self.store.delete(keys.checkpoint_listing(self.folder, step))
+        for name in names:
+            self.store.delete(f"{self.folder}/{name}")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

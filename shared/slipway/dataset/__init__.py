@@ -1,0 +1,1 @@
+"""Annotated images: their boxes, labels and source folder."""

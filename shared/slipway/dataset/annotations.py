@@ -1,0 +1,66 @@
+"""One annotated image, and the JSON lines in which the stages hand it on."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from slipway.dataset.boxes import Box, ImageSize
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledBox:
+    """One drawn box with its label."""
+
+    label: str
+    box: Box
+    difficult: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedImage:
+    """An image that was checked and stored, with the boxes that were kept.
+
+    Attributes:
+      filename: Relative to the source folder, with `/`; what reports and CSV files show.
+      source_id: From 1, unique in its dataset; Model Garden's evaluation needs a number.
+      sha256: Of the stored bytes: the key of the blob.
+      format: "jpeg" or "png", of the stored bytes, whatever the file's name says.
+      size: Of the stored image, in pixels, after EXIF rotation.
+      boxes: May be empty: an image of nothing but background teaches too.
+    """
+
+    filename: str
+    source_id: int
+    sha256: str
+    format: str
+    size: ImageSize
+    boxes: tuple[LabeledBox, ...]
+
+
+def dump(images: Iterable[AnnotatedImage]) -> bytes:
+    """Write one JSON line an image, in the order given; equal images give equal bytes."""
+    return b"".join(_line(image) for image in images)
+
+
+def parse(lines: bytes) -> Iterator[AnnotatedImage]:
+    """Read back what `dump` wrote."""
+    for line in lines.splitlines():
+        fields = json.loads(line)
+        boxes = tuple(
+            LabeledBox(label, Box(*box), bool(difficult), bool(truncated))
+            for label, box, difficult, truncated in fields.pop("boxes")
+        )
+        yield AnnotatedImage(**fields | {"size": ImageSize(*fields["size"]), "boxes": boxes})
+
+
+def _line(image: AnnotatedImage) -> bytes:
+    fields = {
+        "filename": image.filename,
+        "source_id": image.source_id,
+        "sha256": image.sha256,
+        "format": image.format,
+        "size": image.size,
+        "boxes": [(b.label, b.box, int(b.difficult), int(b.truncated)) for b in image.boxes],
+    }
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,1 @@
+"""HTML reports, their charts, and boxes drawn on images."""

@@ -1,0 +1,97 @@
+"""Boxes on a picture: one colour a class, readable on any background."""
+
+import colorsys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import ImageDraw, ImageFont
+
+from slipway.dataset.boxes import Box, ImageSize, clip
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_DARK, _LIGHT = (0, 0, 0), (255, 255, 255)
+# After Okabe and Ito: told apart by everybody. Further classes take hues a golden angle apart.
+_COLOURS: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+_GOLDEN_ANGLE = 0.381966  # of the circle
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box with what is written on it; `class_id`, from 1, chooses the colour."""
+
+    box: Box
+    class_id: int
+    text: str
+
+    def scaled(self, factor: float) -> "Mark":
+        """Return it for an image that is so many times as large."""
+        return Mark(Box(*(side * factor for side in self.box)), self.class_id, self.text)
+
+
+def resize(image: "Image", factor: float) -> "Image":
+    """Return the image so many times as large, at least one pixel wide and high."""
+    return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
+
+
+def draw(image: "Image", marks: Iterable[Mark]) -> "Image":
+    """Return a copy of the RGB image with the marks, the first on top."""
+    drawn = image.copy()
+    size = ImageSize(*drawn.size)
+    pen = ImageDraw.Draw(drawn)
+    font = ImageFont.load_default(max(9, round(min(size) / 32)))
+    marks = list(marks)[::-1]
+    for mark in marks:
+        _outline(pen, mark, size)
+    for mark in marks:  # after all outlines: no line runs through a word
+        _write(pen, mark, font, size)
+    return drawn
+
+
+def colour(class_id: int) -> Colour:
+    """Return the colour of a class: the same in every picture."""
+    if class_id <= len(_COLOURS):
+        return _COLOURS[class_id - 1]
+    red, green, blue = colorsys.hsv_to_rgb(class_id * _GOLDEN_ANGLE % 1.0, 0.75, 0.9)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def contrast(background: Colour) -> Colour:
+    """Return black or white, whichever is read more easily on the colour (ITU-R BT.601 luma)."""
+    red, green, blue = background
+    return _DARK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else _LIGHT
+
+
+def _outline(pen: ImageDraw.ImageDraw, mark: Mark, size: ImageSize) -> None:
+    """Draw the box inside a thin dark line, so that it is seen on its own colour too."""
+    box = clip(mark.box, ImageSize(size.width - 1, size.height - 1))
+    left, top, right, bottom = (round(side) for side in box)
+    pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_DARK)
+    pen.rectangle((left, top, right, bottom), outline=colour(mark.class_id), width=max(1, round(min(size) / 180)))
+
+
+def _write(pen: ImageDraw.ImageDraw, mark: Mark, font: Font, size: ImageSize) -> None:
+    """Write the text on a filled strip above the box, or inside where there is no room; never beyond the image."""
+    if not mark.text:
+        return
+    background = colour(mark.class_id)
+    left, top, right, bottom = pen.textbbox((0, 0), mark.text, font=font)
+    width, height = right - left + 4, bottom - top + 4
+    above = mark.box.ymin - height
+    x = max(min(mark.box.xmin, size.width - width), 0)
+    y = max(min(above if above >= 0 else mark.box.ymin, size.height - height), 0)
+    pen.rectangle((x, y, x + width - 1, y + height - 1), fill=background)
+    pen.text((x + 2 - left, y + 2 - top), mark.text, fill=contrast(background), font=font)

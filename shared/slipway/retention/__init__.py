@@ -1,0 +1,1 @@
+"""Removal of runs, datasets, records and uploads that are kept too long."""

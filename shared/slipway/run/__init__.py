@@ -1,0 +1,1 @@
+"""A run: its specification, its plan, and the order of its stages."""

@@ -1,0 +1,1 @@
+"""The process around a stage: environment, signals, logs, progress, exit code."""

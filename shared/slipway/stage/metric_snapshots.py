@@ -1,0 +1,127 @@
+"""A stage's numbers as one small object in the store: written by its shell, read and checked by the controller."""
+
+import math
+import re
+import time
+from collections.abc import Iterable
+from typing import Annotated
+
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slipway import keys
+from slipway.errors import SlipwayError
+from slipway.metrics.registry import GAUGES, STAGE, Known
+from slipway.store.interface import ObjectStore
+from slipway.store.measured import BUCKETS, FAILED, SECONDS
+
+KNOWN = {metric.name: metric for metric in [*(gauge.known for gauge in GAUGES), SECONDS, FAILED]}
+
+_EVERY_SEC = 10.0
+_MOST_BYTES = 64 << 10  # a training's is 5 kB
+_MOST_SAMPLES = 400
+_LE = "|".join([*(re.escape(str(bucket)) for bucket in BUCKETS), r"\+Inf"])
+
+Text = Annotated[str, Field(max_length=80)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")  # JSON itself has no NaN
+
+
+class Sample(_Model):
+    """One number, as Prometheus has it."""
+
+    name: Text
+    labels: Annotated[dict[Text, Text], Field(max_length=4)] = Field(default_factory=dict)
+    value: float
+
+
+class Snapshot(_Model):
+    """What a process of a stage said last."""
+
+    samples: Annotated[list[Sample], Field(max_length=_MOST_SAMPLES)]
+
+
+class SnapshotIgnored(SlipwayError):
+    """What a pod wrote is no snapshot."""
+
+
+class SnapshotSaver:
+    """Writes a process's numbers to its key, every few seconds."""
+
+    def __init__(self, run: str, stage: str, index: int) -> None:
+        self._key = keys.snapshot(run, stage, index)
+        self._saved = time.monotonic()
+
+    def save(self, store: ObjectStore, is_last: bool = False) -> None:
+        """Write them, unless that was done a moment ago."""
+        now = time.monotonic()
+        if is_last or now - self._saved >= _EVERY_SEC:
+            store.write(self._key, taken(STAGE).model_dump_json(exclude_defaults=True).encode() + b"\n")
+            self._saved = now
+
+
+def taken(registry: CollectorRegistry) -> Snapshot:
+    """Return what the registry tells, without the moments at which its counters were made."""
+    found = (sample for metric in registry.collect() for sample in metric.samples)
+    return Snapshot.model_construct(
+        samples=[
+            Sample(name=sample.name, labels=dict(sample.labels), value=sample.value)
+            for sample in found
+            if not sample.name.endswith("_created")
+        ]
+    )
+
+
+def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[Sample]]:
+    """Read a snapshot and return its samples by metric: a pod is less trusted than who reads this.
+
+    Raises:
+      MissingKey: It is not there.
+      SnapshotIgnored: It is too large, or is no snapshot.
+    """
+    content = store.stream(key, 0, _MOST_BYTES + 1)
+    try:
+        text = b"".join(content.chunks)
+    finally:
+        content.close()
+    if len(text) > _MOST_BYTES:
+        raise SnapshotIgnored(f"{key}: has {content.stat.size} bytes, at most {_MOST_BYTES} are read")
+    try:
+        return known(Snapshot.model_validate_json(text).samples)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        raise SnapshotIgnored(f"{key}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+
+
+def known(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+    """Sort the samples by their metric; what `KNOWN` does not have, or has otherwise, is left out."""
+    found: dict[str, dict[tuple[str, ...], Sample]] = {}
+    for sample in samples:
+        rule = _RULES.get(sample.name)
+        if rule and rule.allows(sample):
+            identity = (sample.name, *(sample.labels[label] for label in sorted(sample.labels)))
+            found.setdefault(rule.metric.name, {})[identity] = sample
+    return {metric: list(by_labels.values()) for metric, by_labels in found.items()}
+
+
+class _Rule:
+    """What the samples of one name are like."""
+
+    def __init__(self, metric: Known, suffix: str) -> None:
+        self.metric, self.name = metric, metric.name + suffix
+        patterns = {**metric.labels, **({"le": _LE} if suffix == "_bucket" else {})}
+        self._patterns = {label: re.compile(pattern) for label, pattern in patterns.items()}
+
+    def allows(self, sample: Sample) -> bool:
+        is_counted = self.metric.type != "gauge"
+        return (
+            sample.labels.keys() == self._patterns.keys()
+            and all(self._patterns[label].fullmatch(value) for label, value in sample.labels.items())
+            and not (is_counted and not (math.isfinite(sample.value) and sample.value >= 0))
+        )
+
+
+_SUFFIXES = {"gauge": [""], "counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+_RULES = {rule.name: rule for metric in KNOWN.values() for rule in (_Rule(metric, s) for s in _SUFFIXES[metric.type])}

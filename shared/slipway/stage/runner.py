@@ -1,0 +1,225 @@
+"""What surrounds a stage: environment, signals, logs, exit code. Only this module knows any of them."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from slipway import keys
+from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError
+from slipway.events import event, start_log
+from slipway.run.spec import TrainingRun, load
+from slipway.stage.settings import Settings
+from slipway.store.from_url import open_store
+from slipway.store.interface import ObjectStore
+
+if TYPE_CHECKING:
+    from slipway.stage.metric_snapshots import SnapshotSaver
+
+_FLUSH_SEC = 5.0
+_SEGMENT_BYTES = 1 << 20  # a log is rewritten whole at every flush, so a segment is kept short
+_ORPHAN_GRACE_SEC = 15.0
+
+
+@dataclass(frozen=True)
+class StageParams:
+    """What every stage gets beside the store.
+
+    Attributes:
+      run: What was asked.
+      index: Which of the stage's workers this is, from 0.
+      scratch: An empty folder of its own, gone after the stage.
+      stopping: Set when the stage was asked to stop; a graceful stage looks at it.
+    """
+
+    run: TrainingRun
+    index: int
+    scratch: Path
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return self.run.metadata.name
+
+
+Result = dict[str, Any]
+StageFunction = Callable[[StageParams, ObjectStore], Result]
+
+
+def write_result(store: ObjectStore, run: str, stage: str, result: Result) -> Result:
+    """Write a stage's `result.json`, its last key: present means done."""
+    store.write(keys.result(run, stage), json.dumps(result, indent=1).encode() + b"\n")
+    return result
+
+
+def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> int:
+    """Run a stage as this process's one purpose and return its exit code.
+
+    Args:
+      stage: The name under which logs and failures are kept.
+      graceful: The function watches `params.stopping` itself; otherwise SIGTERM ends it where it is.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        settings = Settings.read()
+    except SlipwayError as error:
+        start_log(stage, os.environ.get("SLIPWAY_RUN", ""), os.environ.get("SLIPWAY_LOG_FORMAT", "text"))
+        event("stage_failed", logging.ERROR, error=str(error))
+        return error.exit_code
+    from slipway.metrics.gpus import watch_gpus
+    from slipway.stage.metric_snapshots import SnapshotSaver
+
+    log = start_log(stage, settings.run, settings.log_format)
+    if os.environ.get("CUDA_VISIBLE_DEVICES") != "-1":
+        watch_gpus(settings.index)
+    saver = LogSaver(settings, stage, SnapshotSaver(settings.run, stage, settings.index))
+    log.addHandler(saver)
+    saver.setFormatter(log.handlers[0].formatter)
+    stopping = threading.Event()
+    _watch_signals(stopping, graceful)
+    if settings.dies_with_parent:
+        threading.Thread(target=_watch_parent, daemon=True).start()
+    started = time.monotonic()
+    code, reason = _guarded(stage, function, settings, stopping)
+    event("stage_ended", code=code, duration_sec=round(time.monotonic() - started, 1), reason=reason or None)
+    if reason:
+        _write_reason(settings.termination_log, reason)
+    saver.close()
+    return code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once; everything is saved by now.
+
+    After a training, Python's own way out takes a minute of taking TensorFlow apart: measured, 55 s after 346 s.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: threading.Event) -> tuple[int, str]:
+    """Run the function; translate what it raises to an exit code and a reason."""
+    scratch = settings.scratch / f"slipway-{stage}-{settings.index}-{uuid.uuid4().hex[:8]}"
+    try:
+        store = open_store(settings.store)
+        run = load(settings.run, store)
+        scratch.mkdir(parents=True)
+        event("stage_started", stage_attempt=settings.attempt, index=settings.index)
+        function(StageParams(run, settings.index, scratch, stopping), store)
+        return EXIT_DONE, ""
+    except _Signaled as signaled:
+        event("stage_failed", logging.ERROR, error=str(signaled))
+        return EXIT_RETRY, str(signaled)
+    except SlipwayError as error:
+        event("stage_failed", logging.ERROR, error=str(error))
+        return error.exit_code, str(error)
+    except OSError as error:
+        event("stage_failed", logging.ERROR, error=str(error))
+        return EXIT_RETRY, f"{error.strerror or error}: {error.filename or settings.scratch}"
+    except Exception as error:
+        logging.getLogger("slipway").exception("%s: %s", type(error).__name__, error)
+        return EXIT_BUG, f"{type(error).__name__}: {error} (a bug in slipway; the log has the traceback)"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Signaled(BaseException):
+    """Ends a stage from within; no `except Exception`, as AutoGraph has one around all that it traces, may keep it."""
+
+
+def _watch_signals(stopping: threading.Event, graceful: bool) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        first = not stopping.is_set()
+        stopping.set()
+        if first and not graceful:
+            raise _Signaled(f"stopped by {signal.Signals(number).name}; run the same command again to carry on")
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _watch_parent() -> None:
+    """Wait for the end of standard input, which the runner holds open while it lives."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHAN_GRACE_SEC)
+    os._exit(EXIT_RETRY)
+
+
+def _write_reason(path: Path, reason: str) -> None:
+    try:
+        path.write_bytes(reason.encode(errors="backslashreplace")[:4000])  # Kubernetes keeps 4096 of it
+    except OSError:
+        event("termination_log_unwritable", logging.DEBUG, file=str(path))
+
+
+class LogSaver(logging.Handler):
+    """Keeps what was logged in the store, every few seconds and at the end, and then the process's numbers.
+
+    A store that does not answer must not stop the work: what could not be written is written at the next flush.
+    """
+
+    def __init__(self, settings: Settings, stage: str, numbers: "SnapshotSaver") -> None:
+        super().__init__()
+        self._settings, self._stage, self._numbers = settings, stage, numbers
+        self._member = f"{stage}-{settings.index}-{int(time.time())}-{os.getpid()}"
+        self._segment, self._lines, self._saved = 0, bytearray(), 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._flush_often, daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines += self.format(record).encode(errors="backslashreplace") + b"\n"
+
+    def flush(self) -> None:
+        """Save the log alone, as `logging` asks for it."""
+        with suppress(SlipwayError, OSError):
+            self._save_log(self._store())
+
+    def close(self) -> None:
+        if self._ended.is_set():  # `logging` closes it again as the process ends
+            return
+        self._ended.set()
+        self._thread.join(timeout=_FLUSH_SEC)
+        self._save()
+        super().close()
+
+    def _flush_often(self) -> None:
+        while not self._ended.wait(_FLUSH_SEC):
+            self._save()
+
+    def _save(self) -> None:
+        with suppress(SlipwayError, OSError):
+            store = self._store()
+            self._save_log(store)
+            self._numbers.save(store, is_last=self._ended.is_set())
+
+    def _store(self) -> ObjectStore:
+        # While the stage runs, the next flush is the second try.
+        return open_store(self._settings.store, patience_sec=_FLUSH_SEC if self._ended.is_set() else 0)
+
+    def _save_log(self, store: ObjectStore) -> None:
+        with self.lock or threading.Lock():
+            lines = bytes(self._lines)
+        if len(lines) == self._saved:
+            return
+        s = self._settings
+        store.write(keys.log(s.run, self._stage, s.attempt, self._member, self._segment), lines)
+        self._saved = len(lines)
+        if len(lines) > _SEGMENT_BYTES:
+            with self.lock or threading.Lock():
+                del self._lines[: len(lines)]
+            self._segment, self._saved = self._segment + 1, 0

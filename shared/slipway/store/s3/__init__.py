@@ -1,0 +1,1 @@
+"""The store in a bucket of any S3-compatible server."""

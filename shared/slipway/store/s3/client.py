@@ -1,0 +1,138 @@
+"""The way to an S3 server: the client, its credentials, and patience while nobody answers."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.credentials.credentials import Credentials
+from minio.credentials.providers import Provider, StaticProvider, WebIdentityProvider
+from minio.error import MinioException
+from urllib3.exceptions import HTTPError
+
+from slipway.errors import Damaged, SpecError, StoreRefused, StoreUnavailable
+from slipway.events import event
+from slipway.store.measured import failed
+from slipway.store.s3.errors import translated
+from slipway.store.s3.settings import KeyFiles, Keys, S3Settings, WebIdentity
+
+_FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 0.1, 5.0
+_CONNECT_SEC, _READ_SEC = 5.0, 30.0
+_TRIES = 3  # of what comes damaged
+_CONNECTIONS = 32  # eight transfers at once, each in four parts
+
+T = TypeVar("T")
+
+
+def connect(settings: S3Settings) -> Minio:
+    """Make the client; nothing is sent yet, and the client itself never tries twice.
+
+    Raises:
+      SpecError: The address or the region cannot be one.
+    """
+    pool = urllib3.PoolManager(
+        maxsize=_CONNECTIONS,
+        retries=False,
+        timeout=urllib3.Timeout(connect=_CONNECT_SEC, read=_READ_SEC),
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(settings.ca_file or certifi.where()),
+    )
+    url = urlsplit(settings.endpoint)
+    provider = _provider(settings.credentials, pool)
+    try:
+        client = Minio(
+            url.netloc, secure=url.scheme == "https", region=settings.region, http_client=pool, credentials=provider
+        )
+    except ValueError as error:
+        raise SpecError(
+            f"SLIPWAY_S3_ENDPOINT {settings.endpoint}, SLIPWAY_S3_REGION {settings.region}: {error}"
+        ) from error
+    if settings.style == "virtual":
+        client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    elif settings.style == "path":
+        client.disable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
+    return client
+
+
+def persist(call: Callable[[], T], where: str, patience_sec: float) -> T:
+    """Call until there is an answer: a server that is away, or busy, is asked again with growing pauses.
+
+    Content that comes damaged is asked for three times, for it is rarely the way that damages it.
+
+    Args:
+      where: The address of what is asked for, for messages.
+
+    Raises:
+      MissingKey: The server says that it is not there.
+      StoreRefused: The server says no.
+      StoreUnavailable: There was no answer for `patience_sec`.
+    """
+    end, pause, damaged, tries = time.monotonic() + patience_sec, _FIRST_PAUSE_SEC, 0, 0
+    while True:
+        try:
+            return call()
+        except (HTTPError, MinioException, ParseError, StoreUnavailable) as error:
+            failure = translated(error, where)
+            tries, damaged = tries + 1, damaged + isinstance(error, Damaged)
+            if not isinstance(failure, StoreUnavailable) or damaged == _TRIES or time.monotonic() + pause > end:
+                if failure is error:
+                    raise
+                raise failure from error
+            failed(failure)
+            if tries == 1:
+                event("store_asked_again", logging.WARNING, patience_sec=patience_sec, error=str(failure))
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (it only keeps clients from asking in step)
+        pause = min(pause * 2, _LONGEST_PAUSE_SEC)
+
+
+class _FileProvider(Provider):
+    def __init__(self, files: KeyFiles) -> None:
+        self._files = files
+
+    def retrieve(self) -> Credentials:
+        access_key, secret_key = self._files.access_key.read_text().strip(), self._files.secret_key.read_text().strip()
+        if not (access_key and secret_key):
+            raise SpecError(f"{self._files.access_key} or {self._files.secret_key} is empty; write the keys into them")
+        return Credentials(access_key, secret_key)
+
+
+class _WebIdentityProvider(Provider):
+    """Exchanges the token; what the client says when that fails has the token in it, and is not passed on."""
+
+    def __init__(self, identity: WebIdentity, pool: urllib3.PoolManager) -> None:
+        self._identity = identity
+        self._exchange = WebIdentityProvider(
+            jwt_provider_func=lambda: {"access_token": identity.token.read_text().strip()},
+            sts_endpoint=identity.endpoint,
+            role_arn=identity.role,
+            http_client=pool,
+        )
+
+    def retrieve(self) -> Credentials:
+        try:
+            return self._exchange.retrieve()
+        except ValueError as error:
+            status = int(str(error).rpartition(" ")[2])
+        at, token = self._identity.endpoint, self._identity.token
+        if status == 429 or status >= 500:
+            raise StoreUnavailable(f"{at}: status {status} to the token in {token}; try again")
+        raise StoreRefused(
+            f"{at}: status {status} to the token in {token}; see that AWS_ROLE_ARN is right and that the server "
+            "trusts the cluster that made the token"
+        )
+
+
+def _provider(credentials: Keys | KeyFiles | WebIdentity, pool: urllib3.PoolManager) -> Provider:
+    match credentials:
+        case Keys():
+            return StaticProvider(credentials.access_key, credentials.secret_key, credentials.session_token)
+        case KeyFiles():
+            return _FileProvider(credentials)
+        case WebIdentity():
+            return _WebIdentityProvider(credentials, pool)

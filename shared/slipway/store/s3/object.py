@@ -1,0 +1,233 @@
+"""One object in a bucket: read, written and checked, whole or in parts."""
+
+import base64
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from io import BufferedRandom
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from minio import Minio
+from minio.datatypes import Part
+from minio.error import InvalidResponseError, S3Error
+from urllib3 import BaseHTTPResponse
+
+from slipway.errors import Damaged, MissingBucket, MissingKey, SlipwayError, StoreUnavailable
+from slipway.store.interface import CHUNK_BYTES, Stat, in_parallel
+from slipway.store.s3.client import persist
+from slipway.store.s3.errors import answer
+
+LARGE_BYTES = 64 << 20  # above it, content travels in parts
+PART_BYTES = 8 << 20
+_PARTS_AT_ONCE = 4
+_MOST_PARTS = 10_000  # S3's own limit
+_DIGEST = "x-amz-meta-slipway-sha256"
+
+T = TypeVar("T")
+
+
+class Whole(NamedTuple):
+    """What the server says of an object, or of a range of it.
+
+    Attributes:
+      digest: The SHA-256 it was stored with, if it was stored by us.
+    """
+
+    size: int
+    etag: str
+    digest: str | None
+
+
+class Source(NamedTuple):
+    """Content to send in parts.
+
+    Attributes:
+      part: From an offset and a length to the bytes there.
+    """
+
+    size: int
+    digest: str
+    part: Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object that may be there or not.
+
+    The client's methods that take free headers and single parts are not public: their names begin with an underscore.
+    `tests/contract` holds each version of the client to them.
+    """
+
+    client: Minio
+    bucket: str
+    name: str
+    patience_sec: float
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.name}"
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """Call until there is an answer."""
+        return persist(call, self.url, self.patience_sec)
+
+    def tell(self, call: Callable[[], T]) -> T:
+        """Ask for what needs no object, only the bucket: what is missing then is the bucket."""
+        try:
+            return self.ask(call)
+        except MissingKey as error:
+            raise MissingBucket(
+                f"s3://{self.bucket}: there is no such bucket; create it, or correct the store's address"
+            ) from error
+
+    def read(self) -> bytes:
+        def get() -> bytes:
+            with self._opened() as (response, whole):
+                content: bytes = response.read(decode_content=False)
+            self._check(whole, _digest(content))
+            return content
+
+        return self.ask(get)
+
+    def fetch(self, file: BufferedRandom) -> None:
+        """Copy the object to the file."""
+
+        def get() -> None:
+            file.seek(0)
+            file.truncate()
+            with self._opened() as (response, whole):
+                if whole.size <= LARGE_BYTES:
+                    for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                        file.write(chunk)
+            if whole.size > LARGE_BYTES:
+                self._fetch_parts(whole, file.fileno())
+            file.seek(0)
+            self._check(whole, hashlib.file_digest(file, "sha256").hexdigest())
+
+        self.ask(get)
+
+    def stat(self) -> Stat | None:
+        try:
+            there = self.ask(lambda: self.client.stat_object(self.bucket, self.name))
+        except MissingKey:
+            return None
+        return Stat(there.size or 0, there.etag or "")
+
+    def delete(self) -> None:
+        with suppress(MissingKey):
+            self.ask(lambda: self.client.remove_object(self.bucket, self.name))
+
+    def write(self, content: bytes) -> None:
+        if len(content) > LARGE_BYTES:
+            self._send_parts(Source(len(content), _digest(content), lambda at, size: content[at : at + size]))
+        else:
+            self.tell(lambda: self._put(content))
+
+    def send(self, path: Path) -> None:
+        """Write a file's content in parts; it must not change meanwhile."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+            self._send_parts(Source(size, digest, lambda at, size: os.pread(file.fileno(), size, at)))
+
+    def create(self, content: bytes) -> bool:
+        """Write unless the object is there, and say whether this call did; atomic where the server has that."""
+        tries = 0
+
+        def put() -> bool:
+            nonlocal tries
+            tries += 1
+            try:
+                self._put(content, {"If-None-Match": "*"})
+            except (S3Error, InvalidResponseError) as error:
+                status = answer(error).status
+                if status == 412:  # it is there; or an earlier try made it, and its answer was lost
+                    return tries > 1 and self.read() == content
+                if status != 501:  # the server has no conditions
+                    raise
+                self._put(content)
+            return True
+
+        # A server that does not know the condition would replace what is there.
+        return self.stat() is None and self.tell(put)
+
+    @contextmanager
+    def _opened(self, **headers: str) -> Iterator[tuple[BaseHTTPResponse, Whole]]:
+        response = self.client.get_object(self.bucket, self.name, request_headers=dict(headers))
+        try:
+            said = response.headers
+            yield response, Whole(int(said.get("content-length", 0)), said.get("etag", ""), said.get(_DIGEST))
+        finally:
+            response.close()
+
+    def _check(self, whole: Whole, got: str) -> None:
+        if whole.digest not in (None, got):
+            raise Damaged(
+                f"{self.url}: came with digest {got[:12]}, was stored with {str(whole.digest)[:12]}; "
+                "try again, and if it stays so, delete the key and make it anew"
+            )
+
+    def _fetch_parts(self, whole: Whole, file: int) -> None:
+        def fetch(start: int, end: int) -> str:
+            with self._opened(Range=f"bytes={start}-{end - 1}") as (response, part):
+                for chunk in response.stream(CHUNK_BYTES, decode_content=False):
+                    start += os.pwrite(file, chunk, start)
+            return part.etag if start == end else ""
+
+        def fetch_part(start: int) -> None:
+            end = min(start + PART_BYTES, whole.size)
+            if self.ask(lambda: fetch(start, end)) != whole.etag:
+                raise Damaged(f"{self.url}: was replaced while it was read; try again")
+
+        in_parallel(fetch_part, range(0, whole.size, PART_BYTES), _PARTS_AT_ONCE)
+
+    def _put(self, content: bytes, headers: dict[str, str] | None = None) -> None:
+        md5 = hashlib.md5(content, usedforsecurity=False).digest()
+        own = {"Content-MD5": base64.b64encode(md5).decode(), _DIGEST: _digest(content)}
+        self.client._put_object(self.bucket, self.name, content, {**own, **(headers or {})})
+
+    def _send_parts(self, source: Source) -> None:
+        size = max(PART_BYTES, math.ceil(source.size / _MOST_PARTS))
+        upload = self.tell(
+            lambda: self.client._create_multipart_upload(self.bucket, self.name, {_DIGEST: source.digest})
+        )
+
+        def send(number: int) -> Part:
+            content = source.part((number - 1) * size, size)
+            tag = self.ask(lambda: self.client._upload_part(self.bucket, self.name, content, None, upload, number))
+            return Part(number, tag)
+
+        with ExitStack() as undo:
+            undo.callback(self._abandon, upload)
+            parts = in_parallel(send, range(1, math.ceil(source.size / size) + 1), _PARTS_AT_ONCE)
+            self.ask(lambda: self._assemble(upload, parts, source.digest))
+            undo.pop_all()
+
+    def _assemble(self, upload: str, parts: list[Part], digest: str) -> None:
+        try:
+            done = self.client._complete_multipart_upload(self.bucket, self.name, upload, parts)
+        except S3Error as error:
+            if error.code != "NoSuchUpload" or not self._holds(digest):  # an earlier try's answer may have been lost
+                raise
+        else:
+            if not done.etag:  # an error can come after the status 200 was sent
+                raise StoreUnavailable(f"{self.url}: the server could not put the parts together; try again")
+
+    def _holds(self, digest: str) -> bool:
+        there = self.client.stat_object(self.bucket, self.name)
+        return (there.metadata or {}).get(_DIGEST) == digest
+
+    def _abandon(self, upload: str) -> None:
+        """Free what the parts take; a server that does not answer frees it by its own rules."""
+        with suppress(SlipwayError):
+            persist(
+                lambda: self.client._abort_multipart_upload(self.bucket, self.name, upload), self.url, patience_sec=0
+            )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,156 @@
+"""Kubernetes in memory: the contract of `Cluster`, and a control plane and a kubelet that move when told to."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+
+from slipway import keys
+from slipway.store.interface import ObjectStore
+
+from services.controller.kube.client import ClusterRefused, Conflict
+
+BEST = {"step": 20, "metrics": {"AP": 0.5, "AP50": 0.8}}
+RESULTS = {"ingest": {"dataset": "datasets/ponds/0ff1ce"}}
+
+
+class FakeCluster:
+    """Holds objects as JSON; `tick` is a moment of everything that is not the controller.
+
+    Attributes:
+      log: Every change, as (verb, name), in order.
+      quota: How many Jobs may be.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict] = {}
+        self.made_jobs: dict[str, dict] = {}
+        self.made_pods: dict[str, list[dict]] = {}
+        self.services: dict[str, dict] = {}
+        self.log: list[tuple[str, str]] = []
+        self.quota = 99
+        self._version = 0
+
+    def apply(self, name: str, **spec) -> dict:
+        """Create a run, or change its spec, as a user does."""
+        self._version += 1
+        found = self.objects.setdefault(
+            name,
+            {
+                "apiVersion": "slipway.dev/v1alpha1",
+                "kind": "TrainingRun",
+                "metadata": {"name": name, "uid": f"uid-{self._version}", "creationTimestamp": "2026-01-31T12:00:00Z"},
+                "spec": {"dataset": {"source": "s3://photos/ponds"}},
+            },
+        )
+        found["spec"] |= spec
+        self._stamp(found)
+        return found
+
+    def pages(self, kind: str) -> Iterator[tuple[list[dict], str]]:
+        pods = [pod for made in self.made_pods.values() for pod in made]
+        found = {"TrainingRun": self.objects.values(), "Job": self.made_jobs.values(), "Pod": pods}[kind]
+        yield copy.deepcopy(list(found)), str(self._version)
+
+    def run(self, name: str) -> dict | None:
+        return copy.deepcopy(self.objects.get(name))
+
+    def jobs(self, run: str) -> list[dict]:
+        found = [job for job in self.made_jobs.values() if job["metadata"]["labels"]["slipway.dev/run"] == run]
+        return copy.deepcopy(found)
+
+    def pods(self, job: str, latest: bool = False) -> list[dict]:
+        return copy.deepcopy(self.made_pods.get(job, []))
+
+    def live_pods(self, run: str) -> list[str]:
+        made = [pod for pods in self.made_pods.values() for pod in pods if pod["status"].get("phase") == "Running"]
+        return [pod["metadata"]["name"] for pod in made if pod["metadata"]["labels"]["slipway.dev/run"] == run]
+
+    def confirm(self, run: dict) -> None:
+        there = self.objects.get(run["metadata"]["name"])
+        if there is None or there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
+            raise Conflict(f"TrainingRun {run['metadata']['name']} is not as it was seen")
+
+    def create(self, manifest: dict) -> dict | None:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        there = {"Job": self.made_jobs, "Service": self.services}[kind]
+        if name in there:
+            return None
+        if kind == "Job" and len(there) >= self.quota:
+            raise ClusterRefused(f"create Job {name}: 403 exceeded quota: jobs, used: {len(there)}")
+        there[name] = copy.deepcopy(manifest)
+        there[name]["metadata"]["uid"] = f"uid-{self._stamp(there[name])}"
+        self.log.append(("create", name))
+        return copy.deepcopy(there[name])
+
+    def patch_job(self, name: str, spec: dict) -> dict | None:
+        if name not in self.made_jobs:
+            return None
+        self.made_jobs[name]["spec"] |= spec
+        self._stamp(self.made_jobs[name])
+        self.log.append(("patch", f"{name} {json.dumps(spec)}"))
+        return copy.deepcopy(self.made_jobs[name])
+
+    def delete_job(self, name: str) -> None:
+        if name in self.made_jobs:
+            self.made_jobs[name]["metadata"]["deletionTimestamp"] = "2026-01-31T12:00:00Z"
+            self._stamp(self.made_jobs[name])
+            self.log.append(("delete", name))
+
+    def write_status(self, run: dict) -> dict:
+        there = self.objects[run["metadata"]["name"]]
+        if there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
+            raise Conflict(f"write the status of {run['metadata']['name']}: 409 the object has been modified")
+        self._stamp(there)
+        there["status"] = copy.deepcopy(run["status"])
+        return copy.deepcopy(there)
+
+    def tick(self, store: ObjectStore, fails: Callable[[str], dict | None] = lambda job: None) -> None:
+        """Let each Job take one step: begin, then end; what may expire does so at once.
+
+        Args:
+          fails: For a Job's name, the status of the pod that fails, or None.
+        """
+        for name, job in list(self.made_jobs.items()):
+            status = job.setdefault("status", {})
+            if "deletionTimestamp" in job["metadata"] or (
+                status.get("conditions") and "ttlSecondsAfterFinished" in job["spec"]
+            ):
+                del self.made_jobs[name]
+                self.made_pods.pop(name, None)
+                continue
+            if job["spec"].get("suspend"):
+                status.pop("startTime", None)
+            elif "startTime" not in status:
+                status["startTime"] = "2026-01-31T12:00:01Z"
+            elif not status.get("conditions"):
+                self._end(name, job, store, fails(name))
+            self._stamp(job)
+
+    def _stamp(self, manifest: dict) -> int:
+        self._version += 1
+        manifest["metadata"]["resourceVersion"] = str(self._version)
+        return self._version
+
+    def _end(self, name: str, job: dict, store: ObjectStore, failed: dict | None) -> None:
+        run, stage = (job["metadata"]["labels"][f"slipway.dev/{label}"] for label in ("run", "stage"))
+        if failed is None:
+            if stage == "train":
+                store.write(keys.best(run), json.dumps(BEST).encode())
+            store.write(keys.result(run, stage), json.dumps(RESULTS.get(stage, {})).encode())
+        else:
+            labels = {"batch.kubernetes.io/job-name": name}
+            pod = {
+                "metadata": {"name": f"{name}-x", "uid": f"uid-{name}-x", "labels": labels},
+                "spec": {"nodeName": "node1"},
+                "status": failed,
+            }
+            self._stamp(pod)
+            self.made_pods[name] = [pod]
+        end = {"type": "Complete" if failed is None else "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+        job["status"]["conditions"] = [end | {"lastTransitionTime": "2026-01-31T12:30:00Z"}]
+
+
+def failed_pod(container: str, **terminated) -> dict:
+    """Return the status of a pod whose container ended as given."""
+    ended = {"exitCode": 1, "finishedAt": "2026-01-31T12:29:00Z"} | terminated
+    return {"phase": "Failed", "containerStatuses": [{"name": container, "state": {"terminated": ended}}]}

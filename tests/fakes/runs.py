@@ -1,0 +1,97 @@
+"""The TrainingRuns of a namespace in memory: the contract of `RunsCluster`, and of the watch below it."""
+
+import copy
+import queue
+import threading
+from collections.abc import Iterator
+
+from services.api.kube.runs import AlreadyThere, ClusterUnavailable, Conflict, Manifests
+
+
+class FakeRuns:
+    """Holds objects as JSON, and gives each change a higher version.
+
+    Attributes:
+      is_away: The API server does not answer.
+      reads: How often something was read.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict] = {}
+        self.is_away = False
+        self.reads = 0
+        self._version = 0
+        self._lock = threading.Lock()
+        self._changes: queue.Queue[tuple[str, dict] | None] = queue.Queue()
+
+    def list(self) -> Manifests:
+        return self.snapshot()[1]
+
+    def snapshot(self) -> tuple[str, Manifests]:
+        self._reached()
+        self.reads += 1
+        with self._lock:
+            return str(self._version), copy.deepcopy([*self.objects.values()])
+
+    def changes(self, version: str) -> Iterator[tuple[str, dict]]:
+        """Yield what happens until `hang_up`."""
+        while change := self._changes.get():
+            if int(change[1]["metadata"]["resourceVersion"]) > int(version):
+                yield change
+        raise ClusterUnavailable("watch TrainingRuns: the API server does not answer; try again")
+
+    def hang_up(self) -> None:
+        self._changes.put(None)
+
+    def get(self, name: str) -> dict | None:
+        self._reached()
+        self.reads += 1
+        with self._lock:
+            return copy.deepcopy(self.objects.get(name))
+
+    def create(self, manifest: dict) -> dict:
+        self._reached()
+        name = manifest["metadata"]["name"]
+        with self._lock:
+            if name in self.objects:
+                raise AlreadyThere(f"a run {name} exists")
+            second = f"{len(self.objects) % 60:02}"
+            made = copy.deepcopy(manifest)
+            made["metadata"] |= {"uid": f"uid-{self._version}", "creationTimestamp": f"2026-01-31T12:00:{second}Z"}
+            return self._changed("ADDED", made)
+
+    def patch(self, name: str, spec: dict, version: str) -> dict | None:
+        self._reached()
+        with self._lock:
+            if name not in self.objects:
+                return None
+            if self.objects[name]["metadata"]["resourceVersion"] != version:
+                raise Conflict(f"patch TrainingRun {name}: 409 the object has been modified")
+            patched = copy.deepcopy(self.objects[name])
+            patched["spec"] |= spec
+            return self._changed("MODIFIED", patched)
+
+    def delete(self, name: str) -> None:
+        self._reached()
+        with self._lock:
+            if name in self.objects:
+                self._changed("DELETED", self.objects[name])
+                del self.objects[name]
+
+    def report(self, name: str, **status) -> dict:
+        """Change a run's status, as the controller does."""
+        with self._lock:
+            told = copy.deepcopy(self.objects[name])
+            told["status"] = told.get("status", {}) | status
+            return self._changed("MODIFIED", told)
+
+    def _changed(self, kind: str, found: dict) -> dict:
+        self._version += 1
+        found["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[found["metadata"]["name"]] = found
+        self._changes.put((kind, copy.deepcopy(found)))
+        return copy.deepcopy(found)
+
+    def _reached(self) -> None:
+        if self.is_away:
+            raise ClusterUnavailable("the API server does not answer; try again")

@@ -1,0 +1,149 @@
+"""Small stand-ins for the services: `python tests/fakes/stages.py MODULE`, with the real shell around them.
+
+`FAKE_STAGES` names a folder with one file a module, a line a start: what that start does. The last line goes for all
+later ones, and a module without a file does its work.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from slipway import keys
+from slipway.errors import InputError, Stopped, TransientError
+from slipway.events import event, start_log
+from slipway.run.plan import resolve
+from slipway.run.spec import TrainSpec
+from slipway.stage.runner import Result, StageParams, run_stage, write_result
+from slipway.store.interface import ObjectStore
+
+DATASET = "datasets/ponds/0ff1ce"
+REPORT = {
+    "name": "ponds",
+    "labels": ["duck", "swan"],
+    "splits": {
+        "test": {"images": 2, "boxes": 3, "per_class": {"duck": 3}},
+        "train": {"images": 8, "boxes": 9, "per_class": {"duck": 7, "swan": 2}},
+    },
+    "counts": {"box_empty": 1},
+    "notes": [],
+    "findings": [
+        {
+            "code": "box_empty",
+            "severity": os.environ.get("FAKE_SEVERITY", "warning"),
+            "file": "a.xml",
+            "object": 2,
+            "message": "the box has no area",
+            "action": "dropped",
+        }
+    ],
+}
+BEST = {
+    "step": 20,
+    "split": "test",
+    "chosen_on": "test",
+    "note": "chosen on the test images",
+    "images": 2,
+    "metrics": {"AP": 0.512, "AP50": 0.834, "AP75": 0.6},
+    "per_class": [
+        {"label": "duck", "AP": 0.512, "AP50": 0.834, "images": 2, "boxes": 3},
+        {"label": "swan", "AP": -1, "AP50": -1, "images": 0, "boxes": 0},
+    ],
+    "last": {"step": 30, "split": "test", "metrics": {"AP": 0.5, "AP50": 0.8, "AP75": 0.6}},
+}
+
+
+def ingest(params: StageParams, store: ObjectStore) -> Result:
+    event("progress", done=10, total=10, unit="images")
+    store.write(keys.data_report(DATASET, "json"), json.dumps(REPORT).encode())
+    store.write(keys.data_report(DATASET, "html"), b"<html>")
+    manifest = {"splits": REPORT["splits"], "median_size": (320, 240)}
+    store.write(keys.resolved(params.name), resolve(TrainSpec(), manifest).dump())
+    event("resolved", steps=1000)
+    return write_result(store, params.name, "ingest", {"dataset": DATASET, "duration_sec": 0.1})
+
+
+def train(params: StageParams, store: ObjectStore) -> Result:
+    event("step", step=10, steps=30, loss=0.5, images_per_sec=12.5)
+    while store.size(keys.best(params.name)) is None:
+        time.sleep(0.02)
+    return write_result(store, params.name, "train", {"duration_sec": 65.0})
+
+
+def evaluate(params: StageParams, store: ObjectStore) -> Result:
+    event("evaluated", step=20, split="test", AP=0.512, AP50=0.834)
+    store.write(keys.best(params.name), json.dumps(BEST).encode())
+    return {}
+
+
+def other(params: StageParams, store: ObjectStore) -> Result:
+    return write_result(store, params.name, stage(), {"duration_sec": 0.2})
+
+
+def misbehave(params: StageParams, _store: ObjectStore) -> Result:
+    match behaviour():
+        case "input":
+            raise InputError("a.jpg: this is no image; remove it")
+        case "retry" | "full":
+            raise TransientError("the store has no room left")
+        case "bug":
+            raise ZeroDivisionError("nothing by nothing")
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stubborn":
+            tell_pid()
+            time.sleep(20)
+        case "long":
+            event("step", step=7, steps=20, loss=0.5)
+            tell_pid()
+            params.stopping.wait(20)
+            raise Stopped("stopped at step 7 of 20, which is saved; run the same command again to carry on")
+    return {}  # "silent": ended well, but without a result
+
+
+def tell_pid() -> None:
+    (Path(os.environ["FAKE_STAGES"]) / "pid").write_text(str(os.getpid()))
+
+
+def stage() -> str:
+    names = {"trainer": "train", "evaluator": "evaluate", "exporter": "export", "detector": "detect"}
+    module = sys.argv[1].removeprefix("services.")
+    return names.get(module, module)
+
+
+def starts() -> int:
+    """Count the starts of this module, this one included."""
+    log = Path(os.environ["FAKE_STAGES"]) / f"{sys.argv[1]}.starts"
+    with log.open("a") as file:
+        file.write(f"{os.environ.get('SLIPWAY_ATTEMPT', '')}\n")
+    return len(log.read_text().splitlines())
+
+
+def behaviour() -> str:
+    orders = Path(os.environ["FAKE_STAGES"]) / sys.argv[1]
+    lines = orders.read_text().splitlines() if orders.exists() else ["work"]
+    return lines[min(int(os.environ["FAKE_START"]), len(lines)) - 1]
+
+
+def main() -> int:
+    os.environ["FAKE_START"] = str(starts())
+    if behaviour() == "crash":
+        print("Fatal: cannot load libnowhere.so", file=sys.stderr)
+        return 3
+    if behaviour() == "tell":
+        start_log("detect", "ponds", "text")
+        event("stage_failed", logging.ERROR, error="none of 3 images could be read")
+        return 65
+    works = {"ingest": ingest, "train": train, "evaluate": evaluate}.get(stage(), other)
+    is_working = behaviour() == "work"
+    code = run_stage(stage(), works if is_working else misbehave, graceful=behaviour() in ("long", "stubborn"))
+    if behaviour() == "full":  # the disk takes the file, but nothing into it
+        Path(os.environ["SLIPWAY_TERMINATION_LOG"]).write_text("")
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,156 @@
+"""The form that submits a run: it is the schema, and loses nothing that was typed."""
+
+import json
+import re
+
+import pytest
+
+from slipway.http.problems import Problem
+from tests.unit.api.auth.test_sessions import OURS
+from tests.unit.api.conftest import bearer
+
+from services.api.pages.submit_form import body, form
+from services.api.runs.submit import RunRequest
+
+SHA = "ab" * 32
+
+
+def send(client, **fields):
+    named = {name.replace("__", "/"): value for name, value in fields.items()}
+    return client.post("/submit", data=named, headers=OURS, follow_redirects=False)
+
+
+def flat(schema, definitions, path=""):
+    """Return the pointers of all fields that are no objects themselves."""
+    found = set()
+    for name, inner in schema["properties"].items():
+        reference = inner.get("$ref", "").rpartition("/")[2]
+        found |= flat(definitions[reference], definitions, f"{path}/{name}") if reference else {f"{path}/{name}"}
+    return found
+
+
+def test_every_field_of_the_schema_is_in_the_form(store):
+    schema = RunRequest.model_json_schema(by_alias=True)
+    shown = form(store, {})
+    fields = [*shown.first, *(field for group in shown.groups for field in group.fields)]
+    not_asked = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
+    assert {field.pointer for field in fields} == flat(schema, schema["$defs"]) - not_asked
+    assert len({field.id for field in fields}) == len(fields)
+
+
+def test_fields_have_the_help_and_the_defaults_of_the_schema(store):
+    fields = {field.pointer: field for group in form(store, {}).groups for field in group.fields}
+    assert fields["/spec/train/learningRate"].help == "Peak, after warm-up."
+    assert fields["/spec/train/learningRate"].label == "Learning rate"
+    assert fields["/spec/detect/scoreThreshold"].unset == "0.4"
+    assert [*fields["/spec/ingest/invalid"].choices] == ["fail", "drop"]
+    assert (fields["/spec/export/tflite"].kind, fields["/spec/export/tflite"].value) == ("checkbox", "on")
+
+
+def test_presets_are_chosen_from_with_what_was_measured(client):
+    page = client.get("/submit").text
+    assert '<option value="retinanet_resnet10_320">retinanet_resnet10_320 · small data on a CPU' in page
+    assert "AP50 0.911" in page
+
+
+def test_what_is_left_empty_is_left_out():
+    typed = {
+        "/metadata/name": "ponds",
+        "/spec/train/steps": " 300 ",
+        "/spec/train/gpus": "",
+        "/spec/export/tflite": "on",
+    }
+    assert json.loads(body(typed)) == {
+        "metadata": {"name": "ponds"},
+        "spec": {"dataset": {}, "train": {"steps": "300"}, "export": {"tflite": True}},
+    }
+
+
+def test_a_field_that_is_none_of_the_form_is_passed_over():
+    assert json.loads(body({"/spec/cancel": "true", "/spec/attempt": "9"}))["spec"] == {
+        "dataset": {},
+        "export": {"tflite": False},
+    }
+
+
+def test_a_form_that_is_right_makes_a_run(client, cluster, events):
+    answer = send(
+        client, __metadata__name="ponds", __spec__dataset__source="s3://photos/ponds", __spec__train__steps="300"
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/ponds")
+    spec = cluster.objects["ponds"]["spec"]
+    assert (spec["dataset"], spec["train"]["steps"]) == ({"source": "s3://photos/ponds"}, 300)
+    assert spec["export"] == {"tflite": False}
+    assert cluster.objects["ponds"]["metadata"]["annotations"]["slipway.dev/owner"] == "crane"
+    (told,) = events("audit")
+    assert (told["action"], told["target"], told["outcome"]) == ("run.create", "ponds", "done")
+
+
+def test_a_form_that_is_sent_twice_makes_one_run(client, cluster):
+    key = re.search(r'name="key" value="(\w+)"', client.get("/submit").text)[1]
+    first, second = (send(client, key=key, __spec__dataset__source="s3://photos/ponds") for _ in range(2))
+    assert first.headers["location"] == second.headers["location"]
+    assert len(cluster.objects) == 1
+
+
+@pytest.mark.parametrize(
+    ("pointer", "typed", "said"),
+    [
+        ("/spec/train/steps", "many", "Input should be a valid integer"),
+        ("/spec/train/steps", "0", "Input should be greater than or equal to 1"),
+        ("/spec/dataset/source", "./ponds", "a cluster sees no folder"),
+        ("/spec/train/preset", "yolo", "there is no preset &#39;yolo&#39;; choose one of retinanet_mobilenetv2_320"),
+        ("/spec/train/pool", "No Name", "String should match pattern"),
+        ("/metadata/name", "Ponds!", "String should match pattern"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(client, cluster, pointer, typed, said):
+    fields = {"/spec/dataset/source": "s3://photos/ponds", "/spec/ingest/testRatio": "0.25"} | {pointer: typed}
+    answer = client.post("/submit", data=fields, headers=OURS)
+    assert answer.status_code == 422
+    assert cluster.objects == {}
+    id = pointer.strip("/").replace("/", "-")
+    at = re.search(rf'<div class="field \w+ wrong">\s*<label for="{id}">.*?</div>', answer.text, re.DOTALL)[0]
+    assert said in at
+    assert f'value="{typed}"' in at
+    for other, value in fields.items():
+        assert f'value="{value}"' in answer.text, other
+
+
+def test_what_is_wrong_with_no_single_field_is_said_above(client):
+    answer = send(client, __metadata__name="ponds")
+    assert answer.status_code == 422
+    assert "give either source or ref" in re.search(r'<ul class="errors".*?</ul>', answer.text, re.DOTALL)[0]
+
+
+def test_a_name_that_is_taken_is_said_at_the_name(client, cluster):
+    send(client, __metadata__name="ponds", __spec__dataset__source="s3://photos/ponds")
+    answer = send(client, __metadata__name="ponds", __spec__dataset__source="s3://photos/lakes")
+    assert answer.status_code == 409
+    assert 'class="error">there is a run ponds' in answer.text
+
+
+def test_only_what_was_touched_is_unfolded(store):
+    def unfolded(given):
+        return [group.title for group in form(store, given, Problem(422, "wrong")).groups if group.is_open]
+
+    assert unfolded({"/spec/ingest/invalid": "fail", "/spec/export/tflite": "on", "/spec/ingest/seed": "0"}) == []
+    assert unfolded({"/spec/ingest/invalid": "drop"}) == ["Ingest", "Export"]
+
+
+def test_a_dataset_is_chosen_by_the_address(client, store):
+    manifest = {"name": "ponds", "sha256": SHA, "labels": [], "splits": {}, "counts": {}, "notes": []}
+    store.write(f"datasets/ponds/{SHA}/manifest.json", json.dumps(manifest).encode())
+    page = client.get(f"/submit?dataset=ponds@{SHA}").text
+    assert f'<option value="ponds@{SHA}" selected>ponds@abababab' in page
+    assert "Upload images" not in page
+    assert "Upload images" in client.get("/submit").text
+
+
+def test_what_was_typed_is_escaped(client):
+    answer = send(client, __metadata__name='"><script>alert(1)</script>')
+    assert "<script>alert" not in answer.text
+
+
+def test_the_form_is_for_who_may_submit(client):
+    assert client.get("/submit", headers=bearer("viewer")).status_code == 403

@@ -1,0 +1,121 @@
+"""The command against the API itself, served over a folder and runs in memory."""
+
+import hashlib
+import json
+import threading
+import time
+
+import pytest
+import uvicorn
+import yaml
+
+from slipway import keys
+from slipway.http.tokens import TokenFile
+from tests.fakes.bucket import FakeBucket
+from tests.fakes.runs import FakeRuns
+from tests.fakes.stages import REPORT
+
+from services.api.app import create_app
+from services.api.context import Desk
+from services.api.settings import ApiSettings
+from services.cli.main import main
+from services.cli.remote import client as api_client
+from services.cli.remote.client import Api, Server
+
+TOKEN = "do-93ab5d1f"
+SHA = "0ff1ce" * 10 + "0ff1"
+
+
+class IngestingRuns(FakeRuns):
+    """Runs that only ingest are over at once, as the stage and the controller leave them; faulty is refused."""
+
+    def __init__(self, store):
+        super().__init__()
+        self._store = store
+
+    def create(self, manifest):
+        made = super().create(manifest)
+        if made["spec"].get("until") == "ingest":
+            run, name = made["metadata"]["name"], made["spec"]["dataset"]["name"]
+            self._refuse(run) if name == "faulty" else self._ingest(run, keys.dataset(name, SHA))
+        return made
+
+    def _ingest(self, run, dataset):
+        self._store.write(keys.data_report(dataset, "json"), json.dumps(REPORT).encode())
+        self._store.write(keys.result(run, "ingest"), json.dumps({"dataset": dataset}).encode())
+        self.report(run, state="SUCCEEDED", settled=1)
+
+    def _refuse(self, run):
+        self._store.write(keys.failure(run, "ingest"), json.dumps({"code": 65}).encode())
+        failed = {"ingest": {"phase": "failed", "attempt": 1}}
+        self.report(run, state="FAILED", settled=1, stage="ingest", reason="a.xml: no area", stages=failed)
+
+
+@pytest.fixture
+def cluster(store):
+    return IngestingRuns(store)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FakeBucket(tmp_path / "store")
+
+
+@pytest.fixture
+def app(cluster, store, tmp_path):
+    file = tmp_path / "tokens.yaml"
+    entry = {"name": "crane", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}
+    file.write_text(yaml.safe_dump([entry]))
+    settings = ApiSettings.model_validate({"limits": {"requestsPerSecond": 1000, "burst": 1000}})
+    made = create_app(Desk(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
+    made.state.streams._pause_sec = 0.01
+    return made
+
+
+@pytest.fixture
+def url(app):
+    """The address at which the API answers."""
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    app.state.streams.is_closing = True
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """An empty home, so that nobody's own login is seen; and little patience."""
+    for name in ("URL", "TOKEN", "CA_FILE", "INSECURE_HTTP"):
+        monkeypatch.delenv(f"SLIPWAY_API_{name}", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(api_client, "_FIRST_PAUSE_SEC", 0.01)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def logged_in(url, monkeypatch):
+    """The environment says where the API is, and who asks."""
+    monkeypatch.setenv("SLIPWAY_API_URL", url)
+    monkeypatch.setenv("SLIPWAY_API_TOKEN", TOKEN)
+    return url
+
+
+@pytest.fixture
+def api(url):
+    return Api(Server(url, TOKEN), patience_sec=2)
+
+
+def slipway(*arguments):
+    """Run the command and return its exit code."""
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    return left.value.code

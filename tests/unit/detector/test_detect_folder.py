@@ -1,0 +1,98 @@
+"""What `slipway detect` refuses before it loads a model."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services.detector.detect_folder import main
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """Give the root logger back what the command takes from it."""
+    handlers = logging.getLogger().handlers
+    yield
+    logging.getLogger().handlers = handlers
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """An export as far as file names go."""
+    folder = tmp_path / "export"
+    (folder / "saved_model").mkdir(parents=True)
+    (folder / "saved_model" / "saved_model.pb").touch()
+    (folder / "label_map.pbtxt").write_text("item { id: 1 name: 'cat' }")
+    return folder
+
+
+def refusal(capsys: pytest.CaptureFixture[str], model: Path, images: Path, out: Path) -> str:
+    assert main(["--model", str(model), "--images", str(images), "--out", str(out)]) == 65
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("missing", ["saved_model/saved_model.pb", "label_map.pbtxt"])
+def test_a_model_folder_that_lacks_something_names_it(
+    model: Path, images: Path, tmp_path: Path, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / missing).unlink()
+
+    log = refusal(capsys, model, images, tmp_path / "out")
+
+    assert f"is missing, expected {model / missing}; give the export folder of a run" in log
+
+
+def test_no_model_no_images_and_an_empty_folder_are_told_apart(
+    model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.txt").touch()
+
+    assert "nowhere: no such folder" in refusal(capsys, tmp_path / "nowhere", images, tmp_path / "out")
+    assert "gone: no such file or folder" in refusal(capsys, model, tmp_path / "gone", tmp_path / "out")
+    assert "empty: no images among 1 files" in refusal(capsys, model, empty, tmp_path / "out")
+
+
+@pytest.mark.parametrize("place", ["images", "images/out", "."], ids=["the-same", "inside", "around"])
+def test_an_output_folder_that_is_mixed_with_the_images_is_refused(
+    model: Path, images: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "is in the same place as the images" in refusal(capsys, model, images, tmp_path / place)
+    assert sorted(path.name for path in images.iterdir()) == ["a.png"]
+
+
+def test_one_image_is_not_drawn_beside_itself(model: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is in the same place as the images" in refusal(capsys, model, images / "a.png", images)
+
+
+def test_a_folder_with_files_of_somebody_else_is_not_written_to(
+    model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "photos"
+    out.mkdir()
+    (out / "a.jpg").write_bytes(b"mine")
+
+    assert "holds other files, which drawn images might replace" in refusal(capsys, model, images, out)
+    assert "is a file; choose a folder" in refusal(capsys, model, images, out / "a.jpg")
+    assert (out / "a.jpg").read_bytes() == b"mine"
+
+
+def test_a_score_threshold_in_percent_is_refused(
+    model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--model", str(model), "--images", str(images), "--out", str(tmp_path / "out"), "--score-threshold", "40"]
+
+    assert main(given) == 65
+    assert "--score-threshold is 40, expected 0 to 1" in capsys.readouterr().err

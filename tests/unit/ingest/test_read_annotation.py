@@ -1,0 +1,235 @@
+"""One annotation and its image, with every fault that a pair of files can have."""
+
+import io
+
+import pytest
+from PIL import Image
+from PIL.Image import Transpose
+
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
+from slipway.store.folder import FolderStore
+
+from services.ingest.read_annotation import examine
+from services.ingest.source_layout import Layout
+
+RED, BLUE = (220, 20, 20), (20, 20, 220)
+SQUARE = (16, 8, 32, 24)  # whole blocks of JPEG's, so that its edges stay sharp
+BOX = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
+
+# What a camera does that was held otherwise: the inverse of how EXIF's orientation is to be shown.
+STORED = {
+    1: None,
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_90,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_270,
+}
+
+
+def scene(mode="RGB"):
+    """A blue picture of 80 × 48 with a red square at `SQUARE`."""
+    picture = Image.new("RGB", (80, 48), BLUE)
+    picture.paste(RED, SQUARE)
+    return picture.convert(mode)
+
+
+def encoded(picture, kind="JPEG", **options):
+    out = io.BytesIO()
+    picture.save(out, kind, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}), **options)
+    return out.getvalue()
+
+
+def red_area(picture):
+    """Return the box around what is red."""
+    return picture.convert("RGB").getchannel("R").point(lambda value: 255 * (value > 128)).getbbox()
+
+
+def xml(*objects, filename="a.jpg", size=(80, 48)):
+    inner = f"<size><width>{size[0]}</width><height>{size[1]}</height></size>" if size else ""
+    return f"<annotation><filename>{filename}</filename>{inner}{''.join(objects)}</annotation>"
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Examine an image and its annotation as files of one folder."""
+
+    def look(image, annotation, name="a.jpg", labels=None):
+        (tmp_path / name).write_bytes(image)
+        (tmp_path / "a.xml").write_text(annotation)
+        source = FolderStore(tmp_path)
+        return examine("a.xml", source, Layout.of(list(source.list())), labels)
+
+    return look
+
+
+def codes(examined):
+    return [(finding.code, finding.severity) for finding in examined.findings]
+
+
+def test_pair_without_a_fault_has_no_finding(look):
+    content = encoded(scene())
+    examined = look(content, xml(BOX.format("ship", *SQUARE)))
+    assert (examined.key, examined.content, examined.findings) == ("a.jpg", content, [])
+    assert (examined.image.format, examined.image.size) == ("jpeg", ImageSize(80, 48))
+    assert [(b.label, b.box) for b in examined.image.boxes] == [("ship", Box(*SQUARE))]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photo_that_was_annotated_upright_keeps_its_boxes(look, orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    raw = scene() if orientation == 1 else scene().transpose(STORED[orientation])
+    examined = look(encoded(raw, kind, exif=exif), xml(BOX.format("ship", *SQUARE)), f"a.{kind.lower()}")
+    stored = Image.open(io.BytesIO(examined.content))
+    assert examined.image.boxes[0].box == Box(*SQUARE)
+    assert examined.image.size == ImageSize(*stored.size) == ImageSize(80, 48)
+    assert red_area(stored) == SQUARE
+    assert stored.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(5, 9))
+def test_photo_that_was_annotated_lying_is_turned_with_its_boxes(look, orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    raw = scene().transpose(STORED[orientation])
+    drawn = xml(BOX.format("ship", *red_area(raw)), size=raw.size)
+    examined = look(encoded(raw, kind, exif=exif), drawn, f"a.{kind.lower()}")
+    assert examined.image.boxes[0].box == Box(*SQUARE)
+    assert red_area(Image.open(io.BytesIO(examined.content))) == SQUARE
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "severity"),
+    [
+        pytest.param(6, (80, 48), "info", id="annotated-upright"),
+        pytest.param(6, (48, 80), "info", id="annotated-lying"),
+        pytest.param(3, (80, 48), "warning", id="half-a-turn-leaves-the-size"),
+    ],
+)
+def test_turned_photo_warns_where_nothing_tells_how_its_boxes_were_drawn(look, orientation, size, severity):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    raw = scene().transpose(STORED[orientation])
+    examined = look(encoded(raw, exif=exif), xml(size=size))
+    assert codes(examined) == [("exif_rotated", severity)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "mode", "found"),
+    [
+        pytest.param("a.png", "JPEG", "RGB", [("extension_mismatch", "info")], id="jpeg-named-png"),
+        pytest.param("a.jpg", "PNG", "RGBA", [("extension_mismatch", "info")], id="png-named-jpg"),
+        pytest.param("a.JPEG", "JPEG", "CMYK", [], id="cmyk"),
+        pytest.param("a.bmp", "BMP", "RGB", [("format_converted", "info")], id="bmp"),
+        pytest.param("a.tif", "TIFF", "L", [("format_converted", "info")], id="tiff"),
+        pytest.param("a.webp", "WEBP", "RGBA", [("format_converted", "info")], id="webp"),
+        pytest.param("a.gif", "GIF", "P", [("format_converted", "info")], id="gif"),
+    ],
+)
+def test_format_and_name_are_found_out(look, name, kind, mode, found):
+    examined = look(encoded(scene(mode), kind), xml(filename=name), name)
+    assert codes(examined) == found
+    assert Image.open(io.BytesIO(examined.content)).format.lower() == examined.image.format
+
+
+def test_png_of_sixteen_bits_is_read_by_training_and_kept(look):
+    content = encoded(Image.new("I;16", (80, 48), 30_000), "PNG")
+    assert look(content, xml(filename="a.png"), "a.png").content == content
+
+
+def test_sixteen_bits_of_another_format_become_eight(look):
+    examined = look(encoded(Image.new("I;16", (80, 48), 32_768), "TIFF"), xml(filename="a.tif"), "a.tif")
+    (finding,) = examined.findings
+    assert str(finding) == "a.tif: is TIFF, which training cannot read; stored as PNG, 8 bits a channel"
+    assert Image.open(io.BytesIO(examined.content)).getpixel((3, 3)) == 128
+
+
+def test_photo_that_ends_with_its_thumbnail_is_broken(look):
+    thumbnail = encoded(scene().resize((16, 12)))
+    segment = b"\xff\xe1" + (len(thumbnail) + 8).to_bytes(2, "big") + b"Exif\0\0" + thumbnail
+    cut_off = encoded(scene())[:2] + segment  # its last bytes are an end mark, but not its own
+    assert codes(look(cut_off, xml())) == [("image_unreadable", "error")]
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_photo_that_lacks_its_last_bytes_is_an_error_for_training_crashes_on_it(look, lost):
+    assert codes(look(encoded(scene())[:-lost], xml())) == [("image_truncated", "error")]
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ((64, 48), "<size> says 64 × 48, the image is 80 × 48"),
+        ((0, 0), "<size> says nothing, the image is 80 × 48"),
+        (None, "<size> says nothing, the image is 80 × 48"),
+    ],
+    ids=["other", "zero", "absent"],
+)
+def test_size_of_the_image_itself_counts(look, size, says):
+    examined = look(encoded(scene()), xml(BOX.format("ship", 60, 8, 78, 24), size=size))
+    (finding,) = examined.findings
+    assert (finding.code, finding.severity, finding.file, finding.message) == (
+        "size_mismatch",
+        "warning",
+        "a.xml",
+        says,
+    )
+    assert examined.image.boxes[0].box == Box(60, 8, 78, 24)
+
+
+def test_stale_filename_is_told(look):
+    examined = look(encoded(scene()), xml(filename="before.jpg"))
+    (finding,) = examined.findings
+    assert str(finding) == "a.xml: <filename> says 'before.jpg', which is not there; a.jpg was used"
+
+
+def test_annotation_without_objects_is_an_image_of_background(look):
+    examined = look(encoded(scene()), xml())
+    assert (examined.image.boxes, examined.findings) == ((), [])
+
+
+def test_image_whose_boxes_are_all_refused_is_kept_for_the_policy_to_decide(look):
+    examined = look(encoded(scene()), xml(BOX.format("ship", 10, 10, 200, 20)))
+    assert codes(examined) == [("box_outside", "error")]
+    assert examined.image.boxes == ()
+
+
+def test_label_outside_the_given_map_names_file_object_and_choices(look):
+    examined = look(encoded(scene()), xml(BOX.format("fox", *SQUARE)), labels=LabelMap(("cat", "dog")))
+    (finding,) = examined.findings
+    assert str(finding) == (
+        "a.xml: object 0 ('fox') has a label that the label map lacks; it has cat, dog; rename it or add the label"
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "annotation", "code", "file"),
+    [
+        pytest.param(b"", xml(), "image_unreadable", "a.jpg", id="empty-image"),
+        pytest.param(b"<html>404</html>", xml(), "image_unreadable", "a.jpg", id="page-named-jpg"),
+        pytest.param(encoded(scene())[:-20], xml(), "image_truncated", "a.jpg", id="cut-off-image"),
+        pytest.param(encoded(scene()), "<annotation>", "xml_malformed", "a.xml", id="cut-off-xml"),
+        pytest.param(encoded(scene()), "", "xml_malformed", "a.xml", id="empty-xml"),
+    ],
+)
+def test_file_that_cannot_be_used_is_one_error_that_names_it(look, image, annotation, code, file):
+    examined = look(image, annotation)
+    (finding,) = examined.findings
+    assert (finding.code, finding.severity, finding.file, finding.object) == (code, "error", file, None)
+    assert examined.image is None
+
+
+def test_annotation_without_its_image_names_both(tmp_path):
+    (tmp_path / "a.xml").write_text(xml(filename="gone.jpg"))
+    examined = examine("a.xml", FolderStore(tmp_path), Layout.of(["a.xml"]), None)
+    (finding,) = examined.findings
+    assert str(finding) == (
+        "a.xml: names the image 'gone.jpg', which is not in the source; "
+        "add the image, correct <filename> or remove the xml"
+    )

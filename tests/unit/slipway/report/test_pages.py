@@ -1,0 +1,204 @@
+"""The pages are parsed as a browser would, and read for the words a person looks for."""
+
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from slipway.report.pages import RunReport, data_report, duration, run_report, score
+
+INJECTION = '"><script src="http://evil.example/x.js"></script><img src=x onerror=alert(1)>.jpg'
+DATA = {
+    "name": "raccoon",
+    "sha256": "9f2c",
+    "labels": ["raccoon", "fox"],
+    "splits": {
+        "train": {"images": 160, "boxes": 173, "per_class": {"raccoon": 173}},
+        "test": {"images": 73, "boxes": 81, "per_class": {"raccoon": 80, "fox": 1}},
+    },
+}
+METRICS = {"AP": 0.54, "AP50": 0.87, "AP75": 0.6, "APs": -1.0, "ARmax100": 0.62}
+BEST = {"step": 1800, "split": "test", "metrics": METRICS, "chosen_on": "test", "note": "Chosen on test."}
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with their attributes, and text without tags."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.words = [], []
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def finding(code, severity="warning", file="a.xml"):
+    return {"code": code, "severity": severity, "file": file, "object": 0, "message": "is empty", "action": "dropped"}
+
+
+def hostile_run():
+    best = BEST | {"note": INJECTION, "split": INJECTION, "chosen_on": INJECTION}
+    curve = {"recall": [0, 1], "precision": [1, 0.5]}
+    findings = [finding(INJECTION, INJECTION, INJECTION)]
+    return RunReport(
+        name=INJECTION,
+        data=DATA | {"labels": [INJECTION], "notes": [INJECTION], "findings": findings},
+        resolved=[{"field": INJECTION, "value": INJECTION, "reason": INJECTION}],
+        metrics=[METRICS | {"step": 1800, "split": INJECTION}],
+        best=best,
+        per_class=[{"label": INJECTION, "AP": 0.5, "AP50": 0.5, "images": 1, "boxes": 1}],
+        curves={INJECTION: curve} | {f"{INJECTION}{i}": curve for i in range(9)},
+        samples=[{"filename": INJECTION, "truth": b"jpeg", "detections": b"jpeg", "caption": INJECTION}],
+        lineage={INJECTION: INJECTION},
+        durations={INJECTION: 1.0},
+        usage=[INJECTION],
+        caveats=[INJECTION],
+    )
+
+
+def test_result_is_one_sentence_at_the_top():
+    page = Page(run_report(RunReport(name="raccoon-7", data=DATA, best=BEST)))
+    assert "raccoon-7 AP50 0.87, AP 0.54 on 73 test images (best checkpoint, step 1,800)" in page.text
+
+
+def test_caveats_stand_before_the_first_section_and_only_once():
+    html = run_report(RunReport(name="raccoon-7", best=BEST, caveats=["Chosen on test.", "Few images."]))
+    assert html.count("Chosen on test.") == 1
+    assert html.index("Few images.") < html.index("<section>")
+
+
+def test_empty_run_is_a_page():
+    assert "No checkpoint was measured." in Page(run_report(RunReport(name="raccoon-7"))).text
+
+
+@pytest.mark.parametrize("value", [-1, -1.0, math.nan, None], ids=["minus-one", "minus-one-float", "nan", "none"])
+def test_class_without_boxes_says_no_boxes(value):
+    row = {"label": "fox", "AP": value, "AP50": value, "images": 0, "boxes": 0}
+    html = run_report(RunReport(name="raccoon-7", per_class=[row]))
+    assert "fox no boxes 0 0" in Page(html).text
+    assert "nan" not in html
+
+
+def test_classes_are_ordered_by_ap():
+    rows = [{"label": label, "AP": ap, "AP50": ap} for label, ap in [("a", 0.1), ("b", -1), ("c", 0.0), ("d", 0.9)]]
+    text = Page(run_report(RunReport(name="raccoon-7", per_class=rows))).text
+    assert re.findall(r" ([abcd]) (?=0\.|no boxes)", text) == ["d", "a", "c", "b"]
+
+
+def test_nothing_from_a_dataset_becomes_markup():
+    page = Page(run_report(hostile_run()))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert INJECTION in page.text
+
+
+def test_pages_reference_nothing_outside_themselves():
+    for html in (run_report(hostile_run()), data_report(DATA)):
+        page = Page(html)
+        sources = [attrs[name] for _, attrs in page.tags for name in ("src", "href", "xlink:href") if name in attrs]
+        assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+        assert not {"link", "iframe", "object", "base", "form", "script"} & {tag for tag, _ in page.tags}
+        assert "url(" not in html and "@import" not in html
+        policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+        assert ("meta", {"http-equiv": "Content-Security-Policy", "content": policy}) in page.tags
+
+
+def test_samples_are_embedded_in_pairs():
+    sample = {"filename": "a.jpg", "truth": b"truth", "detections": b"found", "caption": "1 of 1 found"}
+    page = Page(run_report(RunReport(name="raccoon-7", samples=[sample])))
+    assert [attrs["src"] for tag, attrs in page.tags if tag == "img"] == [
+        "data:image/jpeg;base64,dHJ1dGg=",
+        "data:image/jpeg;base64,Zm91bmQ=",
+    ]
+
+
+def test_name_that_is_no_unicode_can_be_written():
+    html = data_report(DATA | {"name": "caf\udce9"})
+    assert "caf?" in html.encode().decode()
+
+
+def test_data_page_counts_images_boxes_classes_and_findings():
+    text = Page(data_report(DATA)).text
+    assert "233 images, 254 boxes, 2 classes, 0 findings" in text
+    assert "raccoon 253 173 80 fox 1 none 1" in text
+    assert "Nothing wrong was found." in text
+
+
+def test_report_without_any_key_is_a_page():
+    assert "0 images, 0 boxes, 0 classes, 0 findings" in Page(data_report({})).text
+
+
+def test_thousands_of_findings_show_200_rows_and_every_count():
+    findings = [finding("box_empty")] * 3000 + [finding("image_unreadable", "error")] * 5
+    html = data_report(DATA | {"findings": findings, "counts": {"box_empty": 4000, "image_unreadable": 5}})
+    assert html.count('<td class="file">') == 200
+    text = Page(html).text
+    assert "195 of 4,000 shown." in text
+    assert text.index("image unreadable 5") < text.index("box empty 4,000")
+
+
+def test_action_is_said_once_where_all_findings_of_a_code_share_it():
+    same = [finding("box_empty"), finding("box_empty", file="b.xml")]
+    assert data_report({"findings": same}).count("dropped") == 1
+    differing = [finding("box_empty"), finding("box_empty", file="b.xml") | {"action": "kept"}]
+    assert "a.xml 0 is empty dropped b.xml 0 is empty kept" in Page(data_report({"findings": differing})).text
+
+
+def test_finding_may_lack_everything_but_its_code():
+    assert "image unreadable 1" in Page(data_report({"findings": [{"code": "image_unreadable"}]})).text
+
+
+def test_ap_curve_is_of_the_split_the_best_was_chosen_on():
+    rows = [{"step": 100, "split": split, "AP": 0.5, "AP50": 0.5, "AP75": 0.5} for split in ("val", "test")]
+    page = Page(run_report(RunReport(name="r", metrics=rows, best=BEST | {"chosen_on": "val"})))
+    assert "AP on val images" in page.text
+    assert page.text.count("AP50: 0.5 at step 100") == 1
+
+
+def test_setting_without_a_value_says_none():
+    row = {"field": "initial_checkpoint", "value": None, "reason": "trained from scratch"}
+    text = Page(run_report(RunReport(name="r", resolved=[row]))).text
+    assert "initial_checkpoint none trained from scratch" in text
+
+
+def test_diverged_loss_is_said():
+    progress = [{"step": step, "loss": 1.0 if step < 3 else math.nan} for step in range(5)]
+    assert "2 of 5 reports were not a number." in Page(run_report(RunReport(name="r", progress=progress))).text
+
+
+def test_hundred_thousand_progress_points_make_a_small_page():
+    progress = [{"step": s, "loss": 1 / (s + 1), "learning_rate": 0.1, "images_per_sec": 9.0} for s in range(100_000)]
+    assert len(run_report(RunReport(name="r", progress=progress))) < 100_000
+
+
+@pytest.mark.parametrize(("classes", "figures"), [(1, 1), (6, 1), (80, 80), (200, 96)])
+def test_many_curves_become_small_multiples(classes, figures):
+    curves = {f"class-{i}": {"recall": [0, 0.5, 1], "precision": [1, 0.5, 0]} for i in range(classes)}
+    assert run_report(RunReport(name="r", curves=curves)).count("<figure") == figures
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [{"small": 3, "large": 1}, {"edges": [0, 32, 96], "counts": [3, 1]}, [{"width": 640, "height": 480, "count": 4}]],
+    ids=["named", "edges", "sizes"],
+)
+def test_sizes_are_a_bar_chart(sizes):
+    assert data_report({"box_sizes": sizes}).count('class="column"') == len(sizes)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.31, "0.3 s"), (48, "48 s"), (312, "5 min 12 s"), (2840, "47 min"), (3599, "1 h 0 min"), (12_010, "3 h 20 min")],
+)
+def test_durations_are_written_as_said(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_scores_have_two_decimals():
+    assert score(0.8749) == "0.87"

@@ -1,0 +1,106 @@
+"""The page's content, gathered from what the stages left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slipway import keys
+from slipway.errors import MissingKey
+from slipway.report.pages import run_report
+from slipway.report.run_report import assemble
+from slipway.run.plan import Plan
+from slipway.run.spec import parse_run
+from slipway.store.folder import FolderStore
+from slipway.store.interface import ObjectStore
+
+RUN = parse_run(
+    "{apiVersion: slipway.dev/v1alpha1, kind: TrainingRun, metadata: {name: cats}, "
+    "spec: {dataset: {source: /cats}, train: {seed: 7}}}",
+    "test",
+)
+DATASET = keys.dataset("cats", "ab" * 32)
+METRICS = {"AP": 0.5, "AP50": 0.81}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    store = FolderStore(tmp_path)
+    plan = Plan("retinanet_resnet10_320", 320, 8, 100, 0.002, 10, None)
+    store.write(keys.resolved("cats"), Plan(**{**vars(plan), "reasons": dict.fromkeys(vars(plan), "as asked")}).dump())
+    contents: dict[str, Any] = {
+        keys.result("cats", "ingest"): {"dataset": DATASET, "duration_sec": 1.5},
+        keys.result("cats", "preprocess"): {"records": "records/a/b"},
+        keys.result("cats", "train"): {"duration_sec": 60.0},
+        keys.manifest(DATASET): {"name": "cats", "sha256": "ab" * 32, "source_sha256": "cd" * 32},
+        keys.data_report(DATASET, "json"): {"splits": {"test": {"images": 12, "boxes": 20}}},
+        keys.best("cats"): {
+            "step": 90,
+            "split": "test",
+            "chosen_on": "test",
+            "note": "It flatters.",
+            "images": 12,
+            "metrics": METRICS,
+            "per_class": [{"label": "cat", **METRICS, "images": 12, "boxes": 20}],
+            "last": {"step": 100, "split": "test", "metrics": METRICS},
+        },
+        keys.export_manifest("cats"): {
+            "preset": "retinanet_resnet10_320",
+            "step": 90,
+            "versions": {"slipway": "0.1.0"},
+        },
+    }
+    for key, content in contents.items():
+        store.write(key, json.dumps(content).encode())
+    store.write(keys.metrics("cats"), b'{"step": 90, "split": "test", "AP": 0.5}\n{"step": 100, "split": "test"}\n')
+    return store
+
+
+def test_the_report_holds_what_the_stages_left(store: ObjectStore) -> None:
+    report = assemble(RUN, store, [], 2.5)
+
+    assert report.durations == {"ingest": 1.5, "train": 60.0, "detect": 2.5}
+    assert report.lineage == {
+        "run": RUN.spec.digest(),
+        "source": "cd" * 32,
+        "dataset": "ab" * 32,
+        "records": "records/a/b",
+        "preset": "retinanet_resnet10_320",
+        "seed": "7",
+        "checkpoint step": "90",
+        "slipway": "0.1.0",
+    }
+    assert report.last["step"] == 100
+    assert [row["step"] for row in report.metrics] == [90, 100]
+    assert {"field": "steps", "value": 100, "reason": "as asked"} in report.resolved
+
+
+def test_what_was_never_written_is_left_out_of_the_page(store: ObjectStore) -> None:
+    report = assemble(RUN, store, [], 2.5)
+
+    assert (report.progress, report.curves) == ([], {})
+    assert "AP50 0.81, AP 0.50 on 12 test images (best checkpoint, step 90)" in run_report(report)
+
+
+def test_few_images_are_a_caveat_beside_the_evaluators_own(store: ObjectStore) -> None:
+    report = assemble(RUN, store, [], 2.5)
+
+    assert report.caveats == ["Measured on 12 test images only: the figures are noisy by several points."]
+    assert "It flatters." in run_report(report)
+
+
+def test_the_python_example_compiles_and_names_the_export(store: ObjectStore) -> None:
+    command, module, snippet = assemble(RUN, store, [], 2.5).usage
+
+    compile(snippet, "usage", "exec")
+    assert "runs/cats/export/saved_model" in snippet
+    assert command.endswith("slipway detect runs/cats/export IMAGES --out DETECTIONS")
+    assert module.startswith("python -m services.detector.detect_folder --model runs/cats/export")
+
+
+def test_a_run_that_was_not_exported_has_no_report(store: ObjectStore) -> None:
+    store.delete(keys.export_manifest("cats"))
+
+    with pytest.raises(MissingKey, match=r"manifest\.json: no such key"):
+        assemble(RUN, store, [], 2.5)

@@ -1,0 +1,111 @@
+import pytest
+
+from slipway.errors import SpecError
+from slipway.run.plan import Plan, load_preset, preset_names, resolve
+from slipway.run.spec import TrainSpec
+
+
+def plan(images=400, median=(640, 480), **asked):
+    manifest = {"splits": {"train": {"images": images}}, "median_size": median}
+    return resolve(TrainSpec(**asked), manifest)
+
+
+def test_nothing_asked_for_is_the_preset_for_a_cpu():
+    chosen = plan()
+    assert (chosen.preset, chosen.image_size, chosen.batch_size) == ("retinanet_resnet10_320", 320, 8)
+    assert chosen.reasons["preset"].startswith("no GPU asked for")
+
+
+def test_a_gpu_brings_the_preset_for_it():
+    assert plan(gpus=1).preset == "retinanet_resnet50_640"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("preset", "retinanet_mobilenetv2_320"),
+        ("steps", 7),
+        ("batch_size", 3),
+        ("image_size", 128),
+        ("learning_rate", 0.5),
+        ("checkpoint_every", 5),
+        ("initial_checkpoint", "/weights"),
+    ],
+)
+def test_what_is_asked_for_is_done(field, value):
+    chosen = plan(**{field: value})
+    assert (getattr(chosen, field), chosen.reasons[field]) == (value, "as asked")
+
+
+def test_every_choice_has_a_reason():
+    chosen = plan()
+    assert set(chosen.reasons) == set(vars(chosen)) - {"reasons"}
+
+
+@pytest.mark.parametrize(
+    ("median", "size"),
+    [
+        pytest.param((640, 480), 320, id="larger-than-the-preset"),
+        pytest.param((200, 150), 256, id="smaller-is-rounded-up-to-64"),
+        pytest.param((40, 30), 128, id="tiny"),
+        pytest.param((320, 240), 320, id="just-so"),
+    ],
+)
+def test_images_are_not_enlarged(median, size):
+    assert plan(median=median).image_size == size
+
+
+@pytest.mark.parametrize(
+    ("images", "steps", "why"),
+    [
+        pytest.param(400, 1500, "30 epochs of 400 images are 1500 steps of 8", id="by-epochs"),
+        pytest.param(40, 1000, "below 1000 a detector from so few images is not done", id="few"),
+        pytest.param(100_000, 20_000, "more than 20000 is not chosen without being asked for", id="many"),
+    ],
+)
+def test_the_length_follows_the_number_of_images(images, steps, why):
+    chosen = plan(images=images)
+    assert chosen.steps == steps
+    assert why in chosen.reasons["steps"]
+
+
+def test_a_batch_is_no_larger_than_the_train_split():
+    assert plan(images=3).batch_size == 3
+
+
+def test_the_learning_rate_follows_the_batch_size():
+    assert plan(batch_size=32).learning_rate == pytest.approx(2 * plan(batch_size=8).learning_rate)
+
+
+def test_ten_evaluations_are_planned():
+    assert plan(steps=1234).checkpoint_every == 124
+
+
+def test_scratch_means_no_initial_checkpoint():
+    assert plan(gpus=1, initial_checkpoint="scratch").initial_checkpoint is None
+
+
+def test_the_plan_is_read_back():
+    assert Plan.parse(plan().dump()) == plan()
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are():
+    with pytest.raises(SpecError, match=r"'yolo' does not exist; choose one of .*retinanet_resnet10_320"):
+        plan(preset="yolo")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_is_complete(name):
+    preset = load_preset(name)
+    assert preset.summary
+    assert preset.image_size % 32 == 0
+    assert preset.min_steps <= preset.max_steps
+
+
+def test_size_that_the_preset_cannot_take_is_refused_and_names_the_multiple():
+    with pytest.raises(SpecError, match="imageSize is 320, preset retinanet_resnet50_640 needs a multiple of 128"):
+        plan(preset="retinanet_resnet50_640", image_size=320)
+
+
+def test_size_of_a_preset_with_coarser_features_is_a_multiple_of_their_stride():
+    assert plan(preset="retinanet_resnet50_640", median=(400, 300)).image_size == 512
