@@ -111,12 +111,13 @@ tensorflow := --overrides requirements/overrides.txt --excludes requirements/exc
 # dev.txt is compiled first, from the union of the environments: the images ship the versions that the tests run.
 as_tested := --constraints requirements/dev.txt
 
-# uv installs the lock in seconds where pip takes minutes; pip checks uv's own hash.
+# uv installs the lock in seconds where pip takes minutes; pip checks uv's own hash. Bytecode is compiled at once, in half a
+# minute: where Python may not write it later (PYTHONDONTWRITEBYTECODE), each process would compile TensorFlow for 5 s.
 $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is {v[0]}.{v[1]}; Slipway needs 3.11 to 3.13: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(venv)
 	$(bin)/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(bin)/uv pip install -q --python $(bin)/python --no-deps --require-hashes -r requirements/dev.txt
+	$(bin)/uv pip install -q --python $(bin)/python --no-deps --require-hashes --compile-bytecode -r requirements/dev.txt
 	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
