@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY
+from slipway.run.names import Stage
 from slipway.run.pipeline import Phase
-from slipway.run.spec import Stage
 
 from services.controller.manifests import ATTEMPT_LABEL, QUEUE_LABEL, SERVICES, STAGE_LABEL, Manifest
 

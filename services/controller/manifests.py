@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from slipway import API_VERSION
-from slipway.run.spec import RunSpec, Stage, TrainingRun
+from slipway.run.names import Stage
+from slipway.run.spec import RunSpec, TrainingRun
 
 from services.controller.settings import Pool, Settings
 

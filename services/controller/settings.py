@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from slipway.errors import SpecError
-from slipway.run.spec import RunSpec, Stage
+from slipway.run.names import Stage
+from slipway.run.spec import RunSpec
 
 Seconds = Annotated[int, Field(ge=1)]
 Quantities = dict[str, str | int | float]

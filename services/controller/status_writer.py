@@ -9,9 +9,10 @@ from typing import Literal
 from slipway import keys
 from slipway.artifacts.untyped_json import read_json
 from slipway.errors import MissingKey
+from slipway.run.names import Stage
 from slipway.run.pipeline import Conclude, Observed, Phase, State, Unit, state
 from slipway.run.plan import Plan
-from slipway.run.spec import RunSpec, Stage
+from slipway.run.spec import RunSpec
 from slipway.store.interface import ObjectStore
 
 from services.controller import job_state as observe

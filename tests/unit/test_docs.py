@@ -9,8 +9,9 @@ import typer.main
 from pydantic import BaseModel
 
 from slipway import errors
+from slipway.run.names import STAGES
 from slipway.run.plan import preset_names
-from slipway.run.spec import STAGES, RunSpec
+from slipway.run.spec import RunSpec
 from slipway.stage.settings import Settings
 
 from services.cli.local.run_request import FIELDS

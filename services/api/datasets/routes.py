@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from slipway import keys
 from slipway.http.multipart import field_content
 from slipway.http.problems import Problem, answers
+from slipway.run.names import LONGEST_NAME, NAME_PATTERN
 
 from services.api.artifacts.downloads import RESPONSES, download, headers_for, report_headers
 from services.api.auth.audit import audited
@@ -39,8 +40,8 @@ _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _FIELD: dict[str, Any] = {"type": "object", "required": ["archive"], "properties": {"archive": _BINARY["schema"]}}
 _BODY = {"content": {_FORM: {"schema": _FIELD}, **dict.fromkeys(_ARCHIVES, _BINARY)}, "required": True}
 
-DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=43)]  # a run's adds nine
-NamePart = Annotated[str, Path(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=52, examples=["harbour"])]
+DatasetName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME - 9)]  # a run's adds nine
+NamePart = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME, examples=["harbour"])]
 ShaPart = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", examples=["ab" * 32])]
 UploadId = Annotated[
     str, Path(alias="id", pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{16}$", examples=["20260131T120000Z-3f2a9c1b3f2a9c1b"])

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -13,6 +13,7 @@ from slipway import keys
 from slipway.http.parameters import RunName
 from slipway.http.problems import answers
 from slipway.http.tokens import Role
+from slipway.run.names import PROCESS_NAMES
 
 from services.api.artifacts.listing import rows
 from services.api.auth.roles import require
@@ -36,7 +37,10 @@ _EVENT = {
 _EVENTS = {MEDIA_TYPE: {"schema": _EVENT}}
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 
-LogStage = Literal["ingest", "preprocess", "train", "evaluate", "export", "detect"]
+if TYPE_CHECKING:
+    LogStage = str
+else:
+    LogStage = Literal[PROCESS_NAMES]
 LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", description="The id of the last event that was seen.", max_length=16_384)
 ]

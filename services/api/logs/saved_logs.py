@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from slipway import keys
 from slipway.errors import MissingKey
+from slipway.run.names import PROCESS_NAMES
 from slipway.store.interface import ObjectStore
-
-LOG_STAGES = ("ingest", "preprocess", "train", "evaluate", "export", "detect")
 
 _NAME = re.compile(r"(?P<stage>[^/]+)/(?P<attempt>\d+)/(?P<member>.+)-(?P<segment>\d+)\.log")
 _BEGAN = re.compile(r"-(\d{9,})-\d+$")  # a member's name ends with when its process began, and its number
@@ -30,7 +29,7 @@ class Log:
     def order(self) -> tuple[int, int, float, str, int]:
         """Stage by stage, attempt by attempt; in it by when the process began, the controller's remarks last."""
         began = _BEGAN.search(self.member)
-        stage = LOG_STAGES.index(self.stage) if self.stage in LOG_STAGES else len(LOG_STAGES)
+        stage = PROCESS_NAMES.index(self.stage) if self.stage in PROCESS_NAMES else len(PROCESS_NAMES)
         return stage, self.attempt, float(began[1]) if began else float("inf"), self.member, self.segment
 
     @property

@@ -9,8 +9,8 @@ from typing import Any
 from slipway import keys
 from slipway.report import sections
 from slipway.report.sections import Chart
+from slipway.run.names import STAGES
 from slipway.run.pipeline import State
-from slipway.run.spec import STAGES
 from slipway.store.interface import ObjectStore
 
 from services.api.artifacts.listing import Artifact, artifacts, rows

@@ -19,8 +19,9 @@ from slipway import API_VERSION, keys
 from slipway.errors import MissingKey
 from slipway.http.problems import Problem, invalid, wrong_field
 from slipway.http.tokens import User
+from slipway.run.names import Name
 from slipway.run.plan import preset_names
-from slipway.run.spec import Metadata, Name, RunSpec, TrainingRun, load, sha256_json
+from slipway.run.spec import Metadata, RunSpec, TrainingRun, load, sha256_json
 from slipway.store.interface import ObjectStore
 
 from services.api.kube.runs import AlreadyThere, Manifest, RunsCluster

@@ -10,9 +10,10 @@ from typing import Any
 from slipway import keys
 from slipway.artifacts.untyped_json import read_json
 from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
+from slipway.run.names import Stage
 from slipway.run.pipeline import Conclude, Observed, Phase, Start, State, Unit, next_actions
 from slipway.run.plan import Plan
-from slipway.run.spec import RunSpec, Stage, TrainingRun, begin, load
+from slipway.run.spec import RunSpec, TrainingRun, begin, load
 from slipway.store.folder import FolderStore
 
 from services.cli.local.process import Crew, Ended, Event, Part, Show

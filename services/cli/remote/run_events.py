@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_INPUT
+from slipway.run.names import STAGES
 from slipway.run.pipeline import State
-from slipway.run.spec import STAGES
 
 from services.cli.local.process import Event
 from services.cli.remote.client import Api, Call, Run, run_path

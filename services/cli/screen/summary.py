@@ -7,7 +7,8 @@ from slipway import keys
 from slipway.artifacts.untyped_json import read_optional
 from slipway.errors import EXIT_BUG
 from slipway.report.sections import measured
-from slipway.run.spec import STAGES, RunSpec, Stage
+from slipway.run.names import STAGES, Stage
+from slipway.run.spec import RunSpec
 from slipway.store.folder import FolderStore
 
 from services.cli.local.process import Event

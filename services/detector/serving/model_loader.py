@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from slipway import keys
 from slipway.errors import BrokenExport, InputError, MissingKey, StoreRefused
-from slipway.run.spec import Sha256
+from slipway.run.names import Sha256
 from slipway.run.spec import load as load_run
 from slipway.store.interface import ObjectStore, in_parallel
 

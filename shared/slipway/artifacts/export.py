@@ -7,7 +7,7 @@ from pydantic import Field
 
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
-from slipway.run.spec import Sha256
+from slipway.run.names import Sha256
 
 
 class Parity(ArtifactModel):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from slipway.errors import SpecError
 from slipway.events import event
-from slipway.run.spec import Sha256
+from slipway.run.names import Sha256
 
 
 class Role(StrEnum):

@@ -10,6 +10,7 @@ from typing import Any
 from slipway import keys
 from slipway.artifacts.untyped_json import read_optional
 from slipway.errors import SpecError
+from slipway.run.names import NAME_PATTERN, PROCESS_NAMES, SHA256_PATTERN
 from slipway.run.pipeline import State
 from slipway.run.spec import TrainingRun, load
 from slipway.store.interface import Listed, ObjectStore
@@ -18,21 +19,20 @@ BLOB_AGE_SEC = 86400.0  # what an ingest that broke off has stored is kept so lo
 
 _AGE = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_NAME, _SHA = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", r"[0-9a-f]{64}"
 _UPLOAD = r"\d{8}T\d{6}Z-[0-9a-f]{16}"
 # Whatever has no such key is not ours, and is never touched. A group's folder is its first match.
 _SHAPES = {
-    "run": re.compile(rf"runs/{_NAME}(?=/)"),
-    "dataset": re.compile(rf"datasets/{_NAME}/{_SHA}(?=/)"),
-    "records": re.compile(rf"records/{_SHA}/{_SHA}(?=/)"),
+    "run": re.compile(rf"runs/{NAME_PATTERN}(?=/)"),
+    "dataset": re.compile(rf"datasets/{NAME_PATTERN}/{SHA256_PATTERN}(?=/)"),
+    "records": re.compile(rf"records/{SHA256_PATTERN}/{SHA256_PATTERN}(?=/)"),
     "upload": re.compile(rf"(?:uploads|incoming)/{_UPLOAD}(?=/|\.json$)"),
-    "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{_SHA}$"),
-    "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{_NAME}$"),
+    "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{SHA256_PATTERN}$"),
+    "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{NAME_PATTERN}$"),
 }
 _LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # ours, and never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
 # Of a run whose run.json is gone already, for its removal was cut short.
-_REST = re.compile(r"(?:ingest|preprocess|train|evaluate|export|detect|logs|metrics)/|(?:record\.json|report\.html)$")
+_REST = re.compile(rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|report\.html)$")
 _INDEX_TIME = len("2026-01-31T12:00:00Z-")
 
 

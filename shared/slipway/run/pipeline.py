@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from slipway.run.spec import RunSpec, Stage
+from slipway.run.names import Stage
+from slipway.run.spec import RunSpec
 
 
 class Phase(StrEnum):

@@ -12,13 +12,9 @@ from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION, keys
 from slipway.errors import SpecError
+from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
 from slipway.store.interface import ObjectStore
 
-Stage = Literal["ingest", "preprocess", "train", "export", "detect"]
-STAGES: tuple[Stage, ...] = ("ingest", "preprocess", "train", "export", "detect")
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=52)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -37,7 +33,7 @@ class DatasetSpec(_Model):
     """
 
     source: str | None = None
-    ref: Annotated[str, Field(pattern=r"^[a-z0-9][-a-z0-9]*@[0-9a-f]{64}$")] | None = None
+    ref: Annotated[str, Field(pattern=rf"^[a-z0-9][-a-z0-9]*@{SHA256_PATTERN}$")] | None = None
     name: Name | None = None
     sha256: Sha256 | None = None
 
@@ -143,7 +139,7 @@ class RunSpec(_Model):
     train: TrainSpec = TrainSpec()
     export: ExportSpec = ExportSpec()
     detect: DetectSpec = DetectSpec()
-    until: Stage = "detect"
+    until: Stage = STAGES[-1]
     queue: Name | None = None
     suspend: bool = False
     cancel: bool = False
