@@ -1,1 +1,1 @@
-"""HTTP: datasets, runs, artifacts, pages."""
+"""The HTTP API: datasets, runs, artifacts, pages."""

@@ -1,4 +1,4 @@
-"""``python -m services.api``: serves one namespace's runs, and its own metrics at a second port."""
+"""``python -m services.api``: serves the runs of one namespace, and its own metrics at a second port."""
 
 import argparse
 import sys
@@ -19,12 +19,12 @@ from slipway.store.from_url import open_store
 
 from services.api.app import create_app
 from services.api.auth.oidc import OidcTokens
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.kube.runs import RunsCluster, connect
 from services.api.kube.watch_cache import WatchedRuns
 from services.api.settings import ApiSettings
 
-_PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
+_PATIENCE_SEC = 8.0  # with a store that does not answer, since a client is waiting
 
 
 def main(arguments: list[str]) -> int:
@@ -32,36 +32,37 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    asked = options("services.api", "/etc/slipway/api.yaml")
-    asked.add_argument("--namespace", default="slipway", help="whose runs are served")
-    return asked
+    """Return the parser of the command line."""
+    parser = options("services.api", "/etc/slipway/api.yaml")
+    parser.add_argument("--namespace", default="slipway", help="the namespace whose runs are served")
+    return parser
 
 
-def _serve(asked: argparse.Namespace) -> int:
-    settings = read_settings_file(asked.settings, ApiSettings)
-    cluster = WatchedRuns(connect(asked.namespace))
-    app = create_app(_desk(asked.store, settings, cluster))
+def _serve(arguments: argparse.Namespace) -> int:
+    settings = read_settings_file(arguments.settings, ApiSettings)
+    cluster = WatchedRuns(connect(arguments.namespace))
+    app = create_app(_context(arguments.store, settings, cluster))
     cluster.start()
-    start_http_server(asked.metrics_port, asked.host, app.state.metrics.registry)
-    place = Place(asked.host, asked.port, settings.trusted_proxies, settings.shutdown_seconds)
+    start_http_server(arguments.metrics_port, arguments.host, app.state.metrics.registry)
+    place = Place(arguments.host, arguments.port, settings.trusted_proxies, settings.shutdown_seconds)
     config = listening(app, place)
-    event("api_started", namespace=asked.namespace, port=asked.port)
+    event("api_started", namespace=arguments.namespace, port=arguments.port)
     _Server(config, app).run()
     cluster.stop()
     event("api_ended")
     return 0
 
 
-def _desk(url: str, settings: ApiSettings, cluster: RunsCluster) -> Desk:
+def _context(url: str, settings: ApiSettings, cluster: RunsCluster) -> ApiContext:
     store = open_store(url, _PATIENCE_SEC, settings.public_store)
     tokens: list[Tokens] = [TokenFile(settings.tokens)]
     if settings.oidc:
         tokens.append(OidcTokens(settings.oidc))
-    return Desk(cluster, store, settings, Either(tokens), _now)
+    return ApiContext(cluster, store, settings, Either(tokens), _now)
 
 
 class _Server(uvicorn.Server):
-    """Ends streams as soon as the process is told to stop: they would not end by themselves."""
+    """A server that closes open event streams as soon as the process has to stop; they would not end by themselves."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -77,4 +78,4 @@ def _now() -> str:
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))  # as the controller does: Python's own way out may abort while a thread writes
+    leave(main(sys.argv[1:]))  # as the controller does: a normal exit may abort while a thread writes

@@ -13,7 +13,7 @@ from slipway.http.request_log import RequestLog
 
 from services.api.about import routes as about
 from services.api.artifacts import routes as artifacts
-from services.api.context import Desk, silent_part
+from services.api.context import ApiContext, find_outage
 from services.api.datasets import routes as datasets
 from services.api.logs import routes as logs
 from services.api.logs.event_stream import Streams
@@ -29,37 +29,37 @@ _DESCRIPTION = """A folder of annotated images in, a trained, measured, exported
 Every error is a problem (RFC 9457) with a JSON pointer to each wrong field; every answer has an X-Request-Id."""
 
 _TAGS = [
-    {"name": "runs", "description": "Submit runs, find them, and decide what becomes of them."},
-    {"name": "progress", "description": "What a run says while it runs."},
-    {"name": "datasets", "description": "Upload annotated images, and read what was found in them."},
-    {"name": "artifacts", "description": "What a run made."},
-    {"name": "about", "description": "What can be asked for."},
+    {"name": "runs", "description": "Submit, find, change and delete runs."},
+    {"name": "progress", "description": "Follow the logs, events and metrics of a run."},
+    {"name": "datasets", "description": "Upload annotated images, and read the reports on them."},
+    {"name": "artifacts", "description": "List and get the files of a run."},
+    {"name": "about", "description": "List the presets and schemas that requests may use."},
     {"name": "health", "description": "For probes; no token is needed."},
 ]
-_UNDECLARED = (ProblemBody, RunRequest)  # referred to by routes, but no route's own
+_EXTRA_MODELS = (ProblemBody, RunRequest)  # routes refer to them, but declare neither
 
 
-def create_app(desk: Desk) -> FastAPI:
-    """Return the application; it begins nothing by itself."""
+def create_app(context: ApiContext) -> FastAPI:
+    """Return the application; it starts no thread and opens no connection."""
     app = _Slipway(
         title="Slipway",
         version=_version(),
         description=_DESCRIPTION,
-        docs_url=None,  # FastAPI's own would load scripts from elsewhere
+        docs_url=None,  # FastAPI's own page would load scripts from another site
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
         openapi_tags=_TAGS,
     )
     metrics = Metrics()
-    app.state.desk = desk
+    app.state.context = context
     app.state.metrics = metrics
-    app.state.gate = Gate(desk.settings.limits)
-    app.state.runs = Runs(desk.cluster, desk.store)
-    app.state.streams = Streams(desk.settings.limits.streams, metrics.streams)
-    app.state.readiness = Readiness(lambda: silent_part(desk))
+    app.state.gate = Gate(context.settings.limits)
+    app.state.runs = Runs(context.cluster, context.store)
+    app.state.streams = Streams(context.settings.limits.streams, metrics.streams)
+    app.state.readiness = Readiness(lambda: find_outage(context))
     install(app)
-    app.add_middleware(BodyLimit, most=desk.settings.limits.bytes_of)
+    app.add_middleware(BodyLimit, most=context.settings.limits.bytes_of)
     app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
     for router in routers():
         app.include_router(router)
@@ -68,16 +68,16 @@ def create_app(desk: Desk) -> FastAPI:
 
 class _Slipway(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Describe the API once, with the bodies that routes read by themselves."""
+        """Return the description of the API, which includes the bodies that routes parse themselves."""
         if not self.openapi_schema:
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
-            for model in _UNDECLARED:
+            for model in _EXTRA_MODELS:
                 schemas |= _schemas(model) | schemas
         return super().openapi()
 
 
 def routers() -> list[APIRouter]:
-    """Return everything that is served."""
+    """Return the routers of all routes."""
     return [runs.router, logs.router, artifacts.router, datasets.router, about.router, pages.router, forms.router]
 
 

@@ -1,4 +1,4 @@
-"""What the API works with, and how a route gets it."""
+"""The API's cluster, store, settings and tokens, and how a route gets them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from services.api.settings import ApiSettings
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What the API works with.
+class ApiContext:
+    """Everything that routes share, made once when the process starts.
 
     Attributes:
-      tokens: Whose a bearer token is.
+      tokens: Finds the user of a bearer token.
       clock: Returns the time as RFC 3339, in UTC.
     """
 
@@ -31,24 +31,24 @@ class Desk:
     clock: Callable[[], str]
 
 
-def desk_of(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def context_of(request: Request) -> ApiContext:
+    context: ApiContext = request.app.state.context
+    return context
 
 
-async def _desk(request: Request) -> Desk:  # async: one that is not would be called in a thread
-    return desk_of(request)
+async def _context(request: Request) -> ApiContext:  # async: FastAPI calls plain functions in a thread
+    return context_of(request)
 
 
-def silent_part(desk: Desk) -> str | None:
-    """Say which of store and cluster does not answer."""
-    if wrong := silent_store(desk.store):
-        return wrong
+def find_outage(context: ApiContext) -> str | None:
+    """Return a sentence on the store or the cluster if one of them does not answer."""
+    if outage := silent_store(context.store):
+        return outage
     try:
-        desk.cluster.get(ABSENT)
+        context.cluster.get(ABSENT)
     except SlipwayError:
         return "the cluster does not answer"
     return None
 
 
-DeskOf = Annotated[Desk, Depends(_desk)]
+ContextDep = Annotated[ApiContext, Depends(_context)]

@@ -1,15 +1,15 @@
-"""What Prometheus reads; every label has few values."""
+"""The API's Prometheus metrics; every label has few values."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from slipway.store import measured as store_metrics
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)  # the last ones are uploads'
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)  # the longest are uploads
 
 
 class Metrics:
-    """The API's metrics, in a registry of their own."""
+    """Counts requests and streams, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -33,8 +33,8 @@ class Metrics:
         """Count a request.
 
         Args:
-          route: Its template, such as `/v1/runs/{run}`: never the path, of which there is no end.
+          route: Its template, such as `/v1/runs/{run}`; never the path, since the number of paths has no limit.
         """
-        known = method if method in _METHODS else "other"
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(known, route).observe(seconds)
+        method_label = method if method in _METHODS else "other"
+        self._requests.labels(method_label, route, str(status)).inc()
+        self._seconds.labels(method_label, route).observe(seconds)

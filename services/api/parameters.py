@@ -1,4 +1,4 @@
-"""Parameters that several routes have, and what they are given."""
+"""Parameters that several routes have, and the values that they are given."""
 
 from typing import Annotated
 
@@ -19,9 +19,9 @@ async def _runs(request: Request) -> Runs:
     return runs
 
 
-RunsOf = Annotated[Runs, Depends(_runs)]
+RunsDep = Annotated[Runs, Depends(_runs)]
 
 
 def matches(etag: str, header: str) -> bool:
-    """Say whether an `If-Match` or `If-None-Match` names the ETag; all of ours are strong."""
-    return header.strip() == "*" or etag in (one.strip() for one in header.split(","))
+    """Check whether an `If-Match` or `If-None-Match` header names the ETag; all of ours are strong."""
+    return header.strip() == "*" or etag in (tag.strip() for tag in header.split(","))

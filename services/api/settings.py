@@ -1,12 +1,12 @@
-"""What the operator of an installation decides about the API: one YAML file."""
+"""The API's settings: one YAML file, written by the operator of an installation."""
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from slipway.http.tokens import Role
+from slipway.models import StrictModel
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int, Field(ge=1)]
@@ -14,18 +14,14 @@ _UPLOAD = ("POST", "/v1/datasets")
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class Limits(_Model):
-    """How much one client may take.
+class Limits(StrictModel):
+    """Limits on the requests of one client.
 
     Attributes:
-      body_bytes: Of a request's body, except an upload's.
-      upload_bytes: Of an uploaded archive, and of what it unpacks to.
-      requests_per_second: Of one user, on average; of one address, as far as its tokens are wrong.
-      burst: How many may come at once.
+      body_bytes: Longest body of a request, other than an upload.
+      upload_bytes: Longest archive of an upload, and most bytes that it may unpack to.
+      requests_per_second: Average rate of one user; of one address, counting only requests with a wrong token.
+      burst: Requests that may come at once.
       streams: Event streams open at a time, over all users.
     """
 
@@ -36,20 +32,20 @@ class Limits(_Model):
     streams: Count = 200
 
     def bytes_of(self, method: str, path: str) -> int:
-        """Return how long a request's body may be."""
+        """Return the longest body that a request may have."""
         return self.upload_bytes if (method, path) == _UPLOAD else self.body_bytes
 
 
-class Oidc(_Model):
-    """Tokens of an identity provider, beside those of the file.
+class Oidc(StrictModel):
+    """An identity provider whose tokens are accepted beside those of the file.
 
     Attributes:
-      issuer: As the tokens' `iss` says it.
-      audience: What the tokens' `aud` has to name.
-      claim: Whose value, or each of whose values, is looked up in `roles`.
-      roles: Value of the claim to role; the highest counts, and without one the token is refused.
-      name_claim: What the user is called by.
-      jwks_url: Where the provider's keys are; found from the issuer when absent.
+      issuer: The value of the tokens' `iss`.
+      audience: A value that the tokens' `aud` must have.
+      claim: The claim whose value, or each of whose values, is looked up in `roles`.
+      roles: Value of the claim to role; the highest role counts, and a token without any is refused.
+      name_claim: The claim that holds the user's name.
+      jwks_url: Address of the provider's keys; discovered from the issuer when absent.
     """
 
     issuer: Url
@@ -60,17 +56,17 @@ class Oidc(_Model):
     jwks_url: Url | None = None
 
 
-class ApiSettings(_Model):
-    """Everything about the API that is not a run's.
+class ApiSettings(StrictModel):
+    """The settings of the API; those of a run are in its `RunSpec`.
 
     Attributes:
       tokens: A YAML file: a list of name, role and sha256, the digest of a token.
-      oidc: An identity provider whose tokens are taken too.
-      public_store: Where clients reach the S3 server, for presigned addresses; the store's own endpoint when absent.
-      presign_seconds: How long a presigned address is good.
-      page_size: Items of a page, unless the request says how many.
-      trusted_proxies: Addresses whose X-Forwarded-For is believed.
-      shutdown_seconds: How long requests may take to end after SIGTERM.
+      oidc: An identity provider whose tokens are accepted too.
+      public_store: Address of the S3 server for clients, in presigned addresses; the store's own endpoint when absent.
+      presign_seconds: Lifetime of a presigned address.
+      page_size: Items of a page, unless the request has a `limit`.
+      trusted_proxies: Addresses whose X-Forwarded-For is trusted.
+      shutdown_seconds: Time that open requests have to end after SIGTERM.
     """
 
     tokens: Path = Path("/etc/slipway/tokens/tokens.yaml")

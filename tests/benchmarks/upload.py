@@ -29,7 +29,7 @@ from tests.fakes.bucket import FakeBucket
 from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 
 _PORT = 18001
@@ -119,7 +119,7 @@ def _wait_for_start(process: subprocess.Popen[bytes]) -> None:
 def _serve(store: str) -> None:
     opened = open_store(store) if store.startswith("s3://") else FakeBucket(Path(store))
     clock = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    app = create_app(Desk(FakeRuns(), opened, ApiSettings(), Crane(), lambda: clock))
+    app = create_app(ApiContext(FakeRuns(), opened, ApiSettings(), Crane(), lambda: clock))
     uvicorn.run(app, port=_PORT, log_level="warning")
 
 

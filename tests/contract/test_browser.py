@@ -14,7 +14,7 @@ from tests import browser
 from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
@@ -58,8 +58,8 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def address(cluster, store):
-    desk = Desk(cluster, store, ApiSettings(), Heron(), lambda: "2026-01-31T12:00:00Z")
-    with served(create_app(desk)) as where:
+    context = ApiContext(cluster, store, ApiSettings(), Heron(), lambda: "2026-01-31T12:00:00Z")
+    with served(create_app(context)) as where:
         yield where
 
 

@@ -11,7 +11,7 @@ from tests.contract.described import description, hold_to, operations
 from tests.fakes.runs import FakeRuns
 
 from services.api.app import create_app
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 
 RUN = "harbour-3f2a9c1b"  # the example of the description
@@ -31,7 +31,7 @@ def described_app(folder: Path):
     cluster.create({"metadata": {"name": RUN}, "spec": SPEC})
     cluster.report(RUN, state="SUCCEEDED", artifacts={"dataset": f"datasets/harbour/{'ab' * 32}"})
     known = ApiSettings(limits={"requestsPerSecond": 1e6, "burst": 1_000_000})
-    app = create_app(Desk(cluster, FolderStore(folder), known, Heron(), lambda: "2026-01-31T12:00:00Z"))
+    app = create_app(ApiContext(cluster, FolderStore(folder), known, Heron(), lambda: "2026-01-31T12:00:00Z"))
     app.state.streams._pause_sec = 0.01
     return app
 

@@ -1,13 +1,12 @@
-"""What can be asked for, and whether anybody is there to answer."""
+"""`/v1/presets`, `/v1/schemas`, and the health checks."""
 
 from importlib import resources
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
 
 from slipway.http.problems import FieldError, Problem, answers
+from slipway.models import AnswerModel
 from slipway.run.plan import load_preset, preset_names
 
 from services.api.auth.roles import Viewer
@@ -18,18 +17,14 @@ router = APIRouter()
 _SCHEMAS = {"TrainingRun": RunRequest}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class PresetAnswer(_Model):
+class PresetAnswer(AnswerModel):
     """One preset.
 
     Attributes:
-      experiment: Model Garden's name of what it changes.
+      experiment: Model Garden's name of the configuration that it changes.
       image_size: Side of the square input, pixels.
-      gpus: How many it is made for.
-      evidence: What was measured with it, and from where it comes.
+      gpus: Number of GPUs that it is made for.
+      evidence: The measurements behind it, and its source.
     """
 
     name: str
@@ -43,27 +38,27 @@ class PresetAnswer(_Model):
     evidence: str
 
 
-class PresetList(_Model):
+class PresetList(AnswerModel):
     """Every preset."""
 
     items: list[PresetAnswer]
 
 
-class Health(_Model):
-    """That the process answers; what is wrong is a problem instead."""
+class Health(AnswerModel):
+    """The process answers; a failed check is answered with a problem instead."""
 
     status: str = "ok"
 
 
 @router.get("/v1/presets", tags=["about"], responses=answers(401, 403, 429))
 async def list_presets(_: Viewer) -> PresetList:
-    """List what `train.preset` may name."""
+    """List the presets that `train.preset` may name."""
     return PresetList(items=presets())
 
 
 @router.get("/v1/schemas/{kind}", tags=["about"], responses=answers(401, 403, 404, 422, 429))
 async def get_schema(_: Viewer, kind: Annotated[str, Path(examples=["TrainingRun"])]) -> dict[str, Any]:
-    """Get the JSON schema of what may be sent."""
+    """Get the JSON schema of a body that may be sent."""
     if kind not in _SCHEMAS:
         error = FieldError(parameter="kind", detail=f"there is no kind {kind!r}", valid=sorted(_SCHEMAS))
         raise Problem(404, f"there is no kind {kind!r}; choose one of {', '.join(sorted(_SCHEMAS))}", errors=[error])
@@ -72,19 +67,19 @@ async def get_schema(_: Viewer, kind: Annotated[str, Path(examples=["TrainingRun
 
 @router.get("/healthz", tags=["health"])
 async def healthz() -> Health:
-    """Say that the process lives."""
+    """Check that the process runs."""
     return Health()
 
 
 @router.get("/readyz", tags=["health"], responses=answers(503))
 def readyz(request: Request) -> Health:
-    """Say that the store and the cluster answer."""
+    """Check that the store and the cluster answer."""
     request.app.state.readiness.check()
     return Health()
 
 
 def presets() -> list[PresetAnswer]:
-    """Return every preset, with what was measured."""
+    """Return every preset, with the measurements behind it."""
     return [_preset(name) for name in preset_names()]
 
 

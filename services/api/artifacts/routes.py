@@ -14,8 +14,8 @@ from slipway.store.interface import key_names
 from services.api.artifacts.downloads import RESPONSES, download, report_headers
 from services.api.artifacts.listing import Artifact, artifacts
 from services.api.auth.roles import Viewer
-from services.api.context import DeskOf
-from services.api.parameters import RunsOf
+from services.api.context import ContextDep
+from services.api.parameters import RunsDep
 
 router = APIRouter(prefix="/v1/runs/{run}", tags=["artifacts"], responses=answers(401, 403, 422, 429, 503))
 
@@ -36,10 +36,10 @@ class ArtifactList(BaseModel):
 
 
 @router.get("/artifacts", responses=answers(404))
-def list_artifacts(_: Viewer, desk: DeskOf, runs: RunsOf, run: RunName) -> ArtifactList:
+def list_artifacts(_: Viewer, context: ContextDep, runs: RunsDep, run: RunName) -> ArtifactList:
     """List what a run has written so far."""
     runs.find(run)
-    return ArtifactList(items=artifacts(desk.store, run))
+    return ArtifactList(items=artifacts(context.store, run))
 
 
 @router.get(
@@ -55,7 +55,7 @@ def list_artifacts(_: Viewer, desk: DeskOf, runs: RunsOf, run: RunName) -> Artif
 def get_artifact(
     request: Request,
     _: Viewer,
-    desk: DeskOf,
+    context: ContextDep,
     run: RunName,
     path: ArtifactPath,
     presign: Annotated[bool, Query(description="Lead to where the store itself gives it, if it can.")] = False,
@@ -64,11 +64,11 @@ def get_artifact(
     key = f"{keys.run_folder(run)}/{path}"
     if any(len(name.encode()) > _NAME_BYTES for name in key_names(key)):
         raise Problem(404, f"run {run} has no artifact of so long a name")
-    if presign and desk.store.size(key) is not None:
-        address = desk.store.presign(key, "GET", desk.settings.presign_seconds)
+    if presign and context.store.size(key) is not None:
+        address = context.store.presign(key, "GET", context.settings.presign_seconds)
         if address:
             return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
-    return download(desk.store, key, request)
+    return download(context.store, key, request)
 
 
 @router.get(
@@ -76,6 +76,6 @@ def get_artifact(
     response_class=Response,
     responses={200: {"content": {"text/html": _PAGE}}, **RESPONSES, **answers(404, 416)},
 )
-def get_report(request: Request, _: Viewer, desk: DeskOf, run: RunName) -> Response:
+def get_report(request: Request, _: Viewer, context: ContextDep, run: RunName) -> Response:
     """Get the page of a run: data, curves, metrics, samples. It is written when the run's last stage ends."""
-    return download(desk.store, keys.report(run), request, report_headers())
+    return download(context.store, keys.report(run), request, report_headers())

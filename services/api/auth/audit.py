@@ -1,4 +1,4 @@
-"""Who changed what: one event for each change, also for one that was refused."""
+"""The audit log: one event for each change that a user makes, or is refused."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from slipway.http.tokens import User
 
 
 @dataclass
-class Note:
-    """What the event will say; the change itself may know better what came of it, and of what.
+class AuditRecord:
+    """Target and outcome of one change; a route may correct both while it makes the change.
 
     Attributes:
-      target: What was changed, such as a run's name.
-      outcome: `done`, `unchanged`, or why it was refused.
+      target: Name of the changed object, such as a run.
+      outcome: `done`, `unchanged`, or the reason of a refusal.
     """
 
     target: str
@@ -26,32 +26,32 @@ class Note:
 
 
 @contextmanager
-def audited(request: Request, action: str, target: str = "") -> Iterator[Note]:
-    """Log what comes of the change that is made inside."""
-    note = Note(target)
+def audit(request: Request, action: str, target: str = "") -> Iterator[AuditRecord]:
+    """Log the outcome of the change that is made inside the `with` block."""
+    record = AuditRecord(target)
     try:
-        yield note
+        yield record
     except Problem as problem:
-        note.outcome = problem.kind or str(problem.status_code)
+        record.outcome = problem.kind or str(problem.status_code)
         raise
     except SlipwayError as error:
-        note.outcome = type(error).__name__
+        record.outcome = type(error).__name__
         raise
     except BaseException:
-        note.outcome = "unknown"
+        record.outcome = "unknown"
         raise
     finally:
-        tell(request, request.state.user, action, note)
+        log_change(request, request.state.user, action, record)
 
 
-def tell(request: Request, user: User, action: str, note: Note) -> None:
-    """Log one event."""
+def log_change(request: Request, user: User, action: str, record: AuditRecord) -> None:
+    """Log one audit event."""
     event(
         "audit",
         user=user.name,
         role=user.role,
         action=action,
-        target=note.target,
-        outcome=note.outcome,
+        target=record.target,
+        outcome=record.outcome,
         request_id=request.state.request_id,
     )

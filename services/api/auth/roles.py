@@ -1,4 +1,4 @@
-"""Who may do what: a bearer token, or a browser's cookie, whose it is, and what a route asks for."""
+"""Roles of users, as dependencies of routes: the user comes from a bearer token or from a browser's cookie."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -10,26 +10,26 @@ from slipway.http.auth import BEARER, authenticate
 from slipway.http.problems import Problem
 from slipway.http.tokens import Role, User
 
-from services.api.auth.audit import Note, tell
-from services.api.auth.sessions import secret_of
-from services.api.context import desk_of
+from services.api.auth.audit import AuditRecord, log_change
+from services.api.auth.sessions import token_of_cookie
+from services.api.context import context_of
 
 
 def require(role: Role) -> Callable[..., Coroutine[Any, Any, User]]:
-    """Return a dependency that gives the user, if their role includes `role`."""
+    """Return a dependency that yields the user, and refuses one whose role does not include `role`."""
 
-    async def permitted(
+    async def check_role(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
     ) -> User:
-        secret = credentials.credentials if credentials else secret_of(request)
-        user = await authenticate(request, desk_of(request).tokens, secret)
+        secret = credentials.credentials if credentials else token_of_cookie(request)
+        user = await authenticate(request, context_of(request).tokens, secret)
         if not user.role.includes(role):
-            route = request.scope["route"].path
-            tell(request, user, f"{request.method} {route}", Note(request.url.path, "role-too-low"))
+            action = f"{request.method} {request.scope['route'].path}"
+            log_change(request, user, action, AuditRecord(request.url.path, "role-too-low"))
             raise Problem(403, f"{user.name} is {user.role}; this needs {role}", "role-too-low")
         return user
 
-    return permitted
+    return check_role
 
 
 Viewer = Annotated[User, Depends(require(Role.VIEWER))]

@@ -1,12 +1,13 @@
-"""Who sits at the browser: their token, in a cookie. No replica has to remember anything, and a token that is taken out
-of the tokens file opens no page any more.
+"""Browser sessions: the user's token, in a cookie.
+
+No replica has to remember a session, and a token that is removed from the tokens file opens no page any more.
 
 Why that is safe:
 
 - The cookie is HttpOnly: no script reads it. Over https it is Secure, and its name begins with `__Host-`, so that no
   neighbour below the same domain can set another.
-- It is SameSite=Strict: what another site makes a browser ask comes without it. Neighbours below the same domain are no
-  other site to a browser, so a request that changes something also has to come from a page of this very origin.
+- It is SameSite=Strict: a request that another site causes comes without it. To a browser, neighbours below the same
+  domain are not another site, so a request that changes something also has to come from a page of this very origin.
 - GET changes nothing, on any route.
 """
 
@@ -17,47 +18,49 @@ from fastapi.responses import Response
 
 from slipway.http.problems import Problem
 
-_DAY_SEC = 12 * 3600  # a working day; the token itself may end earlier
-_SECURE, _PLAIN = "__Host-slipway", "slipway"
-_READS = ("GET", "HEAD")
+_MAX_AGE_SEC = 12 * 3600  # a working day; the token itself may expire earlier
+_SECURE_NAME, _PLAIN_NAME = "__Host-slipway", "slipway"
+_SAFE_METHODS = ("GET", "HEAD")
 
 
-def secret_of(request: Request) -> str | None:
-    """Return the token of the request's cookie. Raises `Problem` 403 where another origin's page wants a change."""
-    kept = request.cookies.get(_SECURE)
-    if kept is None and request.url.scheme == "http":
-        kept = request.cookies.get(_PLAIN)
-    if kept is None:
+def token_of_cookie(request: Request) -> str | None:
+    """Return the token in the request's cookie. Raises `Problem` 403 when another origin's page asks for a change."""
+    cookie = request.cookies.get(_SECURE_NAME)
+    if cookie is None and request.url.scheme == "http":
+        cookie = request.cookies.get(_PLAIN_NAME)
+    if cookie is None:
         return None
-    if request.method not in _READS:
+    if request.method not in _SAFE_METHODS:
         check_origin(request)
-    return unquote(kept)
+    return unquote(cookie)
 
 
 def check_origin(request: Request) -> None:
-    """See that a page of this origin sent the request. Raises `Problem` 403.
+    """Check that a page of this origin sent the request. Raises `Problem` 403.
 
-    Browsers say so by themselves, and let no page say otherwise; the first header is there over https and on localhost.
+    Browsers set both headers themselves, and no page can change them; Sec-Fetch-Site is sent over https and to
+    localhost only.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "")
-    is_own = site == "same-origin" if site else origin.partition("://")[2] == request.headers.get("host")
-    if not is_own:
-        said = "the request does not come from a page of this address; a proxy in front has to keep the Host header"
-        raise Problem(403, said)
+    is_same_origin = site == "same-origin" if site else origin.partition("://")[2] == request.headers.get("host")
+    if not is_same_origin:
+        raise Problem(
+            403, "the request does not come from a page of this address; a proxy in front has to keep the Host header"
+        )
 
 
-def keep(request: Request, answer: Response, secret: str) -> None:
-    """Let the browser send the token from now on."""
+def set_cookie(request: Request, answer: Response, secret: str) -> None:
+    """Make the browser send the token from now on."""
     is_https = _is_https(request)
-    name, value = _SECURE if is_https else _PLAIN, quote(secret, safe="")
-    answer.set_cookie(name, value, max_age=_DAY_SEC, secure=is_https, httponly=True, samesite="strict")
+    name, value = _SECURE_NAME if is_https else _PLAIN_NAME, quote(secret, safe="")
+    answer.set_cookie(name, value, max_age=_MAX_AGE_SEC, secure=is_https, httponly=True, samesite="strict")
 
 
-def forget(answer: Response) -> None:
-    answer.delete_cookie(_SECURE, secure=True, httponly=True, samesite="strict")
-    answer.delete_cookie(_PLAIN, httponly=True, samesite="strict")
+def delete_cookies(answer: Response) -> None:
+    answer.delete_cookie(_SECURE_NAME, secure=True, httponly=True, samesite="strict")
+    answer.delete_cookie(_PLAIN_NAME, httponly=True, samesite="strict")
 
 
 def _is_https(request: Request) -> bool:
-    """Say whether the browser is on https, also where a proxy that nobody has called trusted ends TLS."""
+    """Check whether the browser uses https, also when a proxy that is not listed as trusted ends TLS."""
     return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")

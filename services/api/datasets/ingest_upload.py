@@ -14,7 +14,7 @@ from slipway.http.tokens import User
 from slipway.run.spec import DatasetSpec, RunSpec
 from slipway.store.interface import ObjectStore
 
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.datasets import uploads
 from services.api.datasets.unpack import Limits
 from services.api.kube.runs import RunsCluster
@@ -92,18 +92,18 @@ def announced(store: ObjectStore, id: str) -> uploads.Archive:
         raise Problem(404, f"there is no upload {id}; it was never begun, was refused, or has expired") from error
 
 
-def state(desk: Desk, id: str, archive: uploads.Archive) -> UploadState:
+def state(context: ApiContext, id: str, archive: uploads.Archive) -> UploadState:
     """Say which parts are there, and where to send the others. Raises `Problem` 409 where no address can be given."""
-    there = uploads.parts_there(desk.store, id)
+    there = uploads.parts_there(context.store, id)
     missing = sorted(set(range(1, archive.num_parts + 1)) - set(there))
-    parts = [UploadPart(number=number, url=_address(desk, id, number)) for number in missing]
+    parts = [UploadPart(number=number, url=_address(context, id, number)) for number in missing]
     return UploadState(
         id=id, name=archive.name, part_bytes=uploads.PART_BYTES, there=there, parts=parts, is_complete=False
     )
 
 
-def _address(desk: Desk, id: str, number: int) -> str:
-    url = desk.store.presign(keys.incoming_part(id, number), "PUT", desk.settings.presign_seconds)
+def _address(context: ApiContext, id: str, number: int) -> str:
+    url = context.store.presign(keys.incoming_part(id, number), "PUT", context.settings.presign_seconds)
     if url is None:
         raise Problem(409, "the store has no addresses to send parts to; send the archive whole: POST /v1/datasets")
     return url
@@ -130,21 +130,21 @@ def check_parts(store: ObjectStore, id: str) -> None:
         )
 
 
-async def ingested(desk: Desk, cluster: RunsCluster, user: User, id: str) -> UploadedDataset:
+async def ingested(context: ApiContext, cluster: RunsCluster, user: User, id: str) -> UploadedDataset:
     """Unpack an archive that is there, and make its run."""
-    limits = Limits(total_bytes=desk.settings.limits.upload_bytes)
-    complete = partial(uploads.complete, desk.store, id, limits)
+    limits = Limits(total_bytes=context.settings.limits.upload_bytes)
+    complete = partial(uploads.complete, context.store, id, limits)
     upload = await to_thread.run_sync(complete, limiter=_UNPACKED_AT_ONCE)
-    return await run_in_threadpool(_run, desk, cluster, user, upload)
+    return await run_in_threadpool(_run, context, cluster, user, upload)
 
 
-def _run(desk: Desk, cluster: RunsCluster, user: User, upload: uploads.Upload) -> UploadedDataset:
+def _run(context: ApiContext, cluster: RunsCluster, user: User, upload: uploads.Upload) -> UploadedDataset:
     """Make the run that ingests an upload; its name follows from the upload's id, so there is one."""
-    source = f"{desk.store.url}/{upload.folder}"
+    source = f"{context.store.url}/{upload.folder}"
     run = RunRequest(
         metadata=RequestMetadata(name=f"{upload.name}-{upload.id[-8:]}"),
         spec=RunSpec(dataset=DatasetSpec(source=source, name=upload.name), until="ingest"),
     )
-    made, _ = submit(asked(run, user, f"upload {upload.id}"), cluster, desk.store)
+    made, _ = submit(asked(run, user, f"upload {upload.id}"), cluster, context.store)
     counted = upload.model_dump(exclude={"user", "folder"})
     return UploadedDataset(source=source, run=made["metadata"]["name"], **counted)

@@ -16,14 +16,14 @@ from slipway.http.problems import Problem, answers
 from slipway.run.names import LONGEST_NAME, NAME_PATTERN
 
 from services.api.artifacts.downloads import RESPONSES, download, headers_for, report_headers
-from services.api.auth.audit import audited
+from services.api.auth.audit import audit
 from services.api.auth.roles import Submitter, Viewer
-from services.api.context import DeskOf
+from services.api.context import ContextDep
 from services.api.datasets import ingest_upload as intake
 from services.api.datasets import uploads
 from services.api.datasets.ingest_upload import UploadedDataset, UploadState
 from services.api.datasets.listing import Dataset, DatasetPage, find_dataset, page_of_datasets
-from services.api.parameters import RunsOf
+from services.api.parameters import RunsDep
 
 router = APIRouter(tags=["datasets"], responses=answers(401, 403, 422, 429, 503))
 
@@ -70,79 +70,79 @@ class UploadRequest(_Model):
     openapi_extra={"requestBody": _BODY},
 )
 async def send_dataset(
-    request: Request, user: Submitter, desk: DeskOf, runs: RunsOf, name: Annotated[DatasetName, Query()]
+    request: Request, user: Submitter, context: ContextDep, runs: RunsDep, name: Annotated[DatasetName, Query()]
 ) -> UploadedDataset:
     """Send a zip or tar.gz in one request, and have it ingested."""
-    with audited(request, "dataset.upload", name) as note:
-        intake.check_is_seen(desk.store)
+    with audit(request, "dataset.upload", name) as record:
+        intake.check_is_seen(context.store)
         chunks = _archive_of(request)
-        id = note.target = uploads.new_id(desk.clock())
+        id = record.target = uploads.new_id(context.clock())
         archive = uploads.Archive(name=name, bytes=None, user=user.name)
         try:
-            await run_in_threadpool(uploads.announce, desk.store, id, archive)
-            archive = await uploads.receive(desk.store, id, archive, chunks)
-            await run_in_threadpool(uploads.announce, desk.store, id, archive)
+            await run_in_threadpool(uploads.announce, context.store, id, archive)
+            archive = await uploads.receive(context.store, id, archive, chunks)
+            await run_in_threadpool(uploads.announce, context.store, id, archive)
         except ClientDisconnect as error:
-            await run_in_threadpool(uploads.discard, desk.store, id)
+            await run_in_threadpool(uploads.discard, context.store, id)
             raise Problem(400, "the body ended too early; send it again") from error
         except Exception:
-            await run_in_threadpool(uploads.discard, desk.store, id)
+            await run_in_threadpool(uploads.discard, context.store, id)
             raise
         try:
-            return await intake.ingested(desk, runs.cluster, user, id)
+            return await intake.ingested(context, runs.cluster, user, id)
         except Exception:  # the client has not learnt the id: it sends all anew, and this copy would stay
-            await run_in_threadpool(uploads.withdraw, desk.store, id)
+            await run_in_threadpool(uploads.withdraw, context.store, id)
             raise
 
 
 @router.post("/v1/datasets:begin", status_code=201, responses=answers(409, 413))
-def begin_upload(request: Request, user: Submitter, desk: DeskOf, asked: UploadRequest) -> UploadState:
+def begin_upload(request: Request, user: Submitter, context: ContextDep, asked: UploadRequest) -> UploadState:
     """Say that an archive will be sent in parts, and learn where to send them."""
-    with audited(request, "dataset.begin", asked.name) as note:
-        intake.check_is_seen(desk.store)
-        size, most = asked.archive.bytes, min(desk.settings.limits.upload_bytes, uploads.MOST_BYTES)
+    with audit(request, "dataset.begin", asked.name) as record:
+        intake.check_is_seen(context.store)
+        size, most = asked.archive.bytes, min(context.settings.limits.upload_bytes, uploads.MOST_BYTES)
         if size > most:
             raise Problem(413, f"the archive has {size} bytes; at most {most} are taken here", "too-long")
-        id = note.target = uploads.new_id(desk.clock())
+        id = record.target = uploads.new_id(context.clock())
         archive = uploads.Archive(name=asked.name, bytes=size, user=user.name)
-        state = intake.state(desk, id, archive)
-        uploads.announce(desk.store, id, archive)
+        state = intake.state(context, id, archive)
+        uploads.announce(context.store, id, archive)
         return state
 
 
 @router.get("/v1/datasets/uploads/{id}", responses=answers(404, 409))
-def get_upload(_: Submitter, desk: DeskOf, id: UploadId) -> UploadState:
+def get_upload(_: Submitter, context: ContextDep, id: UploadId) -> UploadState:
     """See which parts are there, and where to send the others."""
-    if there := uploads.completed(desk.store, id):
+    if there := uploads.completed(context.store, id):
         return UploadState(id=id, name=there.name, part_bytes=uploads.PART_BYTES, there=[], parts=[], is_complete=True)
-    return intake.state(desk, id, intake.announced(desk.store, id))
+    return intake.state(context, id, intake.announced(context.store, id))
 
 
 @router.post("/v1/datasets/uploads/{id}:complete", status_code=201, responses=answers(404, 409))
 async def complete_upload(
-    request: Request, user: Submitter, desk: DeskOf, runs: RunsOf, id: UploadId
+    request: Request, user: Submitter, context: ContextDep, runs: RunsDep, id: UploadId
 ) -> UploadedDataset:
     """Say that all parts were sent: they are unpacked and ingested. Sent again, it has the same answer."""
-    with audited(request, "dataset.complete", id):
-        await run_in_threadpool(intake.check_parts, desk.store, id)
-        return await intake.ingested(desk, runs.cluster, user, id)
+    with audit(request, "dataset.complete", id):
+        await run_in_threadpool(intake.check_parts, context.store, id)
+        return await intake.ingested(context, runs.cluster, user, id)
 
 
 @router.get("/v1/datasets")
 def list_datasets(
     _: Viewer,
-    desk: DeskOf,
+    context: ContextDep,
     limit: Annotated[int | None, Query(ge=1, le=500)] = None,
     page: Annotated[str | None, Query(max_length=200, description="What the page before said as next.")] = None,
 ) -> DatasetPage:
     """List datasets that were ingested, by name."""
-    return page_of_datasets(desk.store, limit or desk.settings.page_size, page)
+    return page_of_datasets(context.store, limit or context.settings.page_size, page)
 
 
 @router.get("/v1/datasets/{name}@{sha}", responses=answers(404))
-def get_dataset(_: Viewer, desk: DeskOf, name: NamePart, sha: ShaPart) -> Dataset:
+def get_dataset(_: Viewer, context: ContextDep, name: NamePart, sha: ShaPart) -> Dataset:
     """Get what a dataset holds, in numbers."""
-    return find_dataset(desk.store, name, sha)
+    return find_dataset(context.store, name, sha)
 
 
 @router.get(
@@ -154,11 +154,11 @@ def get_dataset(_: Viewer, desk: DeskOf, name: NamePart, sha: ShaPart) -> Datase
         **answers(404, 416),
     },
 )
-def get_dataset_report(request: Request, _: Viewer, desk: DeskOf, name: NamePart, sha: ShaPart) -> Response:
+def get_dataset_report(request: Request, _: Viewer, context: ContextDep, name: NamePart, sha: ShaPart) -> Response:
     """Get what was found in a dataset: a page, or with `Accept: application/json` the findings."""
     is_json = "application/json" in request.headers.get("accept", "")
     key = keys.data_report(keys.dataset(name, sha), "json" if is_json else "html")
-    answer = download(desk.store, key, request, headers_for(key) if is_json else report_headers())
+    answer = download(context.store, key, request, headers_for(key) if is_json else report_headers())
     answer.headers["Vary"] = "Accept"
     return answer
 

@@ -19,7 +19,7 @@ from services.api.artifacts.listing import rows
 from services.api.auth.roles import require
 from services.api.logs.event_stream import MEDIA_TYPE, Look, ServerEvent, streams_of
 from services.api.logs.saved_logs import Chosen, Reader, logs, parse_place, text
-from services.api.parameters import RunsOf
+from services.api.parameters import RunsDep
 from services.api.runs.listing import Runs, etag, is_over, shown, state_of
 
 router = APIRouter(
@@ -75,7 +75,7 @@ class Metrics(BaseModel):
 )
 def get_logs(
     request: Request,
-    runs: RunsOf,
+    runs: RunsDep,
     run: RunName,
     asked: Annotated[LogQuery, Query()],
     last_event_id: LastEventId = None,
@@ -98,14 +98,14 @@ def get_logs(
     response_class=Response,
     responses={200: {"description": "The run, again whenever it has changed.", "content": _EVENTS}},
 )
-def get_events(request: Request, runs: RunsOf, run: RunName, last_event_id: LastEventId = None) -> Response:
+def get_events(request: Request, runs: RunsDep, run: RunName, last_event_id: LastEventId = None) -> Response:
     """Follow a run until it has ended."""
     runs.find(run)
     return streams_of(request).respond(_changes(run, runs, last_event_id))
 
 
 @router.get("/{run}/metrics", response_model=Metrics)
-def get_metrics(runs: RunsOf, run: RunName) -> Response:
+def get_metrics(runs: RunsDep, run: RunName) -> Response:
     """Get the training's course: losses and learning rate by step, and every checkpoint's metrics."""
     runs.find(run)
     progress, evaluations = (rows(runs.store, key) for key in (keys.progress(run), keys.metrics(run)))

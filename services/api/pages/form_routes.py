@@ -14,13 +14,13 @@ from slipway.http.problems import Problem, understood
 from slipway.http.tokens import User
 
 from services.api.auth import sessions
-from services.api.auth.audit import audited
+from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter
-from services.api.context import Desk, DeskOf
+from services.api.context import ApiContext, ContextDep
 from services.api.kube.runs import Manifest
 from services.api.pages import submit_form as pages_form
 from services.api.pages.render import PageRoute, render
-from services.api.parameters import RunsOf
+from services.api.parameters import RunsDep
 from services.api.runs.actions import Action, act
 from services.api.runs.listing import Runs
 from services.api.runs.routes import remove
@@ -33,12 +33,14 @@ _Next = Annotated[str, Form(alias="next", max_length=2000)]
 
 
 @router.get("/login")
-async def show_login(request: Request, desk: DeskOf, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
+async def show_login(
+    request: Request, context: ContextDep, next: Annotated[str, Query(max_length=2000)] = "/"
+) -> Response:
     """Ask for a token; who has given a good one is led on."""
-    kept = sessions.secret_of(request)
+    kept = sessions.token_of_cookie(request)
     if kept is not None:
         try:
-            await authenticate(request, desk.tokens, kept)
+            await authenticate(request, context.tokens, kept)
         except Problem as problem:
             if problem.status_code != 401:
                 raise
@@ -49,18 +51,18 @@ async def show_login(request: Request, desk: DeskOf, next: Annotated[str, Query(
 
 @router.post("/login")
 async def log_in(
-    request: Request, desk: DeskOf, token: Annotated[str, Form(max_length=8000)] = "", next: _Next = "/"
+    request: Request, context: ContextDep, token: Annotated[str, Form(max_length=8000)] = "", next: _Next = "/"
 ) -> Response:
     sessions.check_origin(request)
     try:
-        await authenticate(request, desk.tokens, token.strip())
+        await authenticate(request, context.tokens, token.strip())
     except Problem as problem:
         if problem.status_code != 401:
             raise
         wrong = "This token is not known here, or has expired." if token else "Give a token."
         return render(request, "login.html", 401, next=next, wrong=wrong)
     answer = _see(next)
-    sessions.keep(request, answer, token.strip())
+    sessions.set_cookie(request, answer, token.strip())
     return answer
 
 
@@ -68,53 +70,53 @@ async def log_in(
 async def log_out(request: Request) -> Response:
     sessions.check_origin(request)
     answer = _see("/login")
-    sessions.forget(answer)
+    sessions.delete_cookies(answer)
     return answer
 
 
 @router.get("/submit")
-def show_submit(request: Request, _: Submitter, desk: DeskOf) -> Response:
+def show_submit(request: Request, _: Submitter, context: ContextDep) -> Response:
     """Show the form; `dataset=NAME@SHA` fills in the dataset."""
     ref = request.query_params.get("dataset", "")
-    form = pages_form.form(desk.store, {"/spec/dataset/ref": ref})
+    form = pages_form.form(context.store, {"/spec/dataset/ref": ref})
     return render(request, "submit.html", form=form, is_given=bool(ref))
 
 
 @router.post("/submit")
-async def send_run(request: Request, user: Submitter, desk: DeskOf, runs: RunsOf) -> Response:
+async def send_run(request: Request, user: Submitter, context: ContextDep, runs: RunsDep) -> Response:
     """Submit what was typed; where something is wrong with it, show it again, with what is wrong."""
     given = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
-        made = await _submitted(request, user, (desk, runs), given)
+        made = await _submitted(request, user, (context, runs), given)
     except (Problem, InputError) as error:
         problem = understood(request, error)
-        form = await run_in_threadpool(pages_form.form, desk.store, given, problem)
+        form = await run_in_threadpool(pages_form.form, context.store, given, problem)
         return render(request, "submit.html", problem.status_code, form=form, is_given=True)
     return _see(f"/runs/{made['metadata']['name']}")
 
 
-async def _submitted(request: Request, user: User, at: tuple[Desk, Runs], given: dict[str, str]) -> Manifest:
-    desk, runs = at
-    with audited(request, "run.create", given.get("/metadata/name", "")) as note:
+async def _submitted(request: Request, user: User, at: tuple[ApiContext, Runs], given: dict[str, str]) -> Manifest:
+    context, runs = at
+    with audit(request, "run.create", given.get("/metadata/name", "")) as record:
         run = asked(parse(pages_form.body(given)), user, given.get("key") or None)
-        note.target = run.run.metadata.name
-        made, is_new = await run_in_threadpool(submit, run, runs.cluster, desk.store)
-        note.outcome = "done" if is_new else "unchanged"
+        record.target = run.run.metadata.name
+        made, is_new = await run_in_threadpool(submit, run, runs.cluster, context.store)
+        record.outcome = "done" if is_new else "unchanged"
     return made
 
 
 @router.post("/runs/{run}/delete")
-def delete_run(request: Request, _: Admin, runs: RunsOf, run: RunName) -> Response:
+def delete_run(request: Request, _: Admin, runs: RunsDep, run: RunName) -> Response:
     """Delete a run's object; its page stays, as far as the store has it."""
     remove(request, runs, run)
     return _see("/")
 
 
 @router.post("/runs/{run}/{action}")
-def change_run(request: Request, _: Submitter, runs: RunsOf, run: RunName, action: Action) -> Response:
+def change_run(request: Request, _: Submitter, runs: RunsDep, run: RunName, action: Action) -> Response:
     """Do what a button says."""
-    with audited(request, f"run.{action}", run) as note:
-        note.outcome = "done" if act(run, action, None, runs)[1] else "unchanged"
+    with audit(request, f"run.{action}", run) as record:
+        record.outcome = "done" if act(run, action, None, runs)[1] else "unchanged"
     return _see(f"/runs/{run}")
 
 

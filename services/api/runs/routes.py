@@ -11,11 +11,11 @@ from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
 from slipway.run.pipeline import State
 
-from services.api.auth.audit import audited
+from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter, Viewer
-from services.api.context import DeskOf
+from services.api.context import ContextDep
 from services.api.kube.runs import Manifest
-from services.api.parameters import IfMatch, IfNoneMatch, RunsOf, matches
+from services.api.parameters import IfMatch, IfNoneMatch, RunsDep, matches
 from services.api.runs.actions import Action, act
 from services.api.runs.listing import Run, RunPage, Runs, Wanted, etag, shown
 from services.api.runs.submit import RunRequest, asked, parse, submit
@@ -71,23 +71,23 @@ class RunFilter(BaseModel):
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": _BODY}}},
 )
 async def submit_run(
-    request: Request, user: Submitter, desk: DeskOf, runs: RunsOf, idempotency_key: IdempotencyKey = None
+    request: Request, user: Submitter, context: ContextDep, runs: RunsDep, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Submit a run."""
-    with audited(request, "run.create") as note:
+    with audit(request, "run.create") as record:
         _check_media_type(request)
         run = asked(parse(await request.body()), user, idempotency_key)
-        note.target = run.run.metadata.name
-        made, is_new = await run_in_threadpool(submit, run, runs.cluster, desk.store)
-        note.outcome = "done" if is_new else "unchanged"
-    return _answer(made, 201 if is_new else 200, {"Location": f"/v1/runs/{note.target}"})
+        record.target = run.run.metadata.name
+        made, is_new = await run_in_threadpool(submit, run, runs.cluster, context.store)
+        record.outcome = "done" if is_new else "unchanged"
+    return _answer(made, 201 if is_new else 200, {"Location": f"/v1/runs/{record.target}"})
 
 
 @router.get("", response_model=RunPage)
-def list_runs(_: Viewer, desk: DeskOf, runs: RunsOf, asked: Annotated[RunFilter, Query()]) -> Response:
+def list_runs(_: Viewer, context: ContextDep, runs: RunsDep, asked: Annotated[RunFilter, Query()]) -> Response:
     """List runs, newest first; those whose object is gone too."""
     wanted = Wanted(asked.state, asked.dataset, asked.name)
-    items, after = runs.page(wanted, asked.limit or desk.settings.page_size, asked.page)
+    items, after = runs.page(wanted, asked.limit or context.settings.page_size, asked.page)
     return JSONResponse({"items": [shown(found) for found in items]} | ({"next": after} if after else {}))
 
 
@@ -96,7 +96,7 @@ def list_runs(_: Viewer, desk: DeskOf, runs: RunsOf, asked: Annotated[RunFilter,
     response_model=Run,
     responses={200: {"headers": _ETAG}, 304: {"description": "As it was."}, **answers(404)},
 )
-def get_run(_: Viewer, runs: RunsOf, run: RunName, if_none_match: IfNoneMatch = None) -> Response:
+def get_run(_: Viewer, runs: RunsDep, run: RunName, if_none_match: IfNoneMatch = None) -> Response:
     """Get a run."""
     found = runs.find(run)
     if if_none_match is not None and matches(etag(found), if_none_match):
@@ -105,7 +105,7 @@ def get_run(_: Viewer, runs: RunsOf, run: RunName, if_none_match: IfNoneMatch = 
 
 
 @router.delete("/{run}", status_code=204, responses=answers(404, 409))
-def delete_run(request: Request, _: Admin, runs: RunsOf, run: RunName) -> Response:
+def delete_run(request: Request, _: Admin, runs: RunsDep, run: RunName) -> Response:
     """Delete a run's object, and with it its Jobs; its artifacts stay."""
     remove(request, runs, run)
     return Response(status_code=204)
@@ -113,7 +113,7 @@ def delete_run(request: Request, _: Admin, runs: RunsOf, run: RunName) -> Respon
 
 def remove(request: Request, runs: Runs, run: str) -> None:
     """Delete a run's object. Raises `Problem` 404, and 409 where it is gone already."""
-    with audited(request, "run.delete", run):
+    with audit(request, "run.delete", run):
         if "resourceVersion" not in runs.find(run)["metadata"]:
             raise Problem(409, f"the object of {run} is gone already; its artifacts stay", "state-forbids")
         runs.cluster.delete(run)
@@ -122,10 +122,10 @@ def remove(request: Request, runs: Runs, run: str) -> None:
 def _acting(action: Action, summary: str) -> None:
     """Add the route of one action."""
 
-    def route(request: Request, _: Submitter, runs: RunsOf, run: RunName, if_match: IfMatch = None) -> Response:
-        with audited(request, f"run.{action}", run) as note:
+    def route(request: Request, _: Submitter, runs: RunsDep, run: RunName, if_match: IfMatch = None) -> Response:
+        with audit(request, f"run.{action}", run) as record:
             found, has_changed = act(run, action, if_match, runs)
-            note.outcome = "done" if has_changed else "unchanged"
+            record.outcome = "done" if has_changed else "unchanged"
         return _answer(found)
 
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _ETAG}, **answers(404, 409, 412)}

@@ -15,7 +15,7 @@ with warnings.catch_warnings():  # it asks for httpx2 by then, and works with ht
 from slipway.http.tokens import TokenFile
 
 from services.api.app import create_app
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 
 SECRETS = {"viewer": "see-5d1f", "submitter": "do-93ab", "admin": "all-77c0"}
@@ -51,14 +51,14 @@ def tokens(tmp_path):
 
 
 @pytest.fixture
-def desk(cluster, store, tokens, limits):
+def context(cluster, store, tokens, limits):
     settings = ApiSettings.model_validate({"limits": limits})
-    return Desk(cluster, store, settings, TokenFile(tokens), lambda: "2026-01-31T12:00:00Z")
+    return ApiContext(cluster, store, settings, TokenFile(tokens), lambda: "2026-01-31T12:00:00Z")
 
 
 @pytest.fixture
-def app(desk):
-    made = create_app(desk)
+def app(context):
+    made = create_app(context)
     made.state.streams._pause_sec = 0.01
     return made
 

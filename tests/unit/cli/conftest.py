@@ -16,7 +16,7 @@ from tests.fakes.runs import FakeRuns
 from tests.fakes.stages import REPORT
 
 from services.api.app import create_app
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 from services.cli.main import main
 from services.cli.remote import client as api_client
@@ -67,7 +67,7 @@ def app(cluster, store, tmp_path):
     entry = {"name": "crane", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}
     file.write_text(yaml.safe_dump([entry]))
     settings = ApiSettings.model_validate({"limits": {"requestsPerSecond": 1000, "burst": 1000}})
-    made = create_app(Desk(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
+    made = create_app(ApiContext(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
     made.state.streams._pause_sec = 0.01
     return made
 

@@ -14,7 +14,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from slipway.http.tokens import Role, User
 
-from services.api.auth.oidc import OidcTokens, highest
+from services.api.auth.oidc import OidcTokens, highest_role
 from services.api.settings import Oidc
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -115,6 +115,6 @@ def test_a_provider_that_is_away_or_speaks_for_another_lets_nobody_in(tmp_path, 
 
 def test_the_highest_of_several_roles_counts():
     roles = {"ml": Role.SUBMITTER, "ops": Role.ADMIN, "all": Role.VIEWER}
-    assert highest(roles, ["all", "ops", "ml"]) is Role.ADMIN
-    assert highest(roles, "ml") is Role.SUBMITTER
-    assert highest(roles, [{"ml": 1}, 7]) is None
+    assert highest_role(roles, ["all", "ops", "ml"]) is Role.ADMIN
+    assert highest_role(roles, "ml") is Role.SUBMITTER
+    assert highest_role(roles, [{"ml": 1}, 7]) is None

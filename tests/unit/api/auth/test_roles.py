@@ -13,7 +13,7 @@ from slipway.http.tokens import Either, Role, TokenFile, User, find, read_tokens
 from tests.unit.api.conftest import SECRETS, TestClient, bearer
 
 from services.api.app import create_app, routers
-from services.api.context import Desk
+from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 
 OPEN = {"/healthz", "/readyz"}
@@ -133,8 +133,8 @@ def test_each_source_of_tokens_is_asked(cluster, store, tokens):
         async def user(self, secret):
             return User("tern", Role.VIEWER) if secret == "from-elsewhere" else None
 
-    desk = Desk(cluster, store, ApiSettings(), Either([TokenFile(tokens), Provider()]), lambda: "")
-    client = TestClient(create_app(desk))
+    context = ApiContext(cluster, store, ApiSettings(), Either([TokenFile(tokens), Provider()]), lambda: "")
+    client = TestClient(create_app(context))
     codes = [
         client.get("/v1/runs", headers={"Authorization": f"Bearer {secret}"}).status_code
         for secret in ("from-elsewhere", "see-5d1f", "from-nowhere")
