@@ -149,7 +149,7 @@ def _unmeasured(trained: Checkpoints, board: Scoreboard) -> Iterator[int]:
         if waiting:
             yield waiting[0]
             skipped.add(waiting[0])
-        elif steps and trained.listing(steps[-1])["last"]:
+        elif steps and trained.listing(steps[-1]).last:
             return
         else:
             time.sleep(_POLL_SEC)

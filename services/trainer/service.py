@@ -49,7 +49,7 @@ def train(params: StageParams, store: ObjectStore) -> Result:
 def _finished(checkpoints: Checkpoints) -> int | None:
     """Return the last step if it is listed: who starts again only to wait for the verdict needs no other worker."""
     steps = checkpoints.steps()
-    return steps[-1] if steps and checkpoints.listing(steps[-1])["last"] else None
+    return steps[-1] if steps and checkpoints.listing(steps[-1]).last else None
 
 
 def _train(params: StageParams, store: ObjectStore, plan: Plan, checkpoints: Checkpoints) -> int:

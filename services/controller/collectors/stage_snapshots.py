@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from slipway import keys
+from slipway.artifacts.outcome import MetricSample
 from slipway.errors import MissingKey
 from slipway.events import event
-from slipway.stage.metric_snapshots import KNOWN, Sample, SnapshotIgnored, read_snapshot
+from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, read_snapshot
 from slipway.store.interface import ObjectStore
 from slipway.store.measured import FAILED, SECONDS
 
@@ -45,7 +46,7 @@ class Told:
 
     def __init__(self, store: ObjectStore, now: Callable[[], float]) -> None:
         self._store, self._now = store, now
-        self._said: dict[Source, dict[str, list[Sample]]] = {}
+        self._said: dict[Source, dict[str, list[MetricSample]]] = {}
         self._final: set[tuple[Source, str]] = set()
         self._ignored: set[Source] = set()
         self._lock = threading.Lock()
@@ -119,7 +120,7 @@ def _sources(run: Manifest) -> Iterator[tuple[Source, str]]:
                 yield Source(name, process, worker), status.get("finishedAt", "")
 
 
-def _merge(into: dict[tuple[str, Labels], float], samples: Iterable[Sample], workers: str, worker: int) -> None:
+def _merge(into: dict[tuple[str, Labels], float], samples: Iterable[MetricSample], workers: str, worker: int) -> None:
     if workers == "first" and worker:
         return
     for sample in samples:

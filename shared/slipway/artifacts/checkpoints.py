@@ -1,14 +1,14 @@
 """A run's checkpoints in the store: published whole with their digests, fetched and verified."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway import keys
+from slipway.artifacts.json_io import read_document, write_document
+from slipway.artifacts.training import CheckpointListing
 from slipway.errors import MissingKey, TransientError
 from slipway.store.interface import ObjectStore
 
@@ -30,19 +30,22 @@ class Checkpoints:
         """Return the global steps of the listed checkpoints, ascending."""
         return sorted(int(m[1]) for key in self.store.list(self.folder) if (m := _LISTING.search(key)))
 
-    def listing(self, step: int) -> dict[str, Any]:
+    def listing(self, step: int) -> CheckpointListing:
         """Return what was written beside the checkpoint. Raises `MissingKey`."""
-        listing: dict[str, Any] = json.loads(self.store.read(keys.checkpoint_listing(self.folder, step)))
-        return listing
+        return read_document(self.store, keys.checkpoint_listing(self.folder, step), CheckpointListing)
 
-    def publish(self, step: int, files: Iterable[Path], **notes: Any) -> None:
-        """Upload the files, then list the checkpoint with their digests and the notes."""
+    def publish(self, step: int, files: Iterable[Path], last: bool = False) -> None:
+        """Upload the files, then list the checkpoint with their digests.
+
+        Args:
+          last: The training ends with it.
+        """
         digests = {}
         for file in files:
             self.store.upload(file, f"{self.folder}/{file.name}")
             digests[file.name] = _digest(file)
-        listing = {"step": step, "files": digests, **notes}
-        self.store.write(keys.checkpoint_listing(self.folder, step), json.dumps(listing).encode() + b"\n")
+        listing = CheckpointListing(step=step, files=digests, last=last)
+        write_document(self.store, keys.checkpoint_listing(self.folder, step), listing)
 
     def fetch(self, step: int, folder: Path) -> Path:
         """Download one checkpoint and return the path TensorFlow calls its prefix.
@@ -51,7 +54,7 @@ class Checkpoints:
           MissingKey: It is not listed, or was deleted meanwhile.
           TransientError: A file's digest is not the listed one, so the transfer went wrong.
         """
-        for name, expected in self.listing(step)["files"].items():
+        for name, expected in self.listing(step).files.items():
             self.store.download(f"{self.folder}/{name}", folder / name)
             got = _digest(folder / name)
             if got != expected:
@@ -64,7 +67,7 @@ class Checkpoints:
     def delete(self, step: int) -> None:
         """Remove the listing first, so that nobody begins to fetch what is going."""
         try:
-            names = list(self.listing(step)["files"])
+            names = list(self.listing(step).files)
         except MissingKey:
             return
         self.store.delete(keys.checkpoint_listing(self.folder, step))

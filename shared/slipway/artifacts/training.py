@@ -47,7 +47,7 @@ class CheckpointListing(ArtifactModel):
 
     Attributes:
       files: Name to sha256.
-      last: The training ended with it; never set for a copy of the best.
+      last: The training ended with it; false for a copy of the best.
     """
 
     step: int

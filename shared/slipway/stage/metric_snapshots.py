@@ -4,13 +4,13 @@ import math
 import re
 import time
 from collections.abc import Iterable
-from typing import Annotated
 
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slipway import keys
-from slipway.errors import SlipwayError
+from slipway.artifacts.json_io import parse_document, write_document
+from slipway.artifacts.outcome import MetricSample, MetricSnapshot
+from slipway.errors import BrokenDocument, SlipwayError
 from slipway.metrics.registry import GAUGES, STAGE, Known
 from slipway.store.interface import ObjectStore
 from slipway.store.measured import BUCKETS, FAILED, SECONDS
@@ -19,28 +19,7 @@ KNOWN = {metric.name: metric for metric in [*(gauge.known for gauge in GAUGES), 
 
 _EVERY_SEC = 10.0
 _MOST_BYTES = 64 << 10  # a training's is 5 kB
-_MOST_SAMPLES = 400
 _LE = "|".join([*(re.escape(str(bucket)) for bucket in BUCKETS), r"\+Inf"])
-
-Text = Annotated[str, Field(max_length=80)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")  # JSON itself has no NaN
-
-
-class Sample(_Model):
-    """One number, as Prometheus has it."""
-
-    name: Text
-    labels: Annotated[dict[Text, Text], Field(max_length=4)] = Field(default_factory=dict)
-    value: float
-
-
-class Snapshot(_Model):
-    """What a process of a stage said last."""
-
-    samples: Annotated[list[Sample], Field(max_length=_MOST_SAMPLES)]
 
 
 class SnapshotIgnored(SlipwayError):
@@ -58,23 +37,23 @@ class SnapshotSaver:
         """Write them, unless that was done a moment ago."""
         now = time.monotonic()
         if is_last or now - self._saved >= _EVERY_SEC:
-            store.write(self._key, taken(STAGE).model_dump_json(exclude_defaults=True).encode() + b"\n")
+            write_document(store, self._key, taken(STAGE))
             self._saved = now
 
 
-def taken(registry: CollectorRegistry) -> Snapshot:
+def taken(registry: CollectorRegistry) -> MetricSnapshot:
     """Return what the registry tells, without the moments at which its counters were made."""
     found = (sample for metric in registry.collect() for sample in metric.samples)
-    return Snapshot.model_construct(
-        samples=[
-            Sample(name=sample.name, labels=dict(sample.labels), value=sample.value)
+    return MetricSnapshot.model_construct(
+        samples=tuple(
+            MetricSample(name=sample.name, labels=dict(sample.labels), value=sample.value)
             for sample in found
             if not sample.name.endswith("_created")
-        ]
+        )
     )
 
 
-def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[Sample]]:
+def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[MetricSample]]:
     """Read a snapshot and return its samples by metric: a pod is less trusted than who reads this.
 
     Raises:
@@ -89,15 +68,14 @@ def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[Sample]]:
     if len(text) > _MOST_BYTES:
         raise SnapshotIgnored(f"{key}: has {content.stat.size} bytes, at most {_MOST_BYTES} are read")
     try:
-        return known(Snapshot.model_validate_json(text).samples)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
-        raise SnapshotIgnored(f"{key}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+        return known(parse_document(text, key, MetricSnapshot).samples)
+    except BrokenDocument as error:
+        raise SnapshotIgnored(str(error)) from error
 
 
-def known(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
+def known(samples: Iterable[MetricSample]) -> dict[str, list[MetricSample]]:
     """Sort the samples by their metric; what `KNOWN` does not have, or has otherwise, is left out."""
-    found: dict[str, dict[tuple[str, ...], Sample]] = {}
+    found: dict[str, dict[tuple[str, ...], MetricSample]] = {}
     for sample in samples:
         rule = _RULES.get(sample.name)
         if rule and rule.allows(sample):
@@ -114,7 +92,7 @@ class _Rule:
         patterns = {**metric.labels, **({"le": _LE} if suffix == "_bucket" else {})}
         self._patterns = {label: re.compile(pattern) for label, pattern in patterns.items()}
 
-    def allows(self, sample: Sample) -> bool:
+    def allows(self, sample: MetricSample) -> bool:
         is_counted = self.metric.type != "gauge"
         return (
             sample.labels.keys() == self._patterns.keys()

@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.artifacts.checkpoints import Checkpoints
-from slipway.errors import MissingKey, TransientError
+from slipway.errors import BrokenDocument, MissingKey, TransientError
 from slipway.store.folder import FolderStore
 
 
@@ -36,9 +36,16 @@ def test_fetch_returns_the_prefix_of_equal_files(checkpoints, tmp_path):
     assert (tmp_path / "fetched" / "ckpt-20.index").read_bytes() == b"weights"
 
 
-def test_notes_are_kept_in_the_listing(checkpoints, tmp_path):
+def test_the_listing_tells_the_last_checkpoint_from_the_others(checkpoints, tmp_path):
+    checkpoints.publish(10, files(tmp_path / "local", 10))
     checkpoints.publish(20, files(tmp_path / "local", 20), last=True)
-    assert checkpoints.listing(20)["last"] is True
+    assert (checkpoints.listing(10).last, checkpoints.listing(20).last) == (False, True)
+
+
+def test_a_listing_without_files_is_refused_by_name(checkpoints):
+    checkpoints.store.write("runs/ponds/train/ckpt-20.json", b'{"step": 20}')
+    with pytest.raises(BrokenDocument, match=r"^runs/ponds/train/ckpt-20\.json: files is missing"):
+        checkpoints.listing(20)
 
 
 def test_a_damaged_file_is_named_with_both_digests(checkpoints, tmp_path):
