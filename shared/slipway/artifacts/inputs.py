@@ -68,4 +68,4 @@ class RunInputs:
     def annotated_images(self, store: ObjectStore, split: str) -> Iterator[AnnotatedImage]:
         """Read a split's annotations, one shard after the other."""
         for key in self.manifest.annotation_keys(split):
-            yield from annotations.parse(store.read(key))
+            yield from annotations.parse(store.read(key), key)

@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_optional
-from slipway.errors import SpecError
+from slipway.artifacts.dataset import IngestResult
+from slipway.artifacts.json_io import read_optional
+from slipway.artifacts.outcome import RunRecord
+from slipway.errors import BrokenDocument, SpecError
 from slipway.run.names import NAME_PATTERN, PROCESS_NAMES, SHA256_PATTERN
 from slipway.run.pipeline import State
 from slipway.run.spec import TrainingRun, load
@@ -194,25 +195,25 @@ def _stored_run(store: ObjectStore, group: Group) -> StoredRun:
     there = {listed.key for listed in group.listed}
     if keys.run(group.name) not in there:
         return StoredRun(group, is_rest=True)
-    made = read_optional(store, keys.result(group.name, "ingest")).get("dataset")
+    ingested = read_optional(store, keys.result(group.name, "ingest"), IngestResult)
+    made = ingested.dataset if ingested else None
     try:
-        asked = load(group.name, store)
-    except SpecError:  # of another version, or damaged: what cannot be read has not ended
+        run = load(group.name, store)
+        record = read_optional(store, keys.record(group.name), RunRecord)
+    except (SpecError, BrokenDocument):  # of another version, or damaged: what cannot be read has not ended
         return StoredRun(group, dataset=made)
-    record = read_optional(store, keys.record(group.name))
-    dataset = asked.spec.dataset
+    dataset = run.spec.dataset
     if dataset.ref:
         made = keys.dataset(*dataset.ref.split("@"))
     source = "" if made else str(dataset.source)
-    return StoredRun(group, _ended(asked, record, there), made, source)
+    return StoredRun(group, _ended(run, record, there), made, source)
 
 
-def _ended(asked: TrainingRun, record: Mapping[str, Any], there: set[str]) -> State | None:
-    """Say how the run ended; on somebody's machine it has no record."""
-    name, stages = asked.metadata.name, asked.spec.stages
+def _ended(run: TrainingRun, record: RunRecord | None, there: set[str]) -> State | None:
+    """Return the state in which the run ended; a run on somebody's machine has no record."""
+    name, stages = run.metadata.name, run.spec.stages
     if record:
-        state = State(record.get("state", State.PENDING))
-        return state if state.is_final else None
+        return record.state if record.is_final else None
     if keys.result(name, stages[-1]) in there:
         return State.SUCCEEDED
     return State.FAILED if any(keys.failure(name, stage) in there for stage in stages) else None

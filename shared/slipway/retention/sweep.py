@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from slipway import keys
 from slipway.dataset import annotations
-from slipway.errors import SlipwayError, SpecError, StoreUnavailable
+from slipway.errors import BrokenDocument, SlipwayError, SpecError, StoreUnavailable
 from slipway.retention.policy import (
     Group,
     Inventory,
@@ -186,8 +186,8 @@ def _used(remover: _Remover, datasets: Iterable[Group]) -> set[str]:
 
 def _digests(key: str, store: ObjectStore) -> set[str]:
     try:
-        return {image.sha256 for image in annotations.parse(store.read(key))}
-    except (ValueError, TypeError, KeyError) as error:
+        return {image.sha256 for image in annotations.parse(store.read(key), key)}
+    except BrokenDocument as error:
         raise SpecError(f"{key}: is damaged, so it is not known which images it needs; remove that dataset") from error
 
 

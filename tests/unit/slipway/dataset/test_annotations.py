@@ -1,5 +1,10 @@
+import json
+
+import pytest
+
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox, dump, parse
 from slipway.dataset.boxes import Box, ImageSize
+from slipway.errors import BrokenDocument
 
 SHIP = LabeledBox("ship", Box(1.0, 2.5, 30.0, 40.0), difficult=True)
 IMAGE = AnnotatedImage("images/a b.jpg", 7, "0f" * 32, "jpeg", ImageSize(64, 48), (SHIP,))
@@ -27,3 +32,27 @@ def test_image_without_boxes_is_a_line_too():
 
 def test_nothing_is_no_line():
     assert (dump([]), list(parse(b""))) == (b"", [])
+
+
+def test_a_field_of_a_newer_version_is_ignored():
+    line = json.loads(dump([IMAGE])) | {"weather": "fog"}
+    assert list(parse(json.dumps(line).encode())) == [IMAGE]
+
+
+@pytest.mark.parametrize("field", ["filename", "source_id", "sha256", "format", "size", "boxes"])
+def test_a_missing_field_is_refused_with_its_line(field):
+    line = json.loads(dump([IMAGE]))
+    del line[field]
+    lines = dump([IMAGE]) + json.dumps(line).encode()
+    with pytest.raises(BrokenDocument, match=f"^a.jsonl line 2: {field} is missing; it is damaged or another version"):
+        list(parse(lines, "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b"[1]", dump([IMAGE]).replace(b"[64,48]", b"[64]"), dump([IMAGE]).replace(b",1,0]]", b"]]")],
+    ids=["cut-off", "a-list", "half-a-size", "half-a-box"],
+)
+def test_what_is_not_an_annotated_image_is_refused(line):
+    with pytest.raises(BrokenDocument, match=r"^a\.jsonl line 1: is not an annotated image \("):
+        list(parse(line, "a.jsonl"))
