@@ -47,7 +47,7 @@ def _ingested(params: StageParams, store: ObjectStore) -> Result:
     dataset = _existing(spec.dataset.ref, store) if spec.dataset.ref else _ingest(params, store)
     manifest = read_json(store, keys.manifest(dataset))
     _tell(manifest.get("severities", {}))  # datasets of earlier versions have none
-    plan = resolve(spec.train, manifest)
+    plan = resolve(spec.train, manifest["splits"]["train"]["images"], tuple(manifest["median_size"]))
     store.write(keys.resolved(params.name), plan.dump())
     for split, counts in manifest["splits"].items():
         metrics.DATASET_IMAGES.set(counts["images"], split=split)

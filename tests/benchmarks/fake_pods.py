@@ -78,7 +78,7 @@ class Writer:
         self._core, self._batch = client.CoreV1Api(), client.BatchV1Api()
         self._namespace, self._store = namespace, store
         self._stage_sec, self._train_sec, self._updates = stage_sec, train_sec, updates
-        self._plan = resolve(TrainSpec(), {"splits": REPORT["splits"], "median_size": (320, 240)})
+        self._plan = resolve(TrainSpec(), REPORT["splits"]["train"]["images"], (320, 240))
         self._begun: set[str] = set()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._changed, self._serial = threading.Condition(), 0

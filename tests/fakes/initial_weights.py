@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from slipway.run.plan import Plan
+from tests.fakes.plans import small_plan
 
 from services.trainer.pipeline_config import pipeline_config
 
 
 def config() -> Any:
     """Return that of the smallest preset, for images of 128 pixels."""
-    return pipeline_config(Plan("retinanet_resnet10_320", 128, 4, 10, 0.002, 5, None), 3, 8, None)
+    return pipeline_config(small_plan(), 3, 8, None)
 
 
 def write_backbone(folder: Path, value: float, depth_multiplier: float = 0.5) -> None:

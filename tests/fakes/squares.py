@@ -15,11 +15,11 @@ from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
-from slipway.run.plan import Plan
 from slipway.run.spec import begin, parse_run
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
 from slipway.store.interface import ObjectStore
+from tests.fakes.plans import small_plan
 
 from services.exporter.service import export
 from services.preprocess.service import preprocess
@@ -86,8 +86,8 @@ def write_training(store: ObjectStore, scratch: Path) -> None:
 
     preprocess(StageParams(RUN, 0, scratch), store)
     preprocess(StageParams(RUN, 1, scratch), store)
-    plan = Plan("retinanet_resnet10_320", 128, 4, 10, 0.002, 5, None)
-    store.write(keys.resolved(NAME), Plan(**{**vars(plan), "reasons": dict.fromkeys(vars(plan), "drawn")}).dump())
+    plan = small_plan()
+    store.write(keys.resolved(NAME), plan.dump())
     labels = LabelMap.parse(store.read(keys.label_map(keys.dataset(NAME, "0" * 64))).decode())
     config = pipeline_config(plan, len(labels), 1, None)
     store.write(keys.pipeline_config(NAME), dump(config))

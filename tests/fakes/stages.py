@@ -60,8 +60,7 @@ def ingest(params: StageParams, store: ObjectStore) -> Result:
     event("progress", done=10, total=10, unit="images")
     store.write(keys.data_report(DATASET, "json"), json.dumps(REPORT).encode())
     store.write(keys.data_report(DATASET, "html"), b"<html>")
-    manifest = {"splits": REPORT["splits"], "median_size": (320, 240)}
-    store.write(keys.resolved(params.name), resolve(TrainSpec(), manifest).dump())
+    store.write(keys.resolved(params.name), resolve(TrainSpec(), 8, (320, 240)).dump())
     event("resolved", steps=1000)
     return write_result(store, params.name, "ingest", {"dataset": DATASET, "duration_sec": 0.1})
 

@@ -125,9 +125,8 @@ def test_config_of_every_preset_is_one_that_model_garden_takes():
 
     from services.trainer.pipeline_config import dump, pipeline_config
 
-    manifest = {"splits": {"train": {"images": 100}}, "median_size": [4000, 3000]}
     for name in preset_names():
-        plan = resolve(TrainSpec(preset=name), manifest)
+        plan = resolve(TrainSpec(preset=name), 100, (4000, 3000))
         config = pipeline_config(plan, 2, 130, None)
         assert config.task.model.num_classes == 3
         assert config.task.train_data.parser.max_num_instances == 130

@@ -151,8 +151,9 @@ def parts(stage: Stage, spec: RunSpec) -> list[Part]:
 
 
 def _choices(store: FolderStore, run: str) -> Event:
-    plan = Plan.parse(store.read(keys.resolved(run)))
-    choices = [{"field": f, "value": getattr(plan, f), "reason": reason} for f, reason in plan.reasons.items()]
+    key = keys.resolved(run)
+    plan = Plan.parse(store.read(key), key)
+    choices = [{"field": field, **choice.content()} for field, choice in plan.choices.items()]
     return {"event": "choices", "stage": "ingest", "choices": choices}
 
 

@@ -44,13 +44,13 @@ class RunInputs:
         """
         name = run.metadata.name
         dataset = read_document(store, keys.result(name, "ingest"), IngestResult).dataset
-        label_map = keys.label_map(dataset)
+        label_map, plan = keys.label_map(dataset), keys.resolved(name)
         return cls(
             run=run,
             dataset=dataset,
             manifest=read_document(store, keys.manifest(dataset), DatasetManifest),
             labels=LabelMap.parse(store.read(label_map).decode(), label_map),
-            plan=Plan.parse(store.read(keys.resolved(name))),
+            plan=Plan.parse(store.read(plan), plan),
             preprocessed=read_optional(store, keys.result(name, "preprocess"), PreprocessResult),
         )
 

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import yaml
+from pydantic import RootModel
 
 from slipway.errors import SpecError
+from slipway.models import ArtifactModel, broken, validate
 from slipway.run.spec import TrainSpec
 
 _CPU_PRESET = "retinanet_resnet10_320"
@@ -43,9 +45,18 @@ class Preset:
     initial_checkpoint: str | None = None
 
 
-@dataclass(frozen=True)
-class Plan:
+class Choice(ArtifactModel):
+    """One value of a plan, and why it was chosen."""
+
+    value: Any
+    reason: str = ""
+
+
+class Plan(ArtifactModel):
     """Every choice of a run, and why it was made.
+
+    Key: `runs/<run>/ingest/resolved.yaml`, as a `Choice` for each field. Writer: ingest. Readers: trainer, evaluator,
+    exporter, detector (for the run's report), controller, command.
 
     Attributes:
       image_size: Side of the square input, pixels.
@@ -60,24 +71,38 @@ class Plan:
     steps: int
     learning_rate: float
     checkpoint_every: int
-    initial_checkpoint: str | None
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    initial_checkpoint: str | None = None
+    reasons: Mapping[str, str] = {}
+
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """Value and reason of each field."""
+        chosen = self.model_dump(exclude={"reasons"})
+        return {field: Choice(value=value, reason=self.reasons.get(field, "")) for field, value in chosen.items()}
 
     def dump(self) -> bytes:
         """Write `resolved.yaml`: field, value, reason."""
-        chosen = asdict(self)
-        reasons = chosen.pop("reasons")
-        rows = {name: {"value": value, "reason": reasons[name]} for name, value in chosen.items()}
+        rows = {field: choice.model_dump() for field, choice in self.choices.items()}
         return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=120).encode()
 
     @classmethod
-    def parse(cls, text: bytes) -> "Plan":
-        """Read back what `dump` wrote."""
-        rows = yaml.safe_load(text)
-        return cls(
-            **{name: row["value"] for name, row in rows.items()},
-            reasons={name: row["reason"] for name, row in rows.items()},
-        )
+    def parse(cls, text: bytes, source: str = "resolved.yaml") -> "Plan":
+        """Read back what `dump` wrote; choices of a newer version are ignored.
+
+        Raises:
+          BrokenDocument: It is not YAML, or a field is missing.
+        """
+        try:
+            choices = validate(_Choices, yaml.safe_load(text), source).root
+        except yaml.YAMLError as error:
+            raise broken(source, f"is not YAML ({' '.join(str(error).split())})") from error
+        values = {field: choice.value for field, choice in choices.items()}
+        reasons = {field: choice.reason for field, choice in choices.items() if field in cls.model_fields}
+        return validate(cls, values | {"reasons": reasons}, source)
+
+
+class _Choices(RootModel[dict[str, Choice]]):
+    """The content of `resolved.yaml`."""
 
 
 def preset_names() -> list[str]:
@@ -97,23 +122,32 @@ def load_preset(name: str) -> Preset:
     return Preset(name=name, **yaml.safe_load(text))
 
 
-def resolve(spec: TrainSpec, manifest: Mapping[str, Any]) -> Plan:
+def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
     """Choose what the spec leaves open.
 
     Args:
-      manifest: The dataset's: `splits` with counts, and `median_size`, (width, height) in pixels.
+      images: Of the train split.
+      median_size: (width, height) of the dataset's images, pixels.
     """
     name, why = _preset(spec)
     preset = load_preset(name)
-    images = manifest["splits"]["train"]["images"]
     reasons = {"preset": why}
-    size, reasons["image_size"] = _image_size(spec, preset, manifest)
+    size, reasons["image_size"] = _image_size(spec, preset, median_size)
     batch, reasons["batch_size"] = _given(spec.batch_size) or _batch_size(preset, images)
     steps, reasons["steps"] = _given(spec.steps) or _steps(preset, images, batch)
     rate, reasons["learning_rate"] = _given(spec.learning_rate) or _learning_rate(preset, batch)
     every, reasons["checkpoint_every"] = _given(spec.checkpoint_every) or _checkpoint_every(steps)
     initial, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
-    return Plan(name, size, batch, steps, rate, every, initial, reasons)
+    return Plan(
+        preset=name,
+        image_size=size,
+        batch_size=batch,
+        steps=steps,
+        learning_rate=rate,
+        checkpoint_every=every,
+        initial_checkpoint=initial,
+        reasons=reasons,
+    )
 
 
 def _given(value: Any) -> tuple[Any, str] | None:
@@ -128,7 +162,7 @@ def _preset(spec: TrainSpec) -> tuple[str, str]:
     return _CPU_PRESET, "no GPU asked for: the preset that learns most in minutes on a CPU"
 
 
-def _image_size(spec: TrainSpec, preset: Preset, manifest: Mapping[str, Any]) -> tuple[int, str]:
+def _image_size(spec: TrainSpec, preset: Preset, median_size: tuple[int, int]) -> tuple[int, str]:
     """Choose the preset's size, or a smaller one where the images have no more pixels.
 
     Raises:
@@ -140,7 +174,7 @@ def _image_size(spec: TrainSpec, preset: Preset, manifest: Mapping[str, Any]) ->
         raise SpecError(f"train.imageSize is {spec.image_size}, preset {preset.name} needs a multiple of {stride}")
     if spec.image_size:
         return spec.image_size, "as asked"
-    width, height = manifest["median_size"]
+    width, height = median_size
     median = f"the images' median is {width}×{height} px"
     fitting = math.ceil(max(width, height, _SMALLEST_IMAGE) / stride) * stride
     if fitting < preset.image_size:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.fakes.cluster import failed_pod
+from tests.fakes.plans import small_plan
 
 from services.controller.kube.client import Conflict
 from services.controller.reconcile import reconcile
@@ -305,15 +306,11 @@ def test_progress_and_the_best_so_far_are_told_while_it_trains(cluster, store, l
     look(2)
     cluster.tick(store)
     store.write("runs/ponds/train/progress.jsonl", b'{"step": 20}\n{"step": 40}\n')
-    rows = "".join(f"{f}: {{value: 400, reason: x}}\n" for f in PLAN)
-    store.write("runs/ponds/ingest/resolved.yaml", rows.encode())
+    store.write("runs/ponds/ingest/resolved.yaml", small_plan(steps=400).dump())
     store.write("runs/ponds/evaluate/best.json", b'{"step": 20, "metrics": {"AP": 0.41, "AP50": 0.7}}')
     look()
     assert status(cluster)["progress"] == "40/400 steps"
     assert status(cluster)["best"]["AP50"] == 0.7
-
-
-PLAN = ("preset", "image_size", "batch_size", "steps", "learning_rate", "checkpoint_every", "initial_checkpoint")
 
 
 @pytest.fixture
@@ -324,8 +321,7 @@ def train(cluster, store, look):
         store.write(f"runs/ponds/{stage}/result.json", b'{"dataset": "datasets/ponds/0ff1ce"}')
     look(2)
     cluster.tick(store)
-    rows = "".join(f"{f}: {{value: 400, reason: x}}\n" for f in PLAN)
-    store.write("runs/ponds/ingest/resolved.yaml", rows.encode())
+    store.write("runs/ponds/ingest/resolved.yaml", small_plan(steps=400).dump())
 
     def to(step, ap50):
         best = {"step": step, "metrics": {"AP": 0.1, "AP50": ap50}}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from slipway.run.plan import Plan
+from tests.fakes.plans import small_plan
 
 from services.exporter.model_card import Facts, model_card
 
@@ -28,7 +28,7 @@ def facts() -> Facts:
     train = {"images": 291, "boxes": 4000, "per_class": {"RBC": 3990, "a|b": 10}}
     return Facts(
         run="bccd-7",
-        plan=Plan("retinanet_resnet10_320", 320, 8, 1500, 0.002, 150, None),
+        plan=small_plan(image_size=320, steps=1500),
         dataset={"name": "bccd", "sha256": "ab" * 32, "splits": {"train": train}},
         best=BEST,
         labels=("RBC", "a|b"),

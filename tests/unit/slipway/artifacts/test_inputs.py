@@ -34,7 +34,7 @@ def store(tmp_path):
     write_document(store, keys.result("ponds-1", "ingest"), IngestResult(dataset=DATASET))
     write_document(store, keys.manifest(DATASET), MANIFEST)
     store.write(keys.label_map(DATASET), LabelMap(("duck",)).dump().encode())
-    store.write(keys.resolved("ponds-1"), resolve(TrainSpec(), MANIFEST.content()).dump())
+    store.write(keys.resolved("ponds-1"), resolve(TrainSpec(), 2, MANIFEST.median_size).dump())
     return store
 
 

@@ -10,10 +10,10 @@ from slipway import keys
 from slipway.errors import MissingKey
 from slipway.report.pages import run_report
 from slipway.report.run_report import assemble
-from slipway.run.plan import Plan
 from slipway.run.spec import parse_run
 from slipway.store.folder import FolderStore
 from slipway.store.interface import ObjectStore
+from tests.fakes.plans import small_plan
 
 RUN = parse_run(
     "{apiVersion: slipway.dev/v1alpha1, kind: TrainingRun, metadata: {name: cats}, "
@@ -27,8 +27,10 @@ METRICS = {"AP": 0.5, "AP50": 0.81}
 @pytest.fixture
 def store(tmp_path: Path) -> ObjectStore:
     store = FolderStore(tmp_path)
-    plan = Plan("retinanet_resnet10_320", 320, 8, 100, 0.002, 10, None)
-    store.write(keys.resolved("cats"), Plan(**{**vars(plan), "reasons": dict.fromkeys(vars(plan), "as asked")}).dump())
+    plan = small_plan(image_size=320, steps=100)
+    store.write(
+        keys.resolved("cats"), plan.model_copy(update={"reasons": dict.fromkeys(plan.choices, "as asked")}).dump()
+    )
     contents: dict[str, Any] = {
         keys.result("cats", "ingest"): {"dataset": DATASET, "duration_sec": 1.5},
         keys.result("cats", "preprocess"): {"records": "records/a/b"},

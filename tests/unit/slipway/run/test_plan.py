@@ -1,13 +1,12 @@
 import pytest
 
-from slipway.errors import SpecError
+from slipway.errors import BrokenDocument, SpecError
 from slipway.run.plan import Plan, load_preset, preset_names, resolve
 from slipway.run.spec import TrainSpec
 
 
 def plan(images=400, median=(640, 480), **asked):
-    manifest = {"splits": {"train": {"images": images}}, "median_size": median}
-    return resolve(TrainSpec(**asked), manifest)
+    return resolve(TrainSpec(**asked), images, median)
 
 
 def test_nothing_asked_for_is_the_preset_for_a_cpu():
@@ -39,7 +38,7 @@ def test_what_is_asked_for_is_done(field, value):
 
 def test_every_choice_has_a_reason():
     chosen = plan()
-    assert set(chosen.reasons) == set(vars(chosen)) - {"reasons"}
+    assert set(chosen.reasons) == set(Plan.model_fields) - {"reasons"}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +86,23 @@ def test_scratch_means_no_initial_checkpoint():
 
 def test_the_plan_is_read_back():
     assert Plan.parse(plan().dump()) == plan()
+
+
+def test_a_choice_of_a_newer_version_is_ignored():
+    newer = plan().dump() + b"optimizer:\n  value: adam\n  reason: as asked\n"
+    assert Plan.parse(newer) == plan()
+
+
+def test_a_plan_without_its_steps_is_refused_by_name():
+    older = plan(steps=7).dump().replace(b"steps:", b"stages:")
+    with pytest.raises(BrokenDocument, match=r"^runs/a/ingest/resolved\.yaml: steps is missing"):
+        Plan.parse(older, "runs/a/ingest/resolved.yaml")
+
+
+@pytest.mark.parametrize("text", [b"", b"[1]", b"a: {", b"a: 1"], ids=["empty", "a-list", "cut-off", "no-reason"])
+def test_what_is_not_a_plan_is_refused(text):
+    with pytest.raises(BrokenDocument, match=r"^a\.yaml: .*it is damaged"):
+        Plan.parse(text, "a.yaml")
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are():
