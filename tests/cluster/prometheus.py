@@ -57,11 +57,11 @@ class Prometheus:
         return {tuple(sorted(s["metric"].items())): float(s["value"][1]) for s in found}
 
     def fired(self, since: float) -> set[str]:
-        """Name the alerts that have fired since then."""
+        """Return the alerts that have fired since then, as `SlipwayServerDown/api` where one has a `component`."""
         firing = 'ALERTS{alertstate="firing"}'
         now = time.time()
         found = ask(self.address, "/api/v1/query_range", query=firing, start=since, end=now, step=1)["result"]
-        return {series["metric"]["alertname"] for series in found}
+        return {"/".join(filter(None, map(series["metric"].get, ("alertname", "component")))) for series in found}
 
     def await_fired(self, since: float, wanted: frozenset[str], timeout_sec: float) -> frozenset[str]:
         """Wait until these alerts have fired since then, or for so long, and name those that have not."""

@@ -94,4 +94,4 @@ def test_the_operator_scrapes_every_service_and_takes_every_alert(release, made,
         assert {dict(labels)["namespace"] for labels in series} == {release.namespace}, name
     alerts = {rule["name"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"}
     assert alerts == {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
-    assert len(alerts) == 20  # one of the chart's is switched off
+    assert len(alerts) == 14  # one of the chart's is switched off
