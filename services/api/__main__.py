@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from types import FrameType
 
 import uvicorn
@@ -16,6 +15,7 @@ from slipway.http.tokens import Either, TokenFile, Tokens
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
 from slipway.store.from_url import open_store
+from slipway.text import timestamp
 
 from services.api.app import create_app
 from services.api.auth.oidc import OidcTokens
@@ -58,7 +58,7 @@ def _context(url: str, settings: ApiSettings, cluster: RunsCluster) -> ApiContex
     tokens: list[Tokens] = [TokenFile(settings.tokens)]
     if settings.oidc:
         tokens.append(OidcTokens(settings.oidc))
-    return ApiContext(cluster, store, settings, Either(tokens), _now)
+    return ApiContext(cluster, store, settings, Either(tokens), timestamp)
 
 
 class _Server(uvicorn.Server):
@@ -71,10 +71,6 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._streams.is_closing = True
         super().handle_exit(sig, frame)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 if __name__ == "__main__":

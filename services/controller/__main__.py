@@ -8,7 +8,6 @@ unless they are there.
 import argparse
 import logging
 import sys
-import time
 from pathlib import Path
 
 import yaml
@@ -19,6 +18,7 @@ from slipway.run.spec import parse_run
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
 from slipway.store.from_url import open_store
+from slipway.text import timestamp
 
 from services.controller.install.crd import crd
 from services.controller.install.secrets import first_token, store_keys
@@ -75,7 +75,7 @@ def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) ->
 
     settings = read_settings_file(file, Settings)
     cluster = Watched(connect(namespace))
-    desk = Desk(cluster, open_store(settings.store.url), settings, _now)
+    desk = Desk(cluster, open_store(settings.store.url), settings, timestamp)
     return operate(desk, cluster, namespace, health_port, metrics_port)
 
 
@@ -98,10 +98,6 @@ def _create(namespace: str, manifests: list[Manifest]) -> int:
     for manifest in manifests:
         cluster.create(manifest)
     return 0
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _print(manifests: list[dict[str, object]]) -> int:

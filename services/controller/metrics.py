@@ -1,8 +1,8 @@
 """What the controller tells of itself, at `/metrics`; of the runs, `fleet.py` does."""
 
-from datetime import datetime
-
 from prometheus_client import Counter, Gauge, Histogram
+
+from slipway.text import parse_timestamp
 
 from services.controller.status import StageStatus
 
@@ -56,5 +56,5 @@ def stage_ended(stage: str, stood: StageStatus, failure: str) -> None:
     if failure:
         FAILURES.labels(stage, failure).inc()
     if stood.started_at and stood.finished_at:
-        took = datetime.fromisoformat(stood.finished_at) - datetime.fromisoformat(stood.started_at)
+        took = parse_timestamp(stood.finished_at) - parse_timestamp(stood.started_at)
         STAGE_DURATION.labels(stage, "failed" if failure else "done").observe(max(0.0, took.total_seconds()))

@@ -65,9 +65,14 @@ class MissingBucket(StoreRefused):
 
 
 class TransientError(SlipwayError, RuntimeError):
-    """Nothing is wrong with the input; the same command may succeed later."""
+    """Nothing is wrong with the input; the same command may succeed later.
+
+    Attributes:
+      after_sec: The shortest pause before the next try.
+    """
 
     exit_code = EXIT_RETRY
+    after_sec: float = 0
 
 
 class StoreUnavailable(TransientError):

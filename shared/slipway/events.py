@@ -5,9 +5,10 @@ import logging
 import re
 import sys
 import threading
-import time
 from types import TracebackType
 from typing import Any
+
+from slipway.text import timestamp
 
 _LOGGER = logging.getLogger("slipway.events")
 _PLAIN = re.compile(r"[^\s\"'=]+")
@@ -49,7 +50,7 @@ class EventFormatter(logging.Formatter):
         self._stage, self._run, self._json = stage, run, log_format == "json"
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        moment = timestamp(record.created)
         fields = {"run": self._run, **self._event(record)}
         if self._json:
             return json.dumps({"time": moment, "level": record.levelname, "stage": self._stage, **fields}, default=str)

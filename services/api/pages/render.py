@@ -8,7 +8,6 @@ their own (`downloads`): in its sandbox they have no script, no cookie and no or
 
 import hashlib
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from starlette.exceptions import HTTPException
 
 from slipway.http.problems import ERRORS, understood
 from slipway.http.tokens import Role
-from slipway.report.pages import duration, score
+from slipway.report.pages import score
+from slipway.text import format_bytes, format_duration
 
 _FOLDER = Path(__file__).parent
 _HEADERS = {
@@ -107,34 +107,7 @@ def _asset(name: str) -> str:
 def _environment() -> Environment:
     loader = ChoiceLoader([FileSystemLoader(_FOLDER / "templates"), PackageLoader("slipway.report")])
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"score": score, "duration": duration, "size": size, "count": lambda n: f"{n:,}"}
+    pages.filters |= {"score": score, "duration": format_duration, "size": format_bytes, "count": lambda n: f"{n:,}"}
     pages.filters |= {"quoted": lambda text: quote(str(text), safe="/@")}
     pages.globals |= {"asset": _asset}
     return pages
-
-
-def seconds_between(earlier: str | None, later: str | None) -> float | None:
-    """Return the seconds between two times; None where one is unknown."""
-    if not earlier or not later:
-        return None
-    begun, ended = (datetime.fromisoformat(time.replace("Z", "+00:00")) for time in (earlier, later))
-    return max(0.0, (ended.astimezone(UTC) - begun.astimezone(UTC)).total_seconds())
-
-
-def ago(seconds: float | None) -> str:
-    """Say how long ago something was, in one unit."""
-    if seconds is None:
-        return "–"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit} ago"
-    return "just now"
-
-
-def size(count: float) -> str:
-    """Write bytes as a person reads them."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -12,10 +12,10 @@ from slipway.report.sections import Chart
 from slipway.run.names import STAGES
 from slipway.run.pipeline import State
 from slipway.store.interface import ObjectStore
+from slipway.text import format_age, seconds_between
 
 from services.api.artifacts.listing import Artifact, artifacts, rows
 from services.api.kube.runs import Manifest
-from services.api.pages.render import ago, seconds_between
 from services.api.runs.actions import Action, possible
 from services.api.runs.listing import datasets_of, is_over, owner, state_of
 
@@ -102,7 +102,7 @@ def view(found: Manifest, now: str) -> RunView:
         owner=owner(metadata),
         dataset=max(datasets_of(found), key=len),
         made_at=made_at,
-        age=ago(seconds_between(made_at, now)),
+        age=format_age(seconds_between(made_at, now)),
         seconds=seconds_between(status.get("startedAt"), status.get("finishedAt") or (now if is_live else None)),
         stage=status.get("stage") if is_live else None,
         progress=progress,

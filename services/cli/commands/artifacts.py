@@ -12,9 +12,11 @@ from urllib.parse import quote
 from urllib3 import BaseHTTPResponse
 
 from slipway.errors import EXIT_DONE, InputError
+from slipway.retry import Patience
 from slipway.store.file_errors import translated
+from slipway.text import format_bytes
 
-from services.cli.remote.client import Api, Call, Patience, pieces, run_path
+from services.cli.remote.client import Api, Call, pieces, run_path
 from services.cli.remote.credentials import api, write_private
 from services.cli.remote.errors import ApiRefused, ApiUnavailable, plain
 from services.cli.screen.console import display, say_json
@@ -52,7 +54,7 @@ def artifacts(run: str, out: Path | None, paths: Sequence[str], as_json: bool) -
     if as_json:
         say_json({"event": "fetched", "run": run, "artifacts": len(items), "bytes": total, "out": str(out)})
     else:
-        print(f"{len(items)} artifacts, {size(total)}, are in {out}")
+        print(f"{len(items)} artifacts, {format_bytes(total)}, are in {out}")
     return EXIT_DONE
 
 
@@ -204,12 +206,4 @@ def _list(items: Sequence[dict[str, Any]], as_json: bool) -> None:
         say_json({"items": list(items)})
         return
     for item in items:
-        print(f"{size(item['bytes']):>10}  {plain(item['path'])}")
-
-
-def size(count: int) -> str:
-    """Write a number of bytes as people say it."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} B"
+        print(f"{format_bytes(item['bytes']):>10}  {plain(item['path'])}")

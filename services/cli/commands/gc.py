@@ -10,6 +10,7 @@ from slipway.errors import EXIT_DONE, EXIT_RETRY, Stopped
 from slipway.retention.policy import Group, Limits
 from slipway.retention.sweep import Removal, collect
 from slipway.store.from_url import open_store
+from slipway.text import format_bytes
 
 _KINDS = {"run": "runs", "upload": "uploads", "dataset": "datasets", "records": "sets of records", "blob": "images"}
 _EVERY = 1000  # images are told of by the thousand
@@ -34,7 +35,7 @@ def sentences(removal: Removal, is_dry: bool) -> list[str]:
     counted = ", ".join(
         f"{removal.counts.get(kind, 0)} {name}" for kind, name in _KINDS.items() if kind in removal.counts
     )
-    said = [f"{'would remove' if is_dry else 'removed'} {counted or 'nothing'}, {amount(removal.bytes)}"]
+    said = [f"{'would remove' if is_dry else 'removed'} {counted or 'nothing'}, {format_bytes(removal.bytes)}"]
     if removal.unfinished:
         said.append(f"kept, for they never ended (--unfinished removes them): {', '.join(removal.unfinished)}")
     if removal.postponed:
@@ -42,15 +43,6 @@ def sentences(removal: Removal, is_dry: bool) -> list[str]:
     if removal.failures:
         said.append(f"{len(removal.failures)} keys were not removed; run the same command again")
     return said
-
-
-def amount(size: float) -> str:
-    """Write bytes as people do: `3.4 GiB`."""
-    units = iter(("B", "KiB", "MiB", "GiB", "TiB"))
-    unit = next(units)
-    while size >= 1024 and unit != "TiB":
-        size, unit = size / 1024, next(units)
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
 class _Shown:
@@ -70,7 +62,10 @@ class _Shown:
         if self._as_json:
             print(json.dumps(said))
         else:
-            print(f"{self._verb.replace('_', ' ')} {group.kind} {group.name}, {amount(group.bytes)}", file=sys.stderr)
+            print(
+                f"{self._verb.replace('_', ' ')} {group.kind} {group.name}, {format_bytes(group.bytes)}",
+                file=sys.stderr,
+            )
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

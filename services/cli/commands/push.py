@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from slipway.errors import EXIT_DONE
+from slipway.retry import with_retries
 from slipway.run.spec import slug
 
 from services.cli.remote.archive_stream import Archive, survey
-from services.cli.remote.client import Api, Call, Run, persist, pieces, run_path
+from services.cli.remote.client import Api, Call, Run, pieces, run_path
 from services.cli.remote.credentials import api, config_folder, write_private
 from services.cli.remote.errors import ApiRefused
 from services.cli.remote.run_events import ending, exit_code, watch
@@ -149,12 +150,12 @@ def _send_part(there: Api, upload: Upload, part: tuple[int, bytes], heard: Heard
             list(pieces(response))  # so that the connection serves the next part, too
 
     try:
-        persist(lambda: put(upload.addresses[number]), there.patience())
+        with_retries(lambda: put(upload.addresses[number]), there.patience())
     except ApiRefused as refused:
         if refused.status != 403:
             raise
         upload = _upload(there.json(Call("GET", upload_path(upload.id))))
-        persist(lambda: put(upload.addresses[number]), there.patience())
+        with_retries(lambda: put(upload.addresses[number]), there.patience())
     return upload
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from slipway.errors import EXIT_DONE, InputError, SpecError
+from slipway.retry import with_retries
 from slipway.run.spec import sha256_json
 
-from services.cli.remote.client import Api, Call, Run, persist, run_path
+from services.cli.remote.client import Api, Call, Run, run_path
 from services.cli.remote.credentials import api
 from services.cli.remote.errors import ApiRefused, plain
 from services.cli.remote.run_events import ending, exit_code, get_run, is_final, stages, state, status, watch
@@ -47,7 +48,7 @@ def submit(asked: Submission, watched: bool, as_json: bool) -> int:
     key = asked.key or sha256_json([os.getuid(), body])
     there = api()
     call = Call("POST", "/v1/runs", body=body, headers={"Idempotency-Key": key})
-    code, run = persist(lambda: there.json_once(call), there.patience())
+    code, run = with_retries(lambda: there.json_once(call), there.patience())
     name = run["metadata"]["name"]
     if not as_json:
         print(f"run {name}" + ("" if code == _CREATED else f" was submitted before; it is {state(run)}"))

@@ -1,11 +1,8 @@
 """The way to an installation's HTTP interface: requests, patience, and what a refusal means."""
 
 import json
-import math
-import random
 import re
 import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,12 +15,12 @@ import urllib3
 from urllib3 import BaseHTTPResponse
 
 from slipway.errors import SpecError
+from slipway.retry import Patience, with_retries
 
 from services.cli.remote.errors import ApiRefused, ApiUnavailable, refusal, translated
 from services.cli.remote.sse import ServerEvent, parse
 
 PATIENCE_SEC = 60.0  # a server is replaced, or a laptop finds its network again, in less
-_FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 0.2, 8.0
 _CONNECT_SEC, _READ_SEC = 5.0, 60.0
 _READ_BYTES = 1 << 16
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
@@ -92,32 +89,6 @@ class Call:
     read_sec: float = _READ_SEC
 
 
-@dataclass
-class Patience:
-    """How long to go on asking, from the first failure on; whatever gets on renews it."""
-
-    sec: float
-    notice: Callable[[str], None] = lambda _: None
-
-    def __post_init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        self._end, self._pause = math.inf, _FIRST_PAUSE_SEC
-
-    def wait(self, failure: ApiUnavailable) -> None:
-        """Wait before the next try, or raise the failure when there has been time enough."""
-        now = time.monotonic()
-        pause = max(failure.after_sec, self._pause * random.uniform(0.5, 1))  # noqa: S311 (against asking in step)
-        is_first, self._end = self._end == math.inf, min(self._end, now + self.sec)
-        if now + pause > self._end:
-            raise failure
-        if is_first:
-            self.notice(f"{failure}; asking again for {self.sec:.0f} s")
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE_SEC)
-        time.sleep(pause)
-
-
 def _check_certificates(file: Path) -> None:
     try:
         ssl.create_default_context(cafile=file)
@@ -141,11 +112,12 @@ class Api:
         )
 
     def patience(self) -> Patience:
-        return Patience(self._patience_sec, self._notice)
+        limit = f"asking again for {self._patience_sec:.0f} s"
+        return Patience(self._patience_sec, lambda failure: self._notice(f"{failure}; {limit}"))
 
     def json(self, call: Call) -> Any:
         """Return the answer's content, asking again while there is none."""
-        return persist(lambda: self.json_once(call), self.patience())[1]
+        return with_retries(lambda: self.json_once(call), self.patience())[1]
 
     def json_once(self, call: Call) -> tuple[int, Any]:
         """Return the answer's status and content. Raises `ApiRefused`, `ApiUnavailable` or `ApiBroken`."""
@@ -201,15 +173,6 @@ class Api:
                 raise ApiUnavailable(f"{self.server.url}: the stream broke off")
             except ApiUnavailable as failure:
                 patience.wait(failure)
-
-
-def persist(attempt: Callable[[], T], patience: Patience) -> T:
-    """Attempt until there is an answer, or no patience left."""
-    while True:
-        try:
-            return attempt()
-        except ApiUnavailable as failure:
-            patience.wait(failure)
 
 
 def pieces(response: BaseHTTPResponse) -> Iterator[bytes]:

@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_INPUT
 from slipway.run.names import STAGES
 from slipway.run.pipeline import State
+from slipway.text import seconds_between
 
 from services.cli.local.process import Event
 from services.cli.remote.client import Api, Call, Run, run_path
@@ -110,8 +110,4 @@ def _stage_changes(stage: str, before: dict[str, Any], now: dict[str, Any]) -> I
 
 
 def _seconds(unit: dict[str, Any]) -> float:
-    times = [unit.get("startedAt"), unit.get("finishedAt")]
-    if not all(times):
-        return 0.0
-    began, ended = (datetime.fromisoformat(str(time)) for time in times)
-    return (ended - began).total_seconds()
+    return seconds_between(unit.get("startedAt"), unit.get("finishedAt")) or 0.0

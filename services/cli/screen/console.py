@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from slipway.text import format_duration
+
 from services.cli.local.process import Event, Show
-from services.cli.screen.stage_progress import Gauge, duration, gauge_of, number
+from services.cli.screen.stage_progress import Gauge, gauge_of, number
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -113,7 +115,7 @@ def sentences(event: Event) -> list[str]:
         case {"event": "stage_skipped"}:
             lines = [f"{stage}: done before"]
         case {"event": "stage_over", "code": 0, "duration_sec": seconds}:
-            lines = [f"{stage}: done in {duration(seconds)}"]
+            lines = [f"{stage}: done in {format_duration(seconds)}"]
         case {"event": "stage_retried", "reason": reason, "wait_sec": seconds}:
             lines = [f"{stage}: {reason}; trying again in {seconds:g} s"]
         case {"event": "choices", "choices": choices}:

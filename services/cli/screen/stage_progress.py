@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from slipway.text import format_duration
+
 from services.cli.local.process import Event
 
 # The evaluator works beside the trainer, so both are one line on the screen.
@@ -83,18 +85,7 @@ class Gauge:
 
     def _time_left(self, now: float) -> str:
         speed, left = self._speed(now), self.whole - self.amount
-        return f"{duration(left / speed)} left" if speed > 0 and left > 0 else ""
-
-
-def duration(seconds: float) -> str:
-    """Write a duration as people say it: 0.4 s, 42 s, 3 min 5 s, 2 h 10 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+        return f"{format_duration(left / speed)} left" if speed > 0 and left > 0 else ""
 
 
 def number(value: Any) -> str:

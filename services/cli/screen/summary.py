@@ -10,11 +10,11 @@ from slipway.report.sections import measured
 from slipway.run.names import STAGES, Stage
 from slipway.run.spec import RunSpec
 from slipway.store.folder import FolderStore
+from slipway.text import format_duration
 
 from services.cli.local.process import Event
 from services.cli.local.runner import Outcome
 from services.cli.screen.console import finding_line
-from services.cli.screen.stage_progress import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,8 +61,8 @@ def closing(summary: Event, worked: bool) -> None:
         console.print(_scores(summary))
         console.print(_classes(summary["per_class"]))
     if spent:
-        each = " · ".join(f"{stage} {duration(sec)}" for stage, sec in summary["durations_sec"].items())
-        _say(console, f"took {duration(spent)}: {each}")
+        each = " · ".join(f"{stage} {format_duration(sec)}" for stage, sec in summary["durations_sec"].items())
+        _say(console, f"took {format_duration(spent)}: {each}")
     for name in ("saved_model", "detections"):
         if name in paths:
             _say(console, f"{name}: {paths[name]}")

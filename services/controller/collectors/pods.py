@@ -1,7 +1,8 @@
 """What pods tell once: that a run's first one has begun, and that one has failed and will be replaced."""
 
 import threading
-from datetime import datetime
+
+from slipway.text import parse_timestamp
 
 from services.controller import job_state as observe
 from services.controller import metrics
@@ -53,8 +54,8 @@ class Tally:
             return
         self._begun.add(run["metadata"]["uid"])
         if began >= self._since:
-            created = datetime.fromisoformat(run["metadata"]["creationTimestamp"])
-            metrics.QUEUE_WAIT.observe(max(0.0, (datetime.fromisoformat(began) - created).total_seconds()))
+            created = parse_timestamp(run["metadata"]["creationTimestamp"])
+            metrics.QUEUE_WAIT.observe(max(0.0, (parse_timestamp(began) - created).total_seconds()))
 
     def _saw_failed(self, pod: Manifest, labels: dict[str, str]) -> None:
         known = self._failed.setdefault(labels[_JOB_LABEL], {})

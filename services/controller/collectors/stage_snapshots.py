@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import NamedTuple
 
 from slipway import keys
@@ -13,6 +12,7 @@ from slipway.events import event
 from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, read_snapshot
 from slipway.store.interface import ObjectStore
 from slipway.store.measured import FAILED, SECONDS
+from slipway.text import parse_timestamp
 
 from services.controller import metrics
 from services.controller.manifests import Manifest
@@ -105,7 +105,7 @@ class Told:
 
 def seconds(moment: str) -> float:
     """Return an RFC 3339 time in seconds since 1970."""
-    return datetime.fromisoformat(moment).timestamp()
+    return parse_timestamp(moment).timestamp()
 
 
 def _sources(run: Manifest) -> Iterator[tuple[Source, str]]:

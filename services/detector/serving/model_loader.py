@@ -1,7 +1,6 @@
 """A run's export in the store → a model in memory."""
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from slipway.errors import BrokenExport, InputError, MissingKey, StoreRefused
 from slipway.run.names import Sha256
 from slipway.run.spec import load as load_run
 from slipway.store.interface import ObjectStore, in_parallel
+from slipway.text import timestamp
 
 from services.detector.detect import Detector, load
 
@@ -90,7 +90,7 @@ def load_model(store: ObjectStore, export: Export, scratch: Path) -> Model:
         except (InputError, MissingKey) as error:
             raise BrokenExport(f"the export of run {export.run!r} cannot be served: {error}") from error
     detector.detect(Image.new("RGB", (64, 64)), 1.0)
-    return Model(export, detector, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    return Model(export, detector, timestamp())
 
 
 def listed(store: ObjectStore, before: str, most: int) -> tuple[list[str], str | None]:

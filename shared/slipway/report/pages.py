@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.report import sections
 from slipway.report.sections import Chart, measured
+from slipway.text import format_duration
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -116,7 +117,9 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     if report.durations:
         longest = max(report.durations, key=lambda stage: report.durations[stage])
         total = sum(report.durations.values())
-        shown.append(("total time", duration(total), f"{longest} took {duration(report.durations[longest])}"))
+        shown.append(
+            ("total time", format_duration(total), f"{longest} took {format_duration(report.durations[longest])}")
+        )
     return shown
 
 
@@ -153,7 +156,7 @@ def _environment() -> "Environment":
 
     loader = PackageLoader("slipway.report")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"score": score, "duration": duration, "jpeg": _jpeg, "count": lambda n: f"{n:,}"}
+    pages.filters |= {"score": score, "duration": format_duration, "jpeg": _jpeg, "count": lambda n: f"{n:,}"}
     return pages
 
 
@@ -171,16 +174,3 @@ def score(value: object) -> str:
     """Write a metric with two decimals; one that does not exist for lack of boxes says so."""
     number = measured(value)
     return "no boxes" if number is None else f"{number:.2f}"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as a person says them: "48 s", "5 min 12 s", "47 min", "3 h 20 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 3570:
-        return f"{round(whole / 60)} min"
-    minutes = round(whole / 60)
-    return f"{minutes // 60:,} h {minutes % 60} min"

@@ -19,7 +19,6 @@ from services.api.app import create_app
 from services.api.context import ApiContext
 from services.api.settings import ApiSettings
 from services.cli.main import main
-from services.cli.remote import client as api_client
 from services.cli.remote.client import Api, Server
 
 TOKEN = "do-93ab5d1f"
@@ -97,7 +96,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(api_client, "_FIRST_PAUSE_SEC", 0.01)
+    monkeypatch.setattr("slipway.retry._FIRST_PAUSE_SEC", 0.01)
     return tmp_path / "home"
 
 

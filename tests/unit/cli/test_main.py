@@ -16,7 +16,7 @@ from services.cli.local.run_request import Asked, training_run
 from services.cli.main import main
 from services.cli.screen import summary
 from services.cli.screen.console import PlainLines, finding_line, sentences
-from services.cli.screen.stage_progress import Gauge, duration, gauge_of
+from services.cli.screen.stage_progress import Gauge, gauge_of
 
 ROOT = Path(__file__).parents[3]
 FAKES = ROOT / "tests" / "fakes" / "stages.py"
@@ -214,14 +214,6 @@ def test_a_gauge_of_the_training_tells_loss_speed_and_ap():
 
 def test_the_evaluator_is_shown_with_the_trainer():
     assert (gauge_of({"stage": "evaluate"}), gauge_of({"stage": "ingest"}), gauge_of({})) == ("train", "ingest", "")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.44, "0.4 s"), (42.4, "42 s"), (59.7, "1 min 0 s"), (185, "3 min 5 s"), (7810, "2 h 10 min")],
-)
-def test_a_duration_reads(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_plain_lines_come_every_few_seconds_and_once_at_the_end(capsys, monkeypatch):

@@ -1,9 +1,8 @@
 """The way to an S3 server: the client, its credentials, and patience while nobody answers."""
 
 import logging
-import random
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
@@ -16,13 +15,13 @@ from minio.credentials.providers import Provider, StaticProvider, WebIdentityPro
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
-from slipway.errors import Damaged, SpecError, StoreRefused, StoreUnavailable
+from slipway.errors import Damaged, SpecError, StoreRefused, StoreUnavailable, TransientError
 from slipway.events import event
+from slipway.retry import Patience
 from slipway.store.measured import failed
 from slipway.store.s3.errors import translated
 from slipway.store.s3.settings import KeyFiles, Keys, S3Settings, WebIdentity
 
-_FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC = 0.1, 5.0
 _CONNECT_SEC, _READ_SEC = 5.0, 30.0
 _TRIES = 3  # of what comes damaged
 _CONNECTIONS = 32  # eight transfers at once, each in four parts
@@ -60,35 +59,36 @@ def connect(settings: S3Settings) -> Minio:
     return client
 
 
-def persist(call: Callable[[], T], where: str, patience_sec: float) -> T:
-    """Call until there is an answer: a server that is away, or busy, is asked again with growing pauses.
+def with_store_retries(call: Callable[[], T], where: str, patience_sec: float) -> T:
+    """Call until the server answers; while it is away or busy, pauses grow.
 
-    Content that comes damaged is asked for three times, for it is rarely the way that damages it.
+    Damaged content is asked for three times only, since damage in transfer is rare.
 
     Args:
-      where: The address of what is asked for, for messages.
+      where: The address of the object, for messages.
 
     Raises:
-      MissingKey: The server says that it is not there.
-      StoreRefused: The server says no.
+      MissingKey: The server says that the key does not exist.
+      StoreRefused: The server refuses.
       StoreUnavailable: There was no answer for `patience_sec`.
     """
-    end, pause, damaged, tries = time.monotonic() + patience_sec, _FIRST_PAUSE_SEC, 0, 0
+    patience, damaged = Patience(patience_sec, partial(_log_retry, patience_sec)).start(), 0
     while True:
         try:
             return call()
         except (HTTPError, MinioException, ParseError, StoreUnavailable) as error:
             failure = translated(error, where)
-            tries, damaged = tries + 1, damaged + isinstance(error, Damaged)
-            if not isinstance(failure, StoreUnavailable) or damaged == _TRIES or time.monotonic() + pause > end:
-                if failure is error:
-                    raise
+            damaged += isinstance(error, Damaged)
+            if failure is error and damaged == _TRIES:
+                raise
+            if not isinstance(failure, StoreUnavailable) or damaged == _TRIES:
                 raise failure from error
+            patience.wait(failure)
             failed(failure)
-            if tries == 1:
-                event("store_asked_again", logging.WARNING, patience_sec=patience_sec, error=str(failure))
-        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (it only keeps clients from asking in step)
-        pause = min(pause * 2, _LONGEST_PAUSE_SEC)
+
+
+def _log_retry(patience_sec: float, failure: TransientError) -> None:
+    event("store_asked_again", logging.WARNING, patience_sec=patience_sec, error=str(failure))
 
 
 class _FileProvider(Provider):

@@ -18,7 +18,7 @@ from urllib3 import BaseHTTPResponse
 
 from slipway.errors import Damaged, MissingBucket, MissingKey, SlipwayError, StoreUnavailable
 from slipway.store.interface import CHUNK_BYTES, Stat, in_parallel
-from slipway.store.s3.client import persist
+from slipway.store.s3.client import with_store_retries
 from slipway.store.s3.errors import answer
 
 LARGE_BYTES = 64 << 20  # above it, content travels in parts
@@ -73,7 +73,7 @@ class S3Object:
 
     def ask(self, call: Callable[[], T]) -> T:
         """Call until there is an answer."""
-        return persist(call, self.url, self.patience_sec)
+        return with_store_retries(call, self.url, self.patience_sec)
 
     def tell(self, call: Callable[[], T]) -> T:
         """Ask for what needs no object, only the bucket: what is missing then is the bucket."""
@@ -224,7 +224,7 @@ class S3Object:
     def _abandon(self, upload: str) -> None:
         """Free what the parts take; a server that does not answer frees it by its own rules."""
         with suppress(SlipwayError):
-            persist(
+            with_store_retries(
                 lambda: self.client._abort_multipart_upload(self.bucket, self.name, upload), self.url, patience_sec=0
             )
 

@@ -7,7 +7,7 @@ from slipway.errors import InputError
 from tests.fakes.scripted_server import problem, scripted_server
 from tests.unit.cli.conftest import TOKEN, slipway
 
-from services.cli.commands.artifacts import ETAGS, fetch, place, size
+from services.cli.commands.artifacts import ETAGS, fetch, place
 from services.cli.remote.client import Api, Call, Server
 from services.cli.remote.errors import ApiRefused, ApiUnavailable
 
@@ -172,8 +172,3 @@ def test_a_file_for_a_folder_is_refused(ponds, tmp_path, capsys):
     (tmp_path / "here").touch()
     assert slipway("artifacts", "ponds", "--out", tmp_path / "here") == 65
     assert "is a file; give a folder" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
-def test_a_size_reads(count, text):
-    assert size(count) == text

@@ -14,7 +14,6 @@ from cryptography.x509.oid import NameOID
 from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY, SpecError
 from tests.fakes.scripted_server import good, problem, scripted_server
 
-from services.cli.remote import client as api_client
 from services.cli.remote.client import Api, Call, Server, pieces
 from services.cli.remote.errors import ApiBroken, ApiRefused, ApiUnavailable, plain
 
@@ -29,7 +28,7 @@ def server():
 
 @pytest.fixture
 def api(server, monkeypatch):
-    monkeypatch.setattr(api_client, "_FIRST_PAUSE_SEC", 0.01)
+    monkeypatch.setattr("slipway.retry._FIRST_PAUSE_SEC", 0.01)
     return Api(Server(f"http://127.0.0.1:{server.server_port}", TOKEN), patience_sec=0.5)
 
 
@@ -50,7 +49,7 @@ def test_what_passes_is_asked_again(api, server, trouble):
 
 
 def test_patience_ends_with_75_and_is_announced_once(server, monkeypatch):
-    monkeypatch.setattr(api_client, "_FIRST_PAUSE_SEC", 0.01)
+    monkeypatch.setattr("slipway.retry._FIRST_PAUSE_SEC", 0.01)
     said = []
     api = Api(Server(f"http://127.0.0.1:{server.server_port}", TOKEN), 0.2, said.append)
     server.answers = [problem(503, "the store is away")] * 50

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from slipway.report.pages import RunReport, data_report, duration, run_report, score
+from slipway.report.pages import RunReport, data_report, run_report, score
 
 INJECTION = '"><script src="http://evil.example/x.js"></script><img src=x onerror=alert(1)>.jpg'
 DATA = {
@@ -190,14 +190,6 @@ def test_many_curves_become_small_multiples(classes, figures):
 )
 def test_sizes_are_a_bar_chart(sizes):
     assert data_report({"box_sizes": sizes}).count('class="column"') == len(sizes)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.31, "0.3 s"), (48, "48 s"), (312, "5 min 12 s"), (2840, "47 min"), (3599, "1 h 0 min"), (12_010, "3 h 20 min")],
-)
-def test_durations_are_written_as_said(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_scores_have_two_decimals():

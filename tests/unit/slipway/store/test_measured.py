@@ -9,7 +9,7 @@ from slipway.store.folder import FolderStore
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore, in_parallel
 from slipway.store.measured import Counted
-from slipway.store.s3.client import persist
+from slipway.store.s3.client import with_store_retries
 
 
 class Failing(FolderStore):
@@ -110,7 +110,7 @@ class Hesitant(FolderStore):
             if tries[part] < 3:
                 raise StoreUnavailable(f"{key}: busy")
 
-        in_parallel(lambda part: persist(lambda: ask(part), key, patience_sec=20), range(3))
+        in_parallel(lambda part: with_store_retries(lambda: ask(part), key, patience_sec=20), range(3))
 
 
 def test_a_try_that_is_repeated_is_counted_as_the_operation_that_it_is_part_of(tmp_path, changes):
