@@ -11,7 +11,7 @@ from tests.programs import require
 
 RULES = CHART / "files/rules.yaml"
 CASES = sorted((CHART / "tests/alerts").glob("*.yaml"))
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
+RUNBOOK = (ROOT / "docs/operate.md").read_text()
 ALERTS = {
     rule["alert"]: rule
     for group in yaml.safe_load(RULES.read_text())["groups"]
@@ -86,13 +86,13 @@ def test_an_alert_says_what_it_means_and_where_to_read_on(alert):
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
-    assert rule["annotations"]["runbook_url"] == f"docs/operations.md#{alert.lower()}"
+    assert rule["annotations"]["runbook_url"] == f"docs/operate.md#{alert.lower()}"
 
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_has_a_page_that_says_what_to_do(alert):
-    assert f"\n### {alert}\n" in OPERATIONS
-    section = OPERATIONS.split(f"\n### {alert}\n")[1].split("\n#")[0]
+    assert f"\n### {alert}\n" in RUNBOOK
+    section = RUNBOOK.split(f"\n### {alert}\n")[1].split("\n#")[0]
     assert [word for word in ("Means: ", "Look at: ", "Do: ") if word not in section] == []
 
 
@@ -100,12 +100,12 @@ def test_an_alert_has_a_page_that_says_what_to_do(alert):
 def test_the_table_of_alerts_says_what_is_so(alert):
     rule = ALERTS[alert]
     threshold = re.search(r"([0-9.]+)$", rule["expr"])
-    (row,) = re.findall(rf"(?m)^\| \[{alert}\]\(#{alert.lower()}\) \|(.*)\|$", OPERATIONS)
+    (row,) = re.findall(rf"(?m)^\| \[{alert}\]\(#{alert.lower()}\) \|(.*)\|$", RUNBOOK)
     severity, said, lasting = (cell.strip() for cell in row.split("|"))
     assert (severity, lasting) == (rule["labels"]["severity"], rule.get("for", ""))
     assert said.split(" ")[0] == (threshold[1] if threshold else "")
 
 
 def test_every_alert_of_the_pages_is_one():
-    named = re.findall(r"(?m)^### (Slipway\w+)$", OPERATIONS)
+    named = re.findall(r"(?m)^### (Slipway\w+)$", RUNBOOK)
     assert named == list(ALERTS)

@@ -19,7 +19,16 @@ from services.cli.main import app
 from services.evaluator.coco import NAMES
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "charts/slipway/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+SOURCES = [
+    path
+    for folder in ("services", "shared", "charts", "manifests")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".py", ".yaml", ".txt", ".html", ".tpl") and path.is_file()
+]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 COMMANDS |= {f"{g} {n}": c for g, group in [*COMMANDS.items()] for n, c in getattr(group, "commands", {}).items()}
@@ -30,7 +39,7 @@ _FILE = re.compile(r"^(services|shared|tests|docs|requirements)/[\w./-]+$")
 
 
 def ids(path: Path) -> str:
-    return path.name
+    return str(path.relative_to(ROOT))
 
 
 def first_cells(heading: str) -> str:
@@ -63,6 +72,14 @@ def test_every_relative_link_leads_somewhere(page):
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in anchors(file), f"{page.name} links to {target}#{anchor}"
+
+
+def test_every_page_and_heading_that_code_or_chart_names_exists():
+    named = {name for source in SOURCES for name in re.findall(r"\bdocs/[\w.-]+\.md(?:#[\w-]+)?", source.read_text())}
+    assert named
+    for page, _, anchor in (name.partition("#") for name in named):
+        assert (ROOT / page).exists(), page
+        assert not anchor or anchor in anchors(ROOT / page), f"{page}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

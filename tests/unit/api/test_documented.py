@@ -13,7 +13,7 @@ from services.api.settings import ApiSettings, Limits, Oidc
 
 ROOT = Path(__file__).parents[3]
 REFERENCE = (ROOT / "docs/reference.md").read_text().split("\n## HTTP\n")[1]
-OPERATIONS = (ROOT / "docs/operations.md").read_text().split("\n## API\n")[1]
+SETTINGS = (ROOT / "docs/install.md").read_text().split("\n## API\n")[1].split("\n## ")[0]
 
 
 def first_cells(text):
@@ -38,13 +38,13 @@ def test_every_kind_of_problem_is_in_the_reference():
     assert sorted(first_cells(REFERENCE.split("### Problems")[1])) == sorted(get_args(Kind))
 
 
-def test_every_setting_is_in_the_operations():
+def test_every_setting_is_on_the_page_about_installing():
     nested = fields(Oidc, "oidc.") + fields(Limits, "limits.")
     own = [name for name in fields(ApiSettings) if name not in ("oidc", "limits")]
-    listed = [name for name in first_cells(OPERATIONS) if not name.startswith(("-", "slipway_"))]
+    listed = [name for name in first_cells(SETTINGS) if not name.startswith("-")]
     assert sorted(listed) == sorted(own + nested)
 
 
-def test_every_option_is_in_the_operations():
-    listed = {name for name in first_cells(OPERATIONS) if name.startswith("--")}
+def test_every_option_is_on_the_page_about_installing():
+    listed = {name for name in first_cells(SETTINGS) if name.startswith("--")}
     assert listed == {f"--{name.replace('_', '-')}" for name in vars(parser().parse_args([]))}

@@ -57,6 +57,6 @@ def test_a_batch_that_workers_cannot_share_is_refused_with_a_size_that_they_can(
 
 @pytest.mark.parametrize("model", [Settings, Pool])
 def test_every_setting_is_described(model):
-    page = (Path(__file__).parents[3] / "docs/operations.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/install.md").read_text()
     for name, field in model.model_fields.items():
         assert f"`{field.alias or name}" in page, name

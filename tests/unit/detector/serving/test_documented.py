@@ -8,8 +8,8 @@ from services.detector.serving.settings import DetectorSettings, Limits
 
 ROOT = Path(__file__).parents[4]
 REFERENCE = (ROOT / "docs/reference.md").read_text().split("\n## Serving models\n")[1].split("\n## ")[0]
-OPERATIONS = (ROOT / "docs/operations.md").read_text().split("\n## Detector\n")[1].split("\n## ")[0]
-LISTED = re.findall(r"`([^`]+)`", "\n".join(re.findall(r"(?m)^\| (`.+?) \|", OPERATIONS)))
+SETTINGS = (ROOT / "docs/install.md").read_text().split("\n## Detector\n")[1].split("\n## ")[0]
+LISTED = re.findall(r"`([^`]+)`", "\n".join(re.findall(r"(?m)^\| (`.+?) \|", SETTINGS)))
 
 
 def test_every_route_is_in_the_reference(app):
@@ -18,12 +18,12 @@ def test_every_route_is_in_the_reference(app):
     assert sorted(listed) == sorted((method.upper(), path) for path, methods in described for method in methods)
 
 
-def test_every_setting_is_in_the_operations():
+def test_every_setting_is_on_the_page_about_installing():
     nested = [f"limits.{field.alias}" for field in Limits.model_fields.values()]
     own = [str(field.alias) for name, field in DetectorSettings.model_fields.items() if name != "limits"]
     assert sorted(name for name in LISTED if not name.startswith("-")) == sorted(own + nested)
 
 
-def test_every_option_is_in_the_operations():
+def test_every_option_is_on_the_page_about_installing():
     listed = {name for name in LISTED if name.startswith("--")}
     assert listed == {f"--{name.replace('_', '-')}" for name in vars(parser().parse_args([]))}
