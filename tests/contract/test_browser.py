@@ -34,9 +34,9 @@ class Heron:
 def store(tmp_path_factory):
     made = FolderStore(tmp_path_factory.mktemp("store"))
     made.url = "s3://slipway"  # uploads are taken only where a cluster can see them
-    split = {"images": 53, "boxes": 150, "per_class": {"duck": 148, HOSTILE: 2}}
+    split = {"images": 53, "boxes": 150, "per_class": {"duck": 148, HOSTILE: 2}, "shards": 1}
     manifest = {"name": "ponds", "sha256": SHA, "labels": ["duck", HOSTILE], "splits": {"train": split}}
-    made.write(f"datasets/ponds/{SHA}/manifest.json", json.dumps(manifest | {"counts": {}, "notes": []}).encode())
+    made.write(f"datasets/ponds/{SHA}/manifest.json", json.dumps(manifest | {"median_size": [640, 480]}).encode())
     progress = "\n".join(json.dumps({"step": step, "loss": 9 / step, "learning_rate": 0.1}) for step in range(1, 90))
     made.write("runs/ponds/train/progress.jsonl", progress.encode())
     made.write("runs/ponds/logs/train/1/train-0-1795568783-7-0000.log", f"first line {HOSTILE}\n".encode())

@@ -1,13 +1,18 @@
-"""What a run has written, as the API lists it."""
+"""The files that a run has written, and the lines of those that grow while it runs."""
 
-import json
-from typing import Any
+import logging
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from slipway import keys
-from slipway.errors import MissingKey
-from slipway.store.interface import ObjectStore, in_parallel
+from slipway.artifacts.json_io import parse_document
+from slipway.errors import BrokenDocument, MissingKey
+from slipway.events import event
+from slipway.models import ArtifactModel
+from slipway.store.interface import ObjectStore
+
+D = TypeVar("D", bound=ArtifactModel)
 
 
 class Artifact(BaseModel):
@@ -21,17 +26,25 @@ class Artifact(BaseModel):
     bytes: int
 
 
-def artifacts(store: ObjectStore, run: str) -> list[Artifact]:
+def list_artifacts(store: ObjectStore, run: str) -> list[Artifact]:
     """Return every file of a run, by path."""
     folder = keys.run_folder(run)
-    found = list(store.list(folder))
-    sized = zip(found, in_parallel(store.size, found), strict=True)  # one may be deleted meanwhile
-    return [Artifact(path=key.removeprefix(f"{folder}/"), bytes=size) for key, size in sized if size is not None]
+    return [Artifact(path=item.key.removeprefix(f"{folder}/"), bytes=item.size) for item in store.scan(folder)]
 
 
-def rows(store: ObjectStore, key: str) -> list[dict[str, Any]]:
-    """Return what was written line by line; nothing where the key is not there yet."""
+def read_valid_lines(store: ObjectStore, key: str, model: type[D]) -> list[D]:
+    """Read a document of JSON lines; empty when it was not written yet.
+
+    A line that is cut short or damaged is left out and logged: the others are still worth showing.
+    """
     try:
-        return [json.loads(line) for line in store.read(key).splitlines()]
+        lines = store.read(key).splitlines()
     except MissingKey:
         return []
+    documents = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            documents.append(parse_document(line, f"{key} line {number}", model))
+        except BrokenDocument as error:
+            event("line_unreadable", logging.WARNING, reason=str(error))
+    return documents

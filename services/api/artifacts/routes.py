@@ -1,4 +1,4 @@
-"""`/v1/runs/{run}/artifacts` and `/report`: what a run has written."""
+"""`/v1/runs/{run}/artifacts` and `/report`: the files of a run."""
 
 from typing import Annotated, Any
 
@@ -11,15 +11,16 @@ from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
 from slipway.store.interface import key_names
 
-from services.api.artifacts.downloads import RESPONSES, download, report_headers
-from services.api.artifacts.listing import Artifact, artifacts
+from services.api.artifacts.downloads import DOWNLOAD_RESPONSES, download, report_headers
+from services.api.artifacts.listing import Artifact
+from services.api.artifacts.listing import list_artifacts as list_files
 from services.api.auth.roles import Viewer
 from services.api.context import ContextDep
 from services.api.parameters import RunsDep
 
 router = APIRouter(prefix="/v1/runs/{run}", tags=["artifacts"], responses=answers(401, 403, 422, 429, 503))
 
-_NAME_BYTES = 255  # of a file system; a longer name is nobody's
+_NAME_BYTES = 255  # the limit of file systems, so no key has a longer name
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _PAGE: dict[str, Any] = {"schema": {"type": "string"}}
 
@@ -37,9 +38,9 @@ class ArtifactList(BaseModel):
 
 @router.get("/artifacts", responses=answers(404))
 def list_artifacts(_: Viewer, context: ContextDep, runs: RunsDep, run: RunName) -> ArtifactList:
-    """List what a run has written so far."""
+    """List the files that a run has written so far."""
     runs.find(run)
-    return ArtifactList(items=artifacts(context.store, run))
+    return ArtifactList(items=list_files(context.store, run))
 
 
 @router.get(
@@ -47,8 +48,8 @@ def list_artifacts(_: Viewer, context: ContextDep, runs: RunsDep, run: RunName) 
     response_class=Response,
     responses={
         200: {"content": {"application/octet-stream": _BYTES}},
-        307: {"description": "With presign: where the store itself gives it."},
-        **RESPONSES,
+        307: {"description": "With `presign`: an address of the file in the store."},
+        **DOWNLOAD_RESPONSES,
         **answers(404, 416),
     },
 )
@@ -58,13 +59,13 @@ def get_artifact(
     context: ContextDep,
     run: RunName,
     path: ArtifactPath,
-    presign: Annotated[bool, Query(description="Lead to where the store itself gives it, if it can.")] = False,
+    presign: Annotated[bool, Query(description="Redirect to the store, if it has presigned addresses.")] = False,
 ) -> Response:
     """Get one file of a run, or a range of it."""
     key = f"{keys.run_folder(run)}/{path}"
     if any(len(name.encode()) > _NAME_BYTES for name in key_names(key)):
         raise Problem(404, f"run {run} has no artifact of so long a name")
-    if presign and context.store.size(key) is not None:
+    if presign and context.store.stat(key) is not None:
         address = context.store.presign(key, "GET", context.settings.presign_seconds)
         if address:
             return RedirectResponse(address, 307, {"Cache-Control": "no-store"})
@@ -74,8 +75,8 @@ def get_artifact(
 @router.get(
     "/report",
     response_class=Response,
-    responses={200: {"content": {"text/html": _PAGE}}, **RESPONSES, **answers(404, 416)},
+    responses={200: {"content": {"text/html": _PAGE}}, **DOWNLOAD_RESPONSES, **answers(404, 416)},
 )
 def get_report(request: Request, _: Viewer, context: ContextDep, run: RunName) -> Response:
-    """Get the page of a run: data, curves, metrics, samples. It is written when the run's last stage ends."""
+    """Get the report of a run: data, curves, metrics, samples. It is written when the run's last stage ends."""
     return download(context.store, keys.report(run), request, report_headers())

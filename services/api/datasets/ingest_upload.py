@@ -1,53 +1,48 @@
-"""What becomes of an upload: parts to send, an archive to unpack, and a run that ingests what was in it."""
+"""The steps from an upload to a dataset: addresses for parts, a check, unpacking, and a run that ingests the files."""
 
 from functools import partial
 
 from anyio import CapacityLimiter, to_thread
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
 
 from slipway import keys
 from slipway.errors import MissingKey
 from slipway.http.problems import Problem
 from slipway.http.tokens import User
+from slipway.models import AnswerModel
 from slipway.run.spec import DatasetSpec, RunSpec
 from slipway.store.interface import ObjectStore
 
 from services.api.context import ApiContext
 from services.api.datasets import uploads
-from services.api.datasets.unpack import Limits
+from services.api.datasets.unpack import ArchiveLimits
 from services.api.kube.runs import RunsCluster
 from services.api.runs.submit import RequestMetadata, RunRequest, asked, submit
 
-_UNPACKED_AT_ONCE = CapacityLimiter(2)  # each holds a file in memory, and some that are being written
-_SHOWN = 5
+_UNPACK_LIMITER = CapacityLimiter(2)  # each holds a file in memory, and several that are being written
+_MAX_NUMBERS = 5  # of parts in a message
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class UploadPart(_Model):
-    """A part that is not there yet.
+class UploadPart(AnswerModel):
+    """A part that has not arrived.
 
     Attributes:
       number: From 1.
-      url: PUT the part's bytes to it; it needs no token, and is good for a while.
+      url: PUT the part's bytes to this address; it needs no token, and expires.
     """
 
     number: int
     url: str
 
 
-class UploadState(_Model):
-    """How far an upload is.
+class UploadState(AnswerModel):
+    """The progress of an upload.
 
     Attributes:
-      part_bytes: Of every part but the last.
+      part_bytes: Size of every part but the last.
       there: Numbers of the parts that have arrived.
-      parts: Those that have not.
-      is_complete: It was unpacked.
+      parts: The parts that have not arrived.
+      is_complete: The upload was unpacked.
     """
 
     id: str
@@ -58,14 +53,14 @@ class UploadState(_Model):
     is_complete: bool
 
 
-class UploadedDataset(_Model):
-    """An upload that was unpacked, and the run that ingests it.
+class UploadedDataset(AnswerModel):
+    """An unpacked upload, and the run that ingests it.
 
     Attributes:
-      run: Its name; when it has succeeded, the dataset is there.
-      images: Files that are images by their names.
+      run: Name of the run; when it has succeeded, the dataset exists.
+      images: Files with the extension of an image.
       bytes: Of all files.
-      skipped: Hidden files, and what other systems leave behind.
+      skipped: Hidden files, and files that other systems leave behind.
     """
 
     id: str
@@ -78,31 +73,39 @@ class UploadedDataset(_Model):
     skipped: int
 
 
-def check_is_seen(store: ObjectStore) -> None:
-    """See that a run can read what will be stored. Raises `Problem` 409."""
+def check_store_is_shared(store: ObjectStore) -> None:
+    """Check that pods can read the store. Raises `Problem` 409."""
     if not store.url.startswith("s3://"):
         raise Problem(409, "the store of this API is a folder, which no cluster sees; open one on S3")
 
 
-def announced(store: ObjectStore, id: str) -> uploads.Archive:
-    """Return what will be sent. Raises `Problem` 404."""
+def find_archive(store: ObjectStore, id: str) -> uploads.Archive:
+    """Return the description of an announced archive. Raises `Problem` 404."""
     try:
-        return uploads.announced(store, id)
+        return uploads.read_archive(store, id)
     except MissingKey as error:
         raise Problem(404, f"there is no upload {id}; it was never begun, was refused, or has expired") from error
 
 
-def state(context: ApiContext, id: str, archive: uploads.Archive) -> UploadState:
-    """Say which parts are there, and where to send the others. Raises `Problem` 409 where no address can be given."""
-    there = uploads.parts_there(context.store, id)
-    missing = sorted(set(range(1, archive.num_parts + 1)) - set(there))
-    parts = [UploadPart(number=number, url=_address(context, id, number)) for number in missing]
+def upload_state(context: ApiContext, id: str, archive: uploads.Archive) -> UploadState:
+    """Return the numbers of the parts that have arrived, and addresses for the others.
+
+    Raises:
+      Problem: 409 where the store has no presigned addresses.
+    """
+    arrived_parts = uploads.list_parts(context.store, id)
+    missing_parts = sorted(set(range(1, archive.num_parts + 1)) - set(arrived_parts))
     return UploadState(
-        id=id, name=archive.name, part_bytes=uploads.PART_BYTES, there=there, parts=parts, is_complete=False
+        id=id,
+        name=archive.name,
+        part_bytes=uploads.PART_BYTES,
+        there=arrived_parts,
+        parts=[UploadPart(number=number, url=_part_url(context, id, number)) for number in missing_parts],
+        is_complete=False,
     )
 
 
-def _address(context: ApiContext, id: str, number: int) -> str:
+def _part_url(context: ApiContext, id: str, number: int) -> str:
     url = context.store.presign(keys.incoming_part(id, number), "PUT", context.settings.presign_seconds)
     if url is None:
         raise Problem(409, "the store has no addresses to send parts to; send the archive whole: POST /v1/datasets")
@@ -110,41 +113,43 @@ def _address(context: ApiContext, id: str, number: int) -> str:
 
 
 def check_parts(store: ObjectStore, id: str) -> None:
-    """See that an archive is there, whole; a part of another size than it should have is taken for not sent.
+    """Check that all parts of an archive have arrived; parts of a wrong size are deleted.
 
     Raises:
-      Problem: 404 where none was begun, 409 where parts are missing.
+      Problem: 404 where no upload was begun, 409 where parts are missing.
     """
-    if uploads.completed(store, id):
+    if uploads.find_upload(store, id):
         return
-    archive = announced(store, id)
+    archive = find_archive(store, id)
     if archive.bytes is None:
         raise Problem(409, f"upload {id} broke off; send the archive again")
-    if wrong := uploads.wrong_parts(store, id, archive):
-        for number in wrong:
+    if wrong_parts := uploads.find_wrong_parts(store, id, archive):
+        for number in wrong_parts:
             store.delete(keys.incoming_part(id, number))
-        shown = ", ".join(map(str, wrong[:_SHOWN])) + (", …" if len(wrong) > _SHOWN else "")
+        numbers = ", ".join(map(str, wrong_parts[:_MAX_NUMBERS])) + (", …" if len(wrong_parts) > _MAX_NUMBERS else "")
         raise Problem(
             409,
-            f"parts {shown} are not there, or have another size; GET /v1/datasets/uploads/{id} says where to send them",
+            f"parts {numbers} are not there, or have another size; "
+            f"GET /v1/datasets/uploads/{id} says where to send them",
         )
 
 
-async def ingested(context: ApiContext, cluster: RunsCluster, user: User, id: str) -> UploadedDataset:
-    """Unpack an archive that is there, and make its run."""
-    limits = Limits(total_bytes=context.settings.limits.upload_bytes)
+async def ingest(context: ApiContext, user: User, id: str) -> UploadedDataset:
+    """Unpack an archive whose parts have all arrived, and submit the run that ingests it."""
+    limits = ArchiveLimits(total_bytes=context.settings.limits.upload_bytes)
     complete = partial(uploads.complete, context.store, id, limits)
-    upload = await to_thread.run_sync(complete, limiter=_UNPACKED_AT_ONCE)
-    return await run_in_threadpool(_run, context, cluster, user, upload)
+    upload = await to_thread.run_sync(complete, limiter=_UNPACK_LIMITER)
+    return await run_in_threadpool(_submit_run, context.cluster, context.store, user, upload)
 
 
-def _run(context: ApiContext, cluster: RunsCluster, user: User, upload: uploads.Upload) -> UploadedDataset:
-    """Make the run that ingests an upload; its name follows from the upload's id, so there is one."""
-    source = f"{context.store.url}/{upload.folder}"
-    run = RunRequest(
+def _submit_run(cluster: RunsCluster, store: ObjectStore, user: User, upload: uploads.Upload) -> UploadedDataset:
+    """Submit the run that ingests an upload; its name follows from the upload's id, so there is only one."""
+    source = f"{store.url}/{upload.folder}"
+    request = RunRequest(
         metadata=RequestMetadata(name=f"{upload.name}-{upload.id[-8:]}"),
         spec=RunSpec(dataset=DatasetSpec(source=source, name=upload.name), until="ingest"),
     )
-    made, _ = submit(asked(run, user, f"upload {upload.id}"), cluster, context.store)
-    counted = upload.model_dump(exclude={"user", "folder"})
-    return UploadedDataset(source=source, run=made["metadata"]["name"], **counted)
+    submission = asked(request, user, f"upload {upload.id}")
+    submit(submission, cluster, store)
+    counts = upload.model_dump(exclude={"user", "folder"})
+    return UploadedDataset(source=source, run=submission.run.metadata.name, **counts)

@@ -1,24 +1,18 @@
-"""Datasets as the API answers them: from their manifests."""
+"""Answers on datasets, made from their manifests."""
 
-from collections.abc import Sequence
 from itertools import islice
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DatasetManifest, SplitCounts
+from slipway.artifacts.json_io import read_document
 from slipway.errors import MissingKey
 from slipway.http.problems import Problem
+from slipway.models import AnswerModel
 from slipway.store.interface import ObjectStore, in_parallel
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class DatasetSplit(_Model):
-    """One of the parts that are trained or measured on.
+class DatasetSplit(AnswerModel):
+    """The images and boxes of one split.
 
     Attributes:
       per_class: Boxes of each label.
@@ -29,13 +23,13 @@ class DatasetSplit(_Model):
     per_class: dict[str, int]
 
 
-class Dataset(_Model):
-    """What was ingested, in numbers.
+class Dataset(AnswerModel):
+    """The numbers of an ingested dataset.
 
     Attributes:
-      ref: What a run's `dataset.ref` calls it: `name@sha256`.
-      counts: How often each kind of finding was met.
-      notes: How the splits came about.
+      ref: The value of a run's `dataset.ref`: `name@sha256`.
+      counts: Findings by code.
+      notes: Sentences on how the splits were chosen.
     """
 
     ref: str
@@ -49,7 +43,7 @@ class Dataset(_Model):
     notes: list[str]
 
 
-class DatasetPage(_Model):
+class DatasetPage(AnswerModel):
     """Some of the datasets.
 
     Attributes:
@@ -64,32 +58,35 @@ class DatasetPage(_Model):
 def find_dataset(store: ObjectStore, name: str, sha256: str) -> Dataset:
     """Return a dataset. Raises `Problem` 404."""
     try:
-        found = read_json(store, keys.manifest(keys.dataset(name, sha256)))
+        manifest = read_document(store, keys.manifest(keys.dataset(name, sha256)), DatasetManifest)
     except MissingKey as error:
         raise Problem(404, f"there is no dataset {name}@{sha256}; GET /v1/datasets lists them") from error
-    splits = {split: DatasetSplit.model_validate(counts) for split, counts in found["splits"].items()}
     return Dataset(
-        ref=f"{found['name']}@{found['sha256']}",
-        name=found["name"],
-        sha256=found["sha256"],
-        images=sum(split.images for split in splits.values()),
-        boxes=sum(split.boxes for split in splits.values()),
-        labels=found["labels"],
-        splits=splits,
-        counts=found["counts"],
-        notes=found["notes"],
+        ref=f"{manifest.name}@{manifest.sha256}",
+        name=manifest.name,
+        sha256=manifest.sha256,
+        images=sum(split.images for split in manifest.splits.values()),
+        boxes=sum(split.boxes for split in manifest.splits.values()),
+        labels=[*manifest.labels],
+        splits={name: _split(counts) for name, counts in manifest.splits.items()},
+        counts={**manifest.counts},
+        notes=[*manifest.notes],
     )
 
 
-def page_of_datasets(store: ObjectStore, limit: int, after: str | None) -> DatasetPage:
-    """Return the datasets that follow the one called `after`: one scan of keys, and one manifest for each."""
-    refs = (ref for ref in _refs(store) if after is None or ref > after.split("@"))
-    chosen = list(islice(refs, limit + 1))
-    found = in_parallel(lambda ref: find_dataset(store, *ref), chosen[:limit])
-    return DatasetPage(items=found, next="@".join(chosen[limit - 1]) if len(chosen) > limit else None)
+def page_of_datasets(store: ObjectStore, limit: int, last_ref: str | None) -> DatasetPage:
+    """Return the datasets that follow `last_ref`: one listing of keys, and one manifest for each."""
+    refs = (ref for ref in _list_refs(store) if last_ref is None or ref > last_ref.split("@"))
+    page_refs = list(islice(refs, limit + 1))
+    datasets = in_parallel(lambda ref: find_dataset(store, *ref), page_refs[:limit])
+    return DatasetPage(items=datasets, next="@".join(page_refs[limit - 1]) if len(page_refs) > limit else None)
 
 
-def _refs(store: ObjectStore) -> Sequence[list[str]]:
-    """Return name and digest of each dataset, sorted; what has no manifest yet is none."""
-    keys_there = (key.split("/") for key in store.list("datasets"))
-    return sorted(names[1:3] for names in keys_there if names[3:] == ["manifest.json"])
+def _split(counts: SplitCounts) -> DatasetSplit:
+    return DatasetSplit(images=counts.images, boxes=counts.boxes, per_class={**counts.per_class})
+
+
+def _list_refs(store: ObjectStore) -> list[list[str]]:
+    """Return name and digest of each dataset, sorted; a folder without a manifest is not a dataset yet."""
+    names_of_keys = (item.key.split("/") for item in store.scan("datasets"))
+    return sorted(names[1:3] for names in names_of_keys if names[3:] == ["manifest.json"])

@@ -1,33 +1,29 @@
-"""`/v1/datasets`: send a folder of annotated images, and see what was made of it."""
+"""`/v1/datasets`: upload archives of annotated images, and read the datasets made from them."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from slipway import keys
-from slipway.http.multipart import field_content
 from slipway.http.problems import Problem, answers
+from slipway.models import StrictModel
 from slipway.run.names import LONGEST_NAME, NAME_PATTERN
 
-from services.api.artifacts.downloads import RESPONSES, download, headers_for, report_headers
+from services.api.artifacts.downloads import DOWNLOAD_RESPONSES, download, headers_for, report_headers
 from services.api.auth.audit import audit
 from services.api.auth.roles import Submitter, Viewer
 from services.api.context import ContextDep
-from services.api.datasets import ingest_upload as intake
-from services.api.datasets import uploads
+from services.api.datasets import ingest_upload, uploads
 from services.api.datasets.ingest_upload import UploadedDataset, UploadState
 from services.api.datasets.listing import Dataset, DatasetPage, find_dataset, page_of_datasets
-from services.api.parameters import RunsDep
 
 router = APIRouter(tags=["datasets"], responses=answers(401, 403, 422, 429, 503))
 
-_ARCHIVES = (
+_ARCHIVE_TYPES = (
     "application/gzip",
     "application/octet-stream",
     "application/x-gzip",
@@ -35,10 +31,8 @@ _ARCHIVES = (
     "application/x-zip-compressed",
     "application/zip",
 )
-_FORM = "multipart/form-data"
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_FIELD: dict[str, Any] = {"type": "object", "required": ["archive"], "properties": {"archive": _BINARY["schema"]}}
-_BODY = {"content": {_FORM: {"schema": _FIELD}, **dict.fromkeys(_ARCHIVES, _BINARY)}, "required": True}
+_BODY = {"content": dict.fromkeys(_ARCHIVE_TYPES, _BINARY), "required": True}
 
 DatasetName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME - 9)]  # a run's adds nine
 NamePart = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME, examples=["harbour"])]
@@ -48,16 +42,12 @@ UploadId = Annotated[
 ]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class ArchiveToSend(_Model):
+class ArchiveToSend(StrictModel):
     bytes: Annotated[int, Field(ge=1, le=1 << 50)]
 
 
-class UploadRequest(_Model):
-    """What is going to be sent in parts: one zip or tar.gz."""
+class UploadRequest(StrictModel):
+    """One zip or tar.gz that is going to be sent in parts."""
 
     name: DatasetName
     archive: ArchiveToSend
@@ -70,17 +60,17 @@ class UploadRequest(_Model):
     openapi_extra={"requestBody": _BODY},
 )
 async def send_dataset(
-    request: Request, user: Submitter, context: ContextDep, runs: RunsDep, name: Annotated[DatasetName, Query()]
+    request: Request, user: Submitter, context: ContextDep, name: Annotated[DatasetName, Query()]
 ) -> UploadedDataset:
-    """Send a zip or tar.gz in one request, and have it ingested."""
+    """Send a zip or tar.gz in one request, and ingest it."""
     with audit(request, "dataset.upload", name) as record:
-        intake.check_is_seen(context.store)
-        chunks = _archive_of(request)
+        ingest_upload.check_store_is_shared(context.store)
+        _check_media_type(request)
         id = record.target = uploads.new_id(context.clock())
         archive = uploads.Archive(name=name, bytes=None, user=user.name)
         try:
             await run_in_threadpool(uploads.announce, context.store, id, archive)
-            archive = await uploads.receive(context.store, id, archive, chunks)
+            archive = await uploads.receive(context.store, id, archive, request.stream())
             await run_in_threadpool(uploads.announce, context.store, id, archive)
         except ClientDisconnect as error:
             await run_in_threadpool(uploads.discard, context.store, id)
@@ -89,43 +79,41 @@ async def send_dataset(
             await run_in_threadpool(uploads.discard, context.store, id)
             raise
         try:
-            return await intake.ingested(context, runs.cluster, user, id)
-        except Exception:  # the client has not learnt the id: it sends all anew, and this copy would stay
+            return await ingest_upload.ingest(context, user, id)
+        except Exception:  # the client does not know the id: it sends all anew, and this copy would stay
             await run_in_threadpool(uploads.withdraw, context.store, id)
             raise
 
 
 @router.post("/v1/datasets:begin", status_code=201, responses=answers(409, 413))
-def begin_upload(request: Request, user: Submitter, context: ContextDep, asked: UploadRequest) -> UploadState:
-    """Say that an archive will be sent in parts, and learn where to send them."""
-    with audit(request, "dataset.begin", asked.name) as record:
-        intake.check_is_seen(context.store)
-        size, most = asked.archive.bytes, min(context.settings.limits.upload_bytes, uploads.MOST_BYTES)
-        if size > most:
-            raise Problem(413, f"the archive has {size} bytes; at most {most} are taken here", "too-long")
+def begin_upload(request: Request, user: Submitter, context: ContextDep, upload: UploadRequest) -> UploadState:
+    """Announce an archive in parts, and get addresses to send them to."""
+    with audit(request, "dataset.begin", upload.name) as record:
+        ingest_upload.check_store_is_shared(context.store)
+        size, max_bytes = upload.archive.bytes, min(context.settings.limits.upload_bytes, uploads.MAX_ARCHIVE_BYTES)
+        if size > max_bytes:
+            raise Problem(413, f"the archive has {size} bytes; at most {max_bytes} are taken here", "too-long")
         id = record.target = uploads.new_id(context.clock())
-        archive = uploads.Archive(name=asked.name, bytes=size, user=user.name)
-        state = intake.state(context, id, archive)
+        archive = uploads.Archive(name=upload.name, bytes=size, user=user.name)
+        state = ingest_upload.upload_state(context, id, archive)
         uploads.announce(context.store, id, archive)
         return state
 
 
 @router.get("/v1/datasets/uploads/{id}", responses=answers(404, 409))
 def get_upload(_: Submitter, context: ContextDep, id: UploadId) -> UploadState:
-    """See which parts are there, and where to send the others."""
-    if there := uploads.completed(context.store, id):
-        return UploadState(id=id, name=there.name, part_bytes=uploads.PART_BYTES, there=[], parts=[], is_complete=True)
-    return intake.state(context, id, intake.announced(context.store, id))
+    """Get the parts that have arrived, and addresses for the others."""
+    if upload := uploads.find_upload(context.store, id):
+        return UploadState(id=id, name=upload.name, part_bytes=uploads.PART_BYTES, there=[], parts=[], is_complete=True)
+    return ingest_upload.upload_state(context, id, ingest_upload.find_archive(context.store, id))
 
 
 @router.post("/v1/datasets/uploads/{id}:complete", status_code=201, responses=answers(404, 409))
-async def complete_upload(
-    request: Request, user: Submitter, context: ContextDep, runs: RunsDep, id: UploadId
-) -> UploadedDataset:
-    """Say that all parts were sent: they are unpacked and ingested. Sent again, it has the same answer."""
+async def complete_upload(request: Request, user: Submitter, context: ContextDep, id: UploadId) -> UploadedDataset:
+    """Unpack and ingest an archive whose parts were all sent. Sent again, the request has the same answer."""
     with audit(request, "dataset.complete", id):
-        await run_in_threadpool(intake.check_parts, context.store, id)
-        return await intake.ingested(context, runs.cluster, user, id)
+        await run_in_threadpool(ingest_upload.check_parts, context.store, id)
+        return await ingest_upload.ingest(context, user, id)
 
 
 @router.get("/v1/datasets")
@@ -133,15 +121,15 @@ def list_datasets(
     _: Viewer,
     context: ContextDep,
     limit: Annotated[int | None, Query(ge=1, le=500)] = None,
-    page: Annotated[str | None, Query(max_length=200, description="What the page before said as next.")] = None,
+    page: Annotated[str | None, Query(max_length=200, description="The `next` of the page before.")] = None,
 ) -> DatasetPage:
-    """List datasets that were ingested, by name."""
+    """List the ingested datasets, by name."""
     return page_of_datasets(context.store, limit or context.settings.page_size, page)
 
 
 @router.get("/v1/datasets/{name}@{sha}", responses=answers(404))
 def get_dataset(_: Viewer, context: ContextDep, name: NamePart, sha: ShaPart) -> Dataset:
-    """Get what a dataset holds, in numbers."""
+    """Get the numbers of a dataset."""
     return find_dataset(context.store, name, sha)
 
 
@@ -150,12 +138,12 @@ def get_dataset(_: Viewer, context: ContextDep, name: NamePart, sha: ShaPart) ->
     response_class=Response,
     responses={
         200: {"content": {"text/html": {"schema": {"type": "string"}}, "application/json": {}}},
-        **RESPONSES,
+        **DOWNLOAD_RESPONSES,
         **answers(404, 416),
     },
 )
 def get_dataset_report(request: Request, _: Viewer, context: ContextDep, name: NamePart, sha: ShaPart) -> Response:
-    """Get what was found in a dataset: a page, or with `Accept: application/json` the findings."""
+    """Get the data report of a dataset: a page, or with `Accept: application/json` the findings."""
     is_json = "application/json" in request.headers.get("accept", "")
     key = keys.data_report(keys.dataset(name, sha), "json" if is_json else "html")
     answer = download(context.store, key, request, headers_for(key) if is_json else report_headers())
@@ -163,11 +151,8 @@ def get_dataset_report(request: Request, _: Viewer, context: ContextDep, name: N
     return answer
 
 
-def _archive_of(request: Request) -> AsyncIterator[bytes]:
-    """Return the body's archive, as it arrives. Raises `Problem` 415."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _FORM:
-        return field_content(request, "archive")
-    if kind not in _ARCHIVES:
-        raise Problem(415, f"the body is {kind or 'of no type'!r}; send {_FORM} or one of {', '.join(_ARCHIVES)}")
-    return request.stream()
+def _check_media_type(request: Request) -> None:
+    """Check that the body is an archive, by its Content-Type. Raises `Problem` 415."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _ARCHIVE_TYPES:
+        raise Problem(415, f"the body is {media_type or 'of no type'!r}; send one of {', '.join(_ARCHIVE_TYPES)}")

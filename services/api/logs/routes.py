@@ -10,12 +10,15 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from slipway import keys
+from slipway.artifacts.evaluation import MeasuredRow
+from slipway.artifacts.training import ProgressLine
 from slipway.http.parameters import RunName
 from slipway.http.problems import answers
 from slipway.http.tokens import Role
+from slipway.models import ArtifactModel
 from slipway.run.names import PROCESS_NAMES
 
-from services.api.artifacts.listing import rows
+from services.api.artifacts.listing import read_valid_lines
 from services.api.auth.roles import require
 from services.api.logs.event_stream import MEDIA_TYPE, Look, ServerEvent, streams_of
 from services.api.logs.saved_logs import Chosen, Reader, logs, parse_place, text
@@ -108,8 +111,9 @@ def get_events(request: Request, runs: RunsDep, run: RunName, last_event_id: Las
 def get_metrics(runs: RunsDep, run: RunName) -> Response:
     """Get the training's course: losses and learning rate by step, and every checkpoint's metrics."""
     runs.find(run)
-    progress, evaluations = (rows(runs.store, key) for key in (keys.progress(run), keys.metrics(run)))
-    return JSONResponse({"progress": [*map(_finite, progress)], "evaluations": [*map(_finite, evaluations)]})
+    progress = read_valid_lines(runs.store, keys.progress(run), ProgressLine)
+    evaluations = read_valid_lines(runs.store, keys.metrics(run), MeasuredRow)
+    return JSONResponse({"progress": [*map(_answer, progress)], "evaluations": [*map(_answer, evaluations)]})
 
 
 def _log_events(run: str, runs: Runs, reader: Reader) -> Look:
@@ -146,9 +150,10 @@ def _end(is_last: bool, state: str) -> list[str]:
     return [str(ServerEvent(state, "end"))] if is_last else []
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: a loss that is none becomes null."""
-    return {_camel(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _answer(line: ArtifactModel) -> dict[str, Any]:
+    """Return the fields in camelCase; a loss that is not a number becomes null, since JSON has no NaN."""
+    values = line.content().items()
+    return {_camel(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values}
 
 
 def _camel(name: str) -> str:

@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from slipway import keys
+from slipway.artifacts.evaluation import MeasuredRow
+from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
 from slipway.report.sections import Chart
 from slipway.run.names import STAGES
@@ -14,7 +16,7 @@ from slipway.run.pipeline import State
 from slipway.store.interface import ObjectStore
 from slipway.text import format_age, seconds_between
 
-from services.api.artifacts.listing import Artifact, artifacts, rows
+from services.api.artifacts.listing import Artifact, list_artifacts, read_valid_lines
 from services.api.kube.runs import Manifest
 from services.api.runs.actions import Action, possible
 from services.api.runs.listing import datasets_of, is_over, owner, state_of
@@ -137,7 +139,9 @@ class Course:
 
 def course(store: ObjectStore, shown: RunView) -> Course:
     """Draw what was measured so far."""
-    progress, measured = rows(store, keys.progress(shown.name)), rows(store, keys.metrics(shown.name))
+    lines = read_valid_lines(store, keys.progress(shown.name), ProgressLine)
+    progress = [line.content() for line in lines]
+    measured = [row.content() for row in read_valid_lines(store, keys.metrics(shown.name), MeasuredRow)]
     best = {"step": shown.best["step"]} if "step" in shown.best else {}
     charts = [sections.ap_chart(measured, best), *sections.training_charts(progress)]
     return Course([chart for chart in charts if chart], progress[-1] if progress else {})
@@ -152,7 +156,7 @@ def samples(store: ObjectStore, run: str) -> list[str]:
 
 def folders(store: ObjectStore, run: str) -> list[Folder]:
     """Return a run's files, what is taken home first."""
-    found = sorted(artifacts(store, run), key=lambda file: (_rank(_folder(file)), file.path))
+    found = sorted(list_artifacts(store, run), key=lambda file: (_rank(_folder(file)), file.path))
     return [Folder(name, list(files)) for name, files in groupby(found, key=_folder)]
 
 

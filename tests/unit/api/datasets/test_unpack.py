@@ -13,7 +13,7 @@ import pytest
 from slipway.store.folder import FolderStore
 
 from services.api.datasets.archive_reader import BadArchive
-from services.api.datasets.unpack import Limits, file_key, unpack
+from services.api.datasets.unpack import ArchiveLimits, file_key, unpack
 
 MIB = 1 << 20
 PONDS = {"ponds/a.jpg": b"jpeg", "ponds/a.xml": b"<xml/>", "ponds/label_map.pbtxt": b"item {}"}
@@ -55,7 +55,7 @@ def unpacked(store):
     """Unpack bytes below `uploads/1`, with the limits changed as given."""
 
     def call(content, **limits):
-        return unpack(io.BytesIO(content), len(content), (store, "uploads/1"), Limits(**limits))
+        return unpack(io.BytesIO(content), len(content), store, "uploads/1", ArchiveLimits(**limits))
 
     return call
 
@@ -77,7 +77,7 @@ def test_files_are_written_as_they_are_named(make, store, unpacked):
     found = unpacked(make(PONDS))
     assert list(store.list()) == ["uploads/1/ponds/a.jpg", "uploads/1/ponds/a.xml", "uploads/1/ponds/label_map.pbtxt"]
     assert store.read("uploads/1/ponds/a.jpg") == b"jpeg"
-    assert (found.files, found.images, found.bytes, found.skipped, found.top) == (3, 1, 17, 0, "ponds")
+    assert (found.files, found.images, found.bytes, found.skipped_files, found.top) == (3, 1, 17, 0, "ponds")
 
 
 @MAKERS
@@ -100,7 +100,7 @@ def test_the_one_top_folder_is_told(make, names, top, unpacked):
 def test_what_other_systems_leave_behind_is_skipped_and_counted(make, store, unpacked):
     noise = ["__MACOSX/._a.jpg", "ponds/.DS_Store", "ponds/Thumbs.db", ".git/config"]
     found = unpacked(make({**PONDS, **dict.fromkeys(noise, b"noise")}))
-    assert (found.files, found.skipped, found.bytes) == (3, 4, 17)
+    assert (found.files, found.skipped_files, found.bytes) == (3, 4, 17)
     assert len(list(store.list())) == 3
 
 
@@ -147,7 +147,7 @@ def test_many_files_go_through_in_batches(make, store, unpacked):
 )
 def test_a_name_is_refused_that(name, said):
     with pytest.raises(BadArchive, match=said):
-        file_key(name, Limits())
+        file_key(name, ArchiveLimits())
 
 
 @MAKERS
@@ -377,7 +377,7 @@ def test_whatever_is_changed_in_an_archive_is_taken_or_refused_by_name(make, tmp
         for _ in range(chance.randint(1, 4)):
             content[chance.randrange(len(content))] = chance.randrange(256)
         try:
-            unpack(io.BytesIO(bytes(content)), len(content), (FolderStore(tmp_path), f"{number}"), Limits())
+            unpack(io.BytesIO(bytes(content)), len(content), FolderStore(tmp_path), f"{number}", ArchiveLimits())
             outcomes.add("taken")
         except BadArchive:
             outcomes.add("refused")

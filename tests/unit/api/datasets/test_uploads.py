@@ -10,8 +10,8 @@ from slipway.store.folder import FolderStore
 
 from services.api.datasets import uploads
 from services.api.datasets.archive_reader import BadArchive
-from services.api.datasets.unpack import Limits
-from services.api.datasets.uploads import Archive, announce, complete, completed, discard, new_id, receive
+from services.api.datasets.unpack import ArchiveLimits
+from services.api.datasets.uploads import Archive, announce, complete, discard, find_upload, new_id, receive
 
 ID = "20260131T120000Z-3f2a9c1b3f2a9c1b"
 PONDS = {f"ponds/{number}.jpg": b"%d" % number * 1000 for number in range(20)}
@@ -62,18 +62,18 @@ def test_an_id_tells_when_it_was_made():
 def test_parts_are_of_one_size_however_the_bytes_come(store, size, chunk):
     content = bytes(number % 251 for number in range(size))
     assert send(store, content, chunk).bytes == size
-    parts = [store.read(f"incoming/{ID}/{number:05d}.part") for number in uploads.parts_there(store, ID)]
+    parts = [store.read(f"incoming/{ID}/{number:05d}.part") for number in uploads.list_parts(store, ID)]
     assert b"".join(parts) == content
     assert [len(part) for part in parts[:-1]] == [1000] * (len(parts) - 1)
 
 
 def test_an_archive_is_unpacked_when_it_is_all_there(store, archive):
     send(store, archive)
-    upload = complete(store, ID, Limits())
+    upload = complete(store, ID, ArchiveLimits())
     assert (upload.id, upload.name, upload.user, upload.folder) == (ID, "ponds", "crane", f"uploads/{ID}/ponds")
     assert (upload.files, upload.images, upload.bytes, upload.skipped) == (20, 20, 30_000, 0)
     assert store.read(f"uploads/{ID}/ponds/7.jpg") == b"7" * 1000
-    assert completed(store, ID) == upload
+    assert find_upload(store, ID) == upload
     assert list(store.list("incoming")) == []
 
 
@@ -81,28 +81,28 @@ def test_the_listing_comes_last(store, archive, monkeypatch):
     send(store, archive)
     written = []
     monkeypatch.setattr(store, "write", lambda key, content: written.append(key))
-    complete(store, ID, Limits())
+    complete(store, ID, ArchiveLimits())
     assert (len(written), written[-1]) == (21, f"uploads/{ID}.json")
 
 
 def test_what_is_complete_is_left_as_it_is(store, archive):
     send(store, archive)
-    first = complete(store, ID, Limits())
+    first = complete(store, ID, ArchiveLimits())
     store.delete(f"uploads/{ID}/ponds/7.jpg")
-    assert complete(store, ID, Limits()) == first
+    assert complete(store, ID, ArchiveLimits()) == first
     assert store.size(f"uploads/{ID}/ponds/7.jpg") is None
 
 
 def test_what_was_never_announced_is_missing(store):
     with pytest.raises(MissingKey):
-        complete(store, ID, Limits())
+        complete(store, ID, ArchiveLimits())
 
 
 @pytest.mark.parametrize("cut", [1, 100, 5_000])
 def test_of_an_archive_that_is_cut_short_nothing_is_left(store, archive, cut):
     send(store, archive[:-cut])
     with pytest.raises(BadArchive, match="is damaged, or cut short"):
-        complete(store, ID, Limits())
+        complete(store, ID, ArchiveLimits())
     assert list(store.list()) == []
 
 
@@ -114,7 +114,7 @@ def test_of_an_archive_that_is_refused_half_way_nothing_is_left(store):
         zipped.writestr("../out.jpg", b"")
     send(store, made.getvalue())
     with pytest.raises(BadArchive, match="leads out of its folder"):
-        complete(store, ID, Limits())
+        complete(store, ID, ArchiveLimits())
     assert list(store.list()) == []
 
 
@@ -129,24 +129,24 @@ def test_a_store_that_goes_away_while_it_is_unpacked_leaves_the_archive_to_be_tr
 
     monkeypatch.setattr(store, "write", full)
     with pytest.raises(StoreUnavailable):
-        complete(store, ID, Limits())
-    assert completed(store, ID) is None
+        complete(store, ID, ArchiveLimits())
+    assert find_upload(store, ID) is None
     monkeypatch.undo()
     monkeypatch.setattr(uploads, "PART_BYTES", 1000)
-    assert complete(store, ID, Limits()).files == 20
+    assert complete(store, ID, ArchiveLimits()).files == 20
 
 
 def test_a_store_that_refuses_to_be_read_is_not_taken_for_a_damaged_archive(store, archive, monkeypatch):
     send(store, archive)
     monkeypatch.setattr(store, "read", lambda key: (_ for _ in ()).throw(StoreUnavailable("away")))
     with pytest.raises(StoreUnavailable):
-        complete(store, ID, Limits())
+        complete(store, ID, ArchiveLimits())
 
 
 def test_two_that_complete_the_same_have_the_same_answer(store, archive):
     send(store, archive)
     found = []
-    threads = [threading.Thread(target=lambda: found.append(complete(store, ID, Limits()))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(complete(store, ID, ArchiveLimits()))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -160,14 +160,14 @@ def test_a_part_that_changed_its_size_meanwhile_is_refused(store, archive):
     send(store, archive)
     store.write(f"incoming/{ID}/00005.part", b"short")
     with pytest.raises(BadArchive, match="part 5 has 5 bytes, expected 1000; send all anew"):
-        complete(store, ID, Limits())
+        complete(store, ID, ArchiveLimits())
 
 
 def test_wrong_parts_are_the_absent_ones_and_those_of_another_size(store, archive):
     said = send(store, archive)
     store.delete(f"incoming/{ID}/00002.part")
     store.write(f"incoming/{ID}/00004.part", b"short")
-    assert uploads.wrong_parts(store, ID, said) == [2, 4]
+    assert uploads.find_wrong_parts(store, ID, said) == [2, 4]
 
 
 def test_what_a_kill_left_while_it_was_unpacked_is_discarded_with_it(store, archive):
@@ -179,7 +179,7 @@ def test_what_a_kill_left_while_it_was_unpacked_is_discarded_with_it(store, arch
 
 def test_what_a_kill_left_after_it_was_unpacked_is_discarded_alone(store, archive):
     send(store, archive)
-    complete(store, ID, Limits())
+    complete(store, ID, ArchiveLimits())
     store.write(f"incoming/{ID}/00001.part", b"0")
     discard(store, ID)
     assert len(list(store.list("uploads"))) == 21

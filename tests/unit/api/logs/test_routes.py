@@ -192,11 +192,21 @@ def test_a_line_end_inside_of_an_event_does_not_end_it():
 
 def test_metrics_are_the_trainings_course(client, store, ponds):
     store.write("runs/ponds/train/progress.jsonl", b'{"step": 10, "loss": NaN, "learning_rate": 0.1}\n')
-    store.write("runs/ponds/evaluate/metrics.jsonl", b'{"step": 10, "split": "test", "AP50": 0.8, "ARmax1": 0.1}\n')
+    store.write(
+        "runs/ponds/evaluate/metrics.jsonl", b'{"step": 10, "split": "test", "AP": 0.4, "AP50": 0.8, "ARmax1": 0.1}\n'
+    )
     assert client.get(f"{ponds}/metrics").json() == {
         "progress": [{"step": 10, "loss": None, "learningRate": 0.1}],
-        "evaluations": [{"step": 10, "split": "test", "AP50": 0.8, "ARmax1": 0.1}],
+        "evaluations": [{"step": 10, "split": "test", "AP": 0.4, "AP50": 0.8, "ARmax1": 0.1}],
     }
+
+
+def test_a_line_that_is_cut_short_hides_no_other(client, store, ponds, events):
+    store.write("runs/ponds/train/progress.jsonl", b'{"step": 10, "loss": 1.5, "total_loss": 2.5}\n{"step": 20, "lo')
+    answer = client.get(f"{ponds}/metrics")
+    assert answer.json() == {"progress": [{"step": 10, "loss": 1.5, "totalLoss": 2.5}], "evaluations": []}
+    (fields,) = events("line_unreadable")
+    assert fields["reason"].startswith("runs/ponds/train/progress.jsonl line 2: is not JSON")
 
 
 def test_metrics_of_a_run_that_has_not_begun_to_train_are_empty(client, ponds):

@@ -139,7 +139,7 @@ def test_only_what_was_touched_is_unfolded(store):
 
 
 def test_a_dataset_is_chosen_by_the_address(client, store):
-    manifest = {"name": "ponds", "sha256": SHA, "labels": [], "splits": {}, "counts": {}, "notes": []}
+    manifest = {"name": "ponds", "sha256": SHA, "labels": [], "splits": {}, "median_size": [640, 480]}
     store.write(f"datasets/ponds/{SHA}/manifest.json", json.dumps(manifest).encode())
     page = client.get(f"/submit?dataset=ponds@{SHA}").text
     assert f'<option value="ponds@{SHA}" selected>ponds@abababab' in page

@@ -39,9 +39,10 @@ def dataset(store):
         "sha256": SHA,
         "labels": ["duck", HOSTILE],
         "splits": {
-            "train": {"images": 53, "boxes": 150, "per_class": {"duck": 148, HOSTILE: 2}},
-            "test": {"images": 7, "boxes": 18, "per_class": {"duck": 18}},
+            "train": {"images": 53, "boxes": 150, "per_class": {"duck": 148, HOSTILE: 2}, "shards": 1},
+            "test": {"images": 7, "boxes": 18, "per_class": {"duck": 18}, "shards": 1},
         },
+        "median_size": [640, 480],
         "counts": {"box_outside_image": 3},
         "notes": ["Partitioned with 10% test."],
     }

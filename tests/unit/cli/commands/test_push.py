@@ -11,7 +11,7 @@ from tests.fakes.scripted_server import serving
 from tests.unit.cli.conftest import SHA, slipway
 
 from services.api.datasets import uploads
-from services.api.datasets.unpack import Limits, unpack
+from services.api.datasets.unpack import ArchiveLimits, unpack
 from services.cli.commands import push as remote_push
 from services.cli.remote import archive_stream as remote_archive
 from services.cli.remote.archive_stream import survey
@@ -82,9 +82,9 @@ def test_no_more_than_a_file_s_piece_is_held(ponds, monkeypatch):
 
 def test_the_api_unpacks_what_is_sent(ponds, store):
     content = b"".join(survey(ponds).chunks())
-    found = unpack(io.BytesIO(content), len(content), (store, "uploads/a"), Limits())
+    found = unpack(io.BytesIO(content), len(content), store, "uploads/a", ArchiveLimits())
     assert {name: store.read(f"uploads/a/{name}") for name in FILES} == FILES
-    assert (found.files, found.images, found.skipped, found.top) == (3, 2, 0, "")
+    assert (found.files, found.images, found.skipped_files, found.top) == (3, 2, 0, "")
 
 
 def test_hidden_files_stay_here(ponds):
