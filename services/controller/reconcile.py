@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from slipway import keys
 from slipway.errors import MissingKey, SpecError
+from slipway.models import explain
 from slipway.run.names import Stage
 from slipway.run.pipeline import (
     Action,
@@ -29,7 +30,7 @@ from slipway.run.pipeline import (
     Unit,
     next_actions,
 )
-from slipway.run.spec import Metadata, RunSpec, TrainingRun, begin, explain
+from slipway.run.spec import Metadata, RunSpec, TrainingRun, begin
 from slipway.store.interface import ObjectStore
 
 from services.controller import job_state as observe

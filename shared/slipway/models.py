@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from slipway.errors import BrokenDocument
 
-_MOST_FAULTS = 5  # in a message: they are enough to see which version wrote it
+_MOST_FAULTS = 20  # in a message: a damaged document may have thousands
+_MOST_SHOWN = 200  # characters of a value: a damaged document may have a list of thousands there
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -67,7 +68,7 @@ def validate(model: type[M], content: Any, source: str) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise broken(source, describe_faults(error)) from error
+        raise broken(source, explain(error)) from error
 
 
 def broken(source: str, fault: str) -> BrokenDocument:
@@ -78,15 +79,19 @@ def broken(source: str, fault: str) -> BrokenDocument:
     )
 
 
-def describe_faults(error: ValidationError) -> str:
-    """Name each wrong field, and what is wrong with it, on one line."""
-    faults = [_describe(fault) for fault in error.errors(include_url=False)]
-    more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-    return ", ".join(faults[:_MOST_FAULTS]) + more
+def explain(error: ValidationError, names: Mapping[str, str] | None = None) -> str:
+    """Name each wrong field, what is wrong with it and what was given, on one line.
+
+    Args:
+      names: What to call a field, such as `train.steps`, instead of that.
+    """
+    faults = error.errors(include_url=False)
+    more = [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    return "; ".join([*(_fault(fault, names or {}) for fault in faults[:_MOST_FAULTS]), *more])
 
 
-def _describe(fault: Mapping[str, Any]) -> str:
-    field = ".".join(map(str, fault["loc"])) or "the document"
-    if fault["type"] == "missing":
-        return f"{field} is missing"
-    return f"{field}: {fault['msg']} (got {str(fault['input'])[:80]!r})"
+def _fault(fault: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    field = ".".join(str(part) for part in fault["loc"]) or "the document"
+    is_whole = isinstance(fault["input"], dict | BaseModel)  # a missing field is reported with the object that lacks it
+    got = "" if is_whole else f" (got {repr(fault['input'])[:_MOST_SHOWN]})"
+    return f"{names.get(field, field)}: {fault['msg'].removeprefix('Value error, ')}{got}"

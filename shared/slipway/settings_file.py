@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from slipway.errors import SpecError
-from slipway.run.spec import explain
+from slipway.models import explain
 
 Model = TypeVar("Model", bound=BaseModel)
 

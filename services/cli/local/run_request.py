@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
+from slipway.models import explain
 from slipway.run.plan import load_preset
-from slipway.run.spec import Metadata, RunSpec, TrainingRun, explain, parse_run, slug
+from slipway.run.spec import Metadata, RunSpec, TrainingRun, parse_run, slug
 from slipway.store.from_url import open_store
 
 # Option to the fields of the spec that it sets.

@@ -63,7 +63,7 @@ def parse(lines: bytes, source: str = "annotations") -> Iterator[AnnotatedImage]
         try:
             yield _image(json.loads(line))
         except KeyError as error:
-            raise broken(f"{source} line {number}", f"{error.args[0]} is missing") from error
+            raise broken(f"{source} line {number}", f"{error.args[0]}: Field required") from error
         except (ValueError, TypeError) as error:
             raise broken(f"{source} line {number}", f"is not an annotated image ({error})") from error
 

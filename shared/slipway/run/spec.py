@@ -3,26 +3,21 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, model_validator
 
 from slipway import API_VERSION, keys
 from slipway.errors import SpecError
+from slipway.models import StrictModel, explain
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
 from slipway.store.interface import ObjectStore
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class DatasetSpec(_Model):
+class DatasetSpec(StrictModel):
     """Where the annotated images are.
 
     Attributes:
@@ -44,7 +39,7 @@ class DatasetSpec(_Model):
         return self
 
 
-class IngestSpec(_Model):
+class IngestSpec(StrictModel):
     """How annotations become a dataset.
 
     Attributes:
@@ -63,13 +58,13 @@ class IngestSpec(_Model):
     invalid: Literal["fail", "drop"] = "fail"
 
 
-class PreprocessSpec(_Model):
+class PreprocessSpec(StrictModel):
     """How records are made; the number of workers changes nothing in them."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 2
 
 
-class TrainSpec(_Model):
+class TrainSpec(StrictModel):
     """How the detector is trained; what is absent is chosen from the data, and the choice is explained.
 
     Attributes:
@@ -103,13 +98,13 @@ class TrainSpec(_Model):
     pool: Name | None = None
 
 
-class ExportSpec(_Model):
+class ExportSpec(StrictModel):
     """In which formats the best checkpoint is exported; the SavedModel is always made."""
 
     tflite: bool = True
 
 
-class DetectSpec(_Model):
+class DetectSpec(StrictModel):
     """What is drawn on the test images."""
 
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.4
@@ -122,7 +117,7 @@ _DECIDES_NOTHING: Any = {
 }
 
 
-class RunSpec(_Model):
+class RunSpec(StrictModel):
     """A training run. Of a live run only `suspend`, `cancel` and `attempt` may change.
 
     Attributes:
@@ -161,11 +156,11 @@ class RunSpec(_Model):
         return sha256_json(asked)
 
 
-class Metadata(_Model):
+class Metadata(StrictModel):
     name: Name
 
 
-class TrainingRun(_Model):
+class TrainingRun(StrictModel):
     """The envelope of `kubectl apply`, of an HTTP body and of `run.json`."""
 
     api_version: Literal["slipway.dev/v1alpha1"] = API_VERSION
@@ -189,20 +184,6 @@ def parse_run(text: str | bytes, source: str) -> TrainingRun:
         raise SpecError(f"{source}: not YAML: {error}") from error
     except ValidationError as error:
         raise SpecError(f"{source}: {explain(error)}") from error
-
-
-def explain(error: ValidationError, names: Mapping[str, str] | None = None) -> str:
-    """Say of each wrong field where it is, what is wrong and what was given, on one line.
-
-    Args:
-      names: What to call a field, such as `train.steps`, instead of that.
-    """
-    wrong = []
-    for e in error.errors():
-        where = ".".join(str(part) for part in e["loc"]) or "the document"
-        got = f" (got {e['input']!r})" if not isinstance(e["input"], dict | BaseModel) else ""
-        wrong.append(f"{(names or {}).get(where, where)}: {e['msg'].removeprefix('Value error, ')}{got}")
-    return "; ".join(wrong)
 
 
 def begin(run: TrainingRun, store: ObjectStore) -> None:

@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from slipway import keys
+from slipway.artifacts.outcome import StageResult
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError
 from slipway.events import event, start_log
 from slipway.run.spec import TrainingRun, load
@@ -54,12 +55,14 @@ class StageParams:
 
 
 Result = dict[str, Any]
-StageFunction = Callable[[StageParams, ObjectStore], Result]
+R = TypeVar("R", bound=StageResult | Result)
+StageFunction = Callable[[StageParams, ObjectStore], object]
 
 
-def write_result(store: ObjectStore, run: str, stage: str, result: Result) -> Result:
+def write_result(store: ObjectStore, run: str, stage: str, result: R) -> R:
     """Write a stage's `result.json`, its last key: present means done."""
-    store.write(keys.result(run, stage), json.dumps(result, indent=1).encode() + b"\n")
+    content = result.encode() if isinstance(result, StageResult) else json.dumps(result, indent=1).encode() + b"\n"
+    store.write(keys.result(run, stage), content)
     return result
 
 

@@ -59,7 +59,7 @@ def test_a_field_of_a_newer_version_is_tolerated(model):
 @pytest.mark.parametrize(("model", "field"), FIELDS, ids=lambda value: getattr(value, "__name__", value))
 def test_a_missing_field_is_named(model, field):
     document = {name: value for name, value in SMALLEST[model].items() if name != field}
-    with pytest.raises(BrokenDocument, match=rf"^a\.json: {field} is missing"):
+    with pytest.raises(BrokenDocument, match=rf"^a\.json: {field}: Field required"):
         parse_document(json.dumps(document).encode(), "a.json", model)
 
 
@@ -106,7 +106,7 @@ def test_faults_are_written_for_people():
 
 
 def test_a_finding_without_severity_is_refused():
-    with pytest.raises(BrokenDocument, match=r"^report\.json: findings\.0\.severity is missing"):
+    with pytest.raises(BrokenDocument, match=r"^report\.json: findings\.0\.severity: Field required"):
         parse_document(
             b'{"name": "a", "splits": {}, "findings": [{"code": "x", "file": "", "object": null, '
             b'"message": "", "action": ""}]}',

@@ -44,7 +44,7 @@ def test_the_listing_tells_the_last_checkpoint_from_the_others(checkpoints, tmp_
 
 def test_a_listing_without_files_is_refused_by_name(checkpoints):
     checkpoints.store.write("runs/ponds/train/ckpt-20.json", b'{"step": 20}')
-    with pytest.raises(BrokenDocument, match=r"^runs/ponds/train/ckpt-20\.json: files is missing"):
+    with pytest.raises(BrokenDocument, match=r"^runs/ponds/train/ckpt-20\.json: files: Field required"):
         checkpoints.listing(20)
 
 

@@ -72,7 +72,7 @@ def test_a_manifest_without_labels_is_refused_by_key_and_field(store):
     manifest = MANIFEST.content()
     del manifest["labels"]
     store.write(keys.manifest(DATASET), json.dumps(manifest).encode())
-    with pytest.raises(BrokenDocument, match=rf"^{DATASET}/manifest\.json: labels is missing"):
+    with pytest.raises(BrokenDocument, match=rf"^{DATASET}/manifest\.json: labels: Field required"):
         RunInputs.load(store, RUN)
 
 

@@ -44,7 +44,9 @@ def test_a_missing_field_is_refused_with_its_line(field):
     line = json.loads(dump([IMAGE]))
     del line[field]
     lines = dump([IMAGE]) + json.dumps(line).encode()
-    with pytest.raises(BrokenDocument, match=f"^a.jsonl line 2: {field} is missing; it is damaged or another version"):
+    with pytest.raises(
+        BrokenDocument, match=f"^a.jsonl line 2: {field}: Field required; it is damaged or another version"
+    ):
         list(parse(lines, "a.jsonl"))
 
 

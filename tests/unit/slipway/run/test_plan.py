@@ -95,7 +95,7 @@ def test_a_choice_of_a_newer_version_is_ignored():
 
 def test_a_plan_without_its_steps_is_refused_by_name():
     older = plan(steps=7).dump().replace(b"steps:", b"stages:")
-    with pytest.raises(BrokenDocument, match=r"^runs/a/ingest/resolved\.yaml: steps is missing"):
+    with pytest.raises(BrokenDocument, match=r"^runs/a/ingest/resolved\.yaml: steps: Field required"):
         Plan.parse(older, "runs/a/ingest/resolved.yaml")
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from slipway import keys
+from slipway.artifacts.training import TrainResult
 from slipway.artifacts.untyped_json import read_json
 from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.events import event
@@ -192,6 +193,12 @@ def test_sigterm_lets_a_graceful_stage_finish_its_step(store):
 def test_a_result_is_json(store):
     assert write_result(store, "ponds-1", "ingest", {"a": 1}) == {"a": 1}
     assert json.loads(store.read("runs/ponds-1/ingest/result.json")) == {"a": 1}
+
+
+def test_a_typed_result_is_json_too(store):
+    result = TrainResult(steps=7, best_step=5)
+    assert write_result(store, "ponds-1", "train", result) is result
+    assert json.loads(store.read("runs/ponds-1/train/result.json")) == {"steps": 7, "best_step": 5}
 
 
 def test_leaving_keeps_what_was_printed_and_the_code():
