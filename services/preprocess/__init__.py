@@ -1,1 +1,1 @@
-"""Dataset → CSV and TFRecord shards, without TensorFlow."""
+"""The stage that turns a dataset into CSV tables and TFRecord shards, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""tf.Example and the TFRecord file format, written byte by byte so that this image needs no TensorFlow.
+"""tf.Example and the TFRecord file format, written byte by byte so that the container image needs no TensorFlow.
 
 Sources: tensorflow `core/example/feature.proto` and `core/lib/io/record_writer.h`; the protocol buffer wire format,
 https://protobuf.dev/programming-guides/encoding/.
@@ -16,8 +16,8 @@ def example(features: Mapping[str, Feature]) -> bytes:
     """Serialize one `tf.train.Example`; equal features give equal bytes, for the names are sorted.
 
     Args:
-      features: Lists of bytes, of ints (0 to 2**63 - 1) or of floats; which one decides the type. An empty list is
-        written as an empty feature, which every parser reads as absent.
+      features: Lists of bytes, of ints (0 to 2**63 - 1) or of floats; their type decides the feature's. An
+        empty list is written as an empty feature, which every parser reads as absent.
     """
     entries = b"".join(
         _field(1, _field(1, name.encode()) + _field(2, _feature(features[name]))) for name in sorted(features)
@@ -26,7 +26,7 @@ def example(features: Mapping[str, Feature]) -> bytes:
 
 
 def frame(record: bytes) -> bytes:
-    """Wrap one record as a TFRecord file holds it: length, crc of the length, record, crc of the record."""
+    """Return one record as it is in a TFRecord file: length, crc of the length, record, crc of the record."""
     length = struct.pack("<Q", len(record))
     return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
 
@@ -51,12 +51,12 @@ def _field(number: int, content: bytes) -> bytes:
 def _varint(value: int) -> bytes:
     if value < 0x80:
         return bytes((value,))
-    encoded = bytearray()
+    varint = bytearray()
     while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
+        varint.append(value & 0x7F | 0x80)
         value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    varint.append(value)
+    return bytes(varint)
 
 
 def _masked_crc(content: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""The tutorial's table of boxes: one row a box, eight columns."""
+"""The tutorial's table of boxes: one row a box, eight columns.
+
+It is named after the tutorial's script. The XML itself is read by ingest, whose checked boxes are tabulated here.
+"""
 
 from collections.abc import Iterable
 
@@ -6,17 +9,21 @@ import pandas as pd
 
 from slipway.dataset.annotations import AnnotatedImage
 
-COLUMNS = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
+_COLUMNS = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
 
 
-def xml_to_csv(images: Iterable[AnnotatedImage]) -> pd.DataFrame:
+def box_table(images: Iterable[AnnotatedImage]) -> pd.DataFrame:
     """Tabulate the boxes in the order of the images; an image without boxes has no row.
 
     Whole coordinates are written as integers, as the tutorial's script does; others keep their fraction.
     """
     rows = [
-        (image.filename, *image.size, labeled.label, *(int(v) if float(v).is_integer() else v for v in labeled.box))
+        (image.filename, *image.size, labeled_box.label, *map(_whole, labeled_box.box))
         for image in images
-        for labeled in image.boxes
+        for labeled_box in image.boxes
     ]
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+    return pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
+
+
+def _whole(coordinate: float) -> float:
+    return int(coordinate) if float(coordinate).is_integer() else coordinate

@@ -9,7 +9,7 @@ from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
 
-from services.preprocess.csv_to_tfrecord import csv_to_tfrecord
+from services.preprocess.csv_to_tfrecord import to_example
 
 LABELS = LabelMap(("buoy", "ship"))
 BOXES = (
@@ -67,7 +67,7 @@ def read(serialized):
 
 
 def test_two_drawn_boxes_become_one_example():
-    assert read(csv_to_tfrecord(image(*BOXES), b"\xff\xd8 bytes", LABELS)) == {
+    assert read(to_example(image(*BOXES), b"\xff\xd8 bytes", LABELS)) == {
         "image/encoded": [b"\xff\xd8 bytes"],
         "image/format": [b"jpeg"],
         "image/filename": [b"images/a.jpg"],
@@ -89,7 +89,7 @@ def test_two_drawn_boxes_become_one_example():
 
 
 def test_image_without_boxes_is_an_example_with_empty_lists():
-    example = read(csv_to_tfrecord(image(), b"x", LABELS))
+    example = read(to_example(image(), b"x", LABELS))
     assert {name for name, found in example.items() if not found} == {
         name for name in example if name.startswith("image/object/")
     }
@@ -97,15 +97,15 @@ def test_image_without_boxes_is_an_example_with_empty_lists():
 
 
 def test_whole_coordinates_read_as_integers_are_floats_all_the_same():
-    example = read(csv_to_tfrecord(image(LabeledBox("ship", Box(0, 0, 200, 100))), b"x", LABELS))
+    example = read(to_example(image(LabeledBox("ship", Box(0, 0, 200, 100))), b"x", LABELS))
     assert (example["image/object/bbox/xmax"], example["image/object/area"]) == ([1.0], [20000.0])
 
 
 def test_name_that_is_no_unicode_keeps_its_bytes():
-    example = read(csv_to_tfrecord(image(filename="caf\udce9.jpg"), b"x", LABELS))
+    example = read(to_example(image(filename="caf\udce9.jpg"), b"x", LABELS))
     assert example["image/filename"] == [b"caf\xe9.jpg"]
 
 
 def test_label_that_the_map_lacks_is_refused():
     with pytest.raises(InputError, match="label 'fox' is not in the label map"):
-        csv_to_tfrecord(image(LabeledBox("fox", Box(0, 0, 1, 1))), b"x", LABELS)
+        to_example(image(LabeledBox("fox", Box(0, 0, 1, 1))), b"x", LABELS)

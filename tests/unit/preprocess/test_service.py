@@ -1,13 +1,14 @@
 """The stage as a whole, on a dataset that was written by hand."""
 
 import hashlib
-import json
 import logging
 
 import pytest
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
+from slipway.artifacts.json_io import read_document, write_document
+from slipway.artifacts.records import ShardPart
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox, dump
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
@@ -32,9 +33,14 @@ def store(tmp_path):
             store.write(keys.annotations(DATASET, split, shard, len(sizes)), dump(images))
             number += size
     store.write(keys.label_map(DATASET), LabelMap(("buoy", "ship")).dump().encode())
-    splits = {split: {"images": sum(sizes), "shards": len(sizes)} for split, sizes in SHARDS.items()}
-    store.write(keys.manifest(DATASET), json.dumps({"sha256": "d" * 64, "splits": splits}).encode())
-    store.write(keys.result("r", "ingest"), json.dumps({"dataset": DATASET}).encode())
+    splits = {
+        split: ManifestSplit(images=sum(sizes), boxes=sum(sizes), shards=len(sizes)) for split, sizes in SHARDS.items()
+    }
+    manifest = DatasetManifest(
+        name="harbour", sha256="d" * 64, labels=("buoy", "ship"), splits=splits, median_size=(64, 48)
+    )
+    write_document(store, keys.manifest(DATASET), manifest)
+    write_document(store, keys.result("r", "ingest"), IngestResult(dataset=DATASET))
     return store
 
 
@@ -127,9 +133,9 @@ def test_shard_that_was_cut_off_is_written_again(tmp_path, store):
 
 def test_part_has_the_digest_of_its_shard(tmp_path, store):
     records = preprocess(params(tmp_path), store)["records"]
-    part = read_json(store, keys.part(records, "train", 1, 2))
+    part = read_document(store, keys.part(records, "train", 1, 2), ShardPart)
     shard = store.read(keys.shard(records, "train", 1, 2))
-    assert (part["sha256"], part["bytes"]) == (hashlib.sha256(shard).hexdigest(), len(shard))
+    assert (part.sha256, part.bytes) == (hashlib.sha256(shard).hexdigest(), len(shard))
 
 
 def test_scratch_is_left_empty(tmp_path, store):
