@@ -1,1 +1,1 @@
-"""Raw images and annotations → a checked, partitioned, content-addressed dataset."""
+"""The stage that turns images with annotations into a dataset: checked, partitioned and addressed by its content."""

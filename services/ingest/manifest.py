@@ -1,104 +1,143 @@
-"""A checked dataset in numbers: its manifest, which the stages read, and its report, which people read."""
+"""The documents of a dataset in numbers: its manifest, which later stages read, and its report, which people read."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
+from slipway.artifacts.dataset import (
+    DataReport,
+    DatasetManifest,
+    Finding,
+    ImageSizeCount,
+    ManifestSplit,
+    SplitCounts,
+)
 from slipway.dataset.annotations import AnnotatedImage
 from slipway.dataset.labels import LabelMap
 
-from services.ingest.validate import Finding
-
-_SHARD_IMAGES = 500  # about 50 MB: a worker's work is lost in parts of a minute, and a store has not too many keys
-_TWO_SHARDS_FROM = 20  # images; below, a second worker would start for nothing
-_REPORTED = 1000  # findings; the counts are always of all
+_SHARD_IMAGES = 500  # about 50 MB: a worker that ends early loses less than a minute's work; a store has few keys
+_TWO_SHARDS_FROM = 20  # images; a second worker for fewer takes longer to start than it saves
+_MOST_FINDINGS = 1000  # in the report; the counts are always of all
 _SIZE_EDGES = (0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)  # √area; COCO's small ends at 32, medium at 96
-_IMAGE_SIZES = 12
+_MOST_IMAGE_SIZES = 12
 
 Split = Sequence[AnnotatedImage]
+Splits = Mapping[str, Split]
 
 
-def num_shards(images: int) -> int:
-    """Return how many shards a split has: a function of its images alone."""
-    return max(math.ceil(images / _SHARD_IMAGES), 2 if images >= _TWO_SHARDS_FROM else 1)
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset before it is stored.
+
+    Attributes:
+      splits: `train`, `val` and `test`, as far as there are any.
+      findings: Of the source, the splits and the labels.
+      notes: Sentences on how the splits were chosen.
+    """
+
+    name: str
+    splits: Splits
+    labels: LabelMap
+    findings: Sequence[Finding]
+    notes: Sequence[str]
+
+    @property
+    def images(self) -> list[AnnotatedImage]:
+        return [image for split in self.splits.values() for image in split]
 
 
-def manifest(splits: Mapping[str, Split], labels: LabelMap) -> dict[str, Any]:
+def num_shards(image_count: int) -> int:
+    """Return the number of shards of a split, which depends on its images alone."""
+    return max(math.ceil(image_count / _SHARD_IMAGES), 2 if image_count >= _TWO_SHARDS_FROM else 1)
+
+
+def build_manifest(dataset: Dataset, sha256: str) -> DatasetManifest:
     """Count what the later stages need to know."""
-    images = [image for split in splits.values() for image in split]
-    return {
-        "labels": list(labels.names),
-        "splits": {
-            name: {**_counts(split, labels), "shards": num_shards(len(split))} for name, split in splits.items()
-        },
-        "median_size": [
-            round(median(image.size.width for image in images)),
-            round(median(i.size.height for i in images)),
-        ],
-    }
+    sizes = [image.size for image in dataset.images]
+    return DatasetManifest(
+        name=dataset.name,
+        sha256=sha256,
+        labels=dataset.labels.names,
+        splits={name: _count_with_shards(split, dataset.labels) for name, split in dataset.splits.items()},
+        median_size=(round(median(size.width for size in sizes)), round(median(size.height for size in sizes))),
+        counts=count_by_code(dataset.findings),
+        severities=count_by_severity(dataset.findings),
+        notes=tuple(dataset.notes),
+    )
 
 
-def report(splits: Mapping[str, Split], labels: LabelMap, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Gather what the report of the data shows, in the words of `slipway.report.pages.data_report`."""
-    images = [image for split in splits.values() for image in split]
-    sizes = Counter(image.size for image in images).most_common(_IMAGE_SIZES)
-    return {
-        "labels": list(labels.names),
-        "splits": {name: _counts(split, labels) for name, split in splits.items()},
-        "findings": [finding.row() for finding in sorted(findings, key=_gravity)[:_REPORTED]],
-        "counts": counts(findings),
-        "box_sizes": _box_sizes(images),
-        "image_sizes": [{"width": size.width, "height": size.height, "count": count} for size, count in sizes],
-    }
+def build_report(dataset: Dataset, sha256: str) -> DataReport:
+    """Count what people want to know of a dataset, and list its gravest findings."""
+    images = dataset.images
+    sizes = Counter(image.size for image in images).most_common(_MOST_IMAGE_SIZES)
+    return DataReport(
+        name=dataset.name,
+        sha256=sha256,
+        labels=dataset.labels.names,
+        splits={name: _count(split, dataset.labels) for name, split in dataset.splits.items()},
+        findings=tuple(sorted(dataset.findings, key=_gravity)[:_MOST_FINDINGS]),
+        counts=count_by_code(dataset.findings),
+        box_sizes=_box_sizes(images),
+        image_sizes=tuple(ImageSizeCount(width=size.width, height=size.height, count=n) for size, n in sizes),
+        notes=tuple(dataset.notes),
+    )
 
 
 def _gravity(finding: Finding) -> int:
     return ("error", "warning", "info").index(finding.severity)
 
 
-def counts(findings: Sequence[Finding]) -> dict[str, int]:
+def count_by_code(findings: Iterable[Finding]) -> dict[str, int]:
+    """Count the findings of each code."""
     return dict(sorted(Counter(finding.code for finding in findings).items()))
 
 
-def severities(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
+def count_by_severity(findings: Sequence[Finding]) -> dict[str, dict[str, int]]:
     """Count the findings of each code by their severity."""
-    return {code: Counter(f.severity for f in findings if f.code == code) for code in counts(findings)}
+    counts: dict[str, Counter[str]] = {code: Counter() for code in count_by_code(findings)}
+    for finding in findings:
+        counts[finding.code][finding.severity] += 1
+    return {code: dict(severities) for code, severities in counts.items()}
 
 
-def absent_labels(splits: Mapping[str, Split], labels: LabelMap) -> list[Finding]:
-    """Name the labels that a split lacks: in train they are not learnt, in test not measured."""
-    found = []
+def find_absent_labels(splits: Splits, labels: LabelMap) -> list[Finding]:
+    """Return a finding for each label that a split lacks: in train it is not learnt, in test not measured."""
+    findings = []
     for name, split in splits.items():
-        present = {labeled.label for image in split for labeled in image.boxes}
+        present_labels = {labeled_box.label for image in split for labeled_box in image.boxes}
         for label in labels.names:
-            if label not in present:
-                what = "cannot be learnt" if name == "train" else "is not measured"
-                text = f"label {label!r} has no box in {name}"
-                found.append(
-                    Finding("label_not_in_split", "warning", "", None, text, f"it {what}; annotate more of it")
-                )
-    return found
+            if label not in present_labels:
+                consequence = "cannot be learnt" if name == "train" else "is not measured"
+                message = f"label {label!r} has no box in {name}"
+                action = f"it {consequence}; annotate more of it"
+                findings.append(Finding("label_not_in_split", "warning", "", None, message, action))
+    return findings
 
 
-def _counts(split: Split, labels: LabelMap) -> dict[str, Any]:
-    per_class = Counter(labeled.label for image in split for labeled in image.boxes)
-    return {
-        "images": len(split),
-        "boxes": per_class.total(),
-        "per_class": {label: per_class[label] for label in labels.names},
-    }
+def _count(split: Split, labels: LabelMap) -> SplitCounts:
+    per_class = Counter(labeled_box.label for image in split for labeled_box in image.boxes)
+    boxes = per_class.total()
+    return SplitCounts(images=len(split), boxes=boxes, per_class={label: per_class[label] for label in labels.names})
+
+
+def _count_with_shards(split: Split, labels: LabelMap) -> ManifestSplit:
+    counts = _count(split, labels)
+    return ManifestSplit(
+        images=counts.images, boxes=counts.boxes, per_class=counts.per_class, shards=num_shards(len(split))
+    )
 
 
 def _box_sizes(images: Split) -> dict[str, int]:
-    """Count boxes by the side of a square of their area, pixels of the stored image."""
-    sides = [math.sqrt(labeled.box.width * labeled.box.height) for image in images for labeled in image.boxes]
+    """Count boxes by the side of a square of their area, in pixels of the stored image."""
+    boxes = [labeled_box.box for image in images for labeled_box in image.boxes]
+    sides = [math.sqrt(box.width * box.height) for box in boxes]
     if not sides:
         return {}
     bins: dict[str, tuple[float, float]] = {f"{low}–{high}": (low, high) for low, high in pairwise(_SIZE_EDGES)}
     bins[f"{_SIZE_EDGES[-1]}+"] = (_SIZE_EDGES[-1], math.inf)
-    named = {name: sum(low <= side < high for side in sides) for name, (low, high) in bins.items()}
-    filled = [index for index, count in enumerate(named.values()) if count]
-    return dict(list(named.items())[filled[0] : filled[-1] + 1])
+    counts = {name: sum(low <= side < high for side in sides) for name, (low, high) in bins.items()}
+    nonzero = [index for index, count in enumerate(counts.values()) if count]
+    return dict(list(counts.items())[nonzero[0] : nonzero[-1] + 1])

@@ -1,4 +1,4 @@
-"""Every file of a source, looked at once: the images that can be used, and everything that was found."""
+"""The scan of a source: reads every file once, stores the images that can be used, and collects the findings."""
 
 import warnings
 from collections import deque
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from slipway import keys
+from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_files
@@ -16,92 +17,94 @@ from slipway.events import event
 from slipway.stage.progress import tracked
 from slipway.store.interface import ObjectStore
 
-from services.ingest.read_annotation import Examined, examine
-from services.ingest.source_layout import Layout
-from services.ingest.splits.source_split import OwnSplit, own_split
-from services.ingest.validate import Finding
+from services.ingest.read_annotation import ImportedAnnotation, read_annotation
+from services.ingest.source_layout import SourceLayout
+from services.ingest.splits.source_split import SourceSplit, read_source_split
 
 _READERS = 8  # enough to hide a store's latency; each holds one image
-_AHEAD = 32  # images examined before the first is counted: bounds the memory
+_READ_AHEAD = 32  # annotations read before the first is counted; this bounds the memory
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A source after every file was looked at.
+class ScannedSource:
+    """The content of a source.
 
     Attributes:
       images: Annotation's key and image, in the order of the annotations.
-      own: What the source says about its split.
+      split: The source's own split, if it has one.
     """
 
     images: list[tuple[str, AnnotatedImage]]
-    own: OwnSplit
+    split: SourceSplit
     findings: list[Finding]
 
 
-def check(source: ObjectStore, store: ObjectStore, labels: LabelMap | None) -> Checked:
-    """Look at every annotation and its image, and store the bytes of those that can be used.
+def scan_source(source: ObjectStore, store: ObjectStore, labels: LabelMap | None) -> ScannedSource:
+    """Check every annotation and its image, and store the bytes of the images that can be used.
 
     Raises:
-      InputError: There is no annotation.
+      InputError: The source has no annotation.
     """
     files = source_files(source)
-    layout = Layout.of(files)
+    layout = SourceLayout.from_files(files)
     if not layout.annotations:
-        raise InputError(_nothing(source.url, layout, len(files)))
+        raise InputError(_describe_missing_annotations(source.url, layout, len(files)))
     event("source_listed", annotations=len(layout.annotations), images=len(layout.images))
-    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image becomes a finding
+    warnings.filterwarnings("ignore", module="PIL")  # faults of an image become findings
     images: list[tuple[str, AnnotatedImage]] = []
     findings: list[Finding] = []
-    seen: dict[str, str] = {}
-    places: dict[str, str] = {}
-    for examined in tracked(_examined(source, store, layout, labels), len(layout.annotations)):
-        findings.extend(examined.findings)
-        places[examined.file] = examined.key
-        other = seen.setdefault(examined.key, examined.file) if examined.key else examined.file
-        if other != examined.file:
-            text = f"is of {examined.key}, and so is {other}"
-            findings.append(Finding("annotated_twice", "error", examined.file, None, text, "remove one of the two"))
-        elif examined.image is not None:
-            images.append((examined.file, examined.image))
+    first_annotations: dict[str, str] = {}
+    image_keys: dict[str, str] = {}
+    for annotation in tracked(_read_all(source, store, layout, labels), len(layout.annotations)):
+        file, key = annotation.file, annotation.key
+        findings.extend(annotation.findings)
+        image_keys[file] = key
+        first_file = first_annotations.setdefault(key, file) if key else file
+        if first_file != file:
+            message = f"is of {key}, and so is {first_file}"
+            findings.append(Finding("annotated_twice", "error", file, None, message, "remove one of the two"))
+        elif annotation.image is not None:
+            images.append((file, annotation.image))
     for key in layout.images:
-        if key not in seen:
+        if key not in first_annotations:
             findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
-    return Checked(images, own_split(places, files, source), findings)
+    return ScannedSource(images, read_source_split(image_keys, files, source), findings)
 
 
-def _nothing(url: str, layout: Layout, files: int) -> str:
+def _describe_missing_annotations(url: str, layout: SourceLayout, file_count: int) -> str:
     if layout.images:
         return (
             f"{url}: {len(layout.images)} images, but no annotation (.xml) among its files; "
             "draw boxes with labelImg first, and save them as Pascal VOC"
         )
-    there = f"no annotated image among its {files} files" if files else "no such folder, or nothing in it"
-    return f"{url}: {there}; expected images with labelImg's .xml beside them"
+    fault = f"no annotated image among its {file_count} files" if file_count else "no such folder, or nothing in it"
+    return f"{url}: {fault}; expected images with labelImg's .xml beside them"
 
 
-def _examined(source: ObjectStore, store: ObjectStore, layout: Layout, labels: LabelMap | None) -> Iterator[Examined]:
-    """Examine and store a few files ahead, in order."""
+def _read_all(
+    source: ObjectStore, store: ObjectStore, layout: SourceLayout, labels: LabelMap | None
+) -> Iterator[ImportedAnnotation]:
+    """Read the annotations and store their images in threads, a few ahead; yield them in order."""
 
-    def work(file: str) -> Examined:
-        return _stored(examine(file, source, layout, labels), store)
+    def read_and_store(file: str) -> ImportedAnnotation:
+        return _store_image(read_annotation(file, source, layout, labels), store)
 
-    waiting = iter(layout.annotations)
+    files = iter(layout.annotations)
     with ThreadPoolExecutor(_READERS) as pool:
-        ahead = deque(pool.submit(work, file) for file in islice(waiting, _AHEAD))
+        futures = deque(pool.submit(read_and_store, file) for file in islice(files, _READ_AHEAD))
         try:
-            while ahead:
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(work, file) for file in islice(waiting, 1))
+            while futures:
+                yield futures.popleft().result()
+                futures.extend(pool.submit(read_and_store, file) for file in islice(files, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _stored(examined: Examined, store: ObjectStore) -> Examined:
-    """Store the image's bytes, once across datasets, and let go of them."""
-    if examined.image is None:
-        return examined
-    blob = keys.blob(examined.image.sha256)
-    if store.size(blob) is None:
-        store.write(blob, examined.content)
-    return replace(examined, content=b"")
+def _store_image(annotation: ImportedAnnotation, store: ObjectStore) -> ImportedAnnotation:
+    """Store the image's bytes, which datasets share, and return the annotation without them."""
+    if annotation.image is None:
+        return annotation
+    blob = keys.blob(annotation.image.sha256)
+    if store.stat(blob) is None:
+        store.write(blob, annotation.content)
+    return replace(annotation, content=b"")

@@ -1,17 +1,15 @@
-"""Turn a source folder into a dataset: checked, partitioned, stored under the digest of its content."""
+"""The ingest stage: turns a source folder into a dataset that is stored under the digest of its content."""
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DatasetManifest, Faults, Finding, IngestResult
+from slipway.artifacts.json_io import read_document, write_document
 from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage
-from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
 from slipway.events import event
@@ -24,130 +22,148 @@ from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
 from slipway.store.sweep_lock import ingesting
 
-from services.ingest import manifest as describe
-from services.ingest.label_map import given_label_map, label_map
-from services.ingest.scan_source import Checked, check
-from services.ingest.splits.assign import assign, keeps_own
-from services.ingest.validate import Finding, check_dataset
+from services.ingest.label_map import label_map, read_given_label_map
+from services.ingest.manifest import (
+    Dataset,
+    Splits,
+    build_manifest,
+    build_report,
+    count_by_code,
+    count_by_severity,
+    find_absent_labels,
+    num_shards,
+)
+from services.ingest.scan_source import ScannedSource, scan_source
+from services.ingest.splits.assign import assign, uses_source_split
+from services.ingest.validate import check_dataset
 
-_SHOWN = 5  # faults in an error message; the file that it names has all of them
-
-Splits = dict[str, list[AnnotatedImage]]
+_FAULTS_IN_MESSAGE = 5  # the file that the message names has all of them
 
 
 def ingest(params: StageParams, store: ObjectStore) -> Result:
-    """Check and store the run's source, or take up a dataset that is there, and resolve the run's plan."""
+    """Check and store the run's source, or take the dataset that the run refers to, and resolve the run's plan."""
     with ingesting(store, params.name):
-        return _ingested(params, store)
+        start = time.monotonic()
+        spec = params.run.spec
+        folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
+        manifest = read_document(store, keys.manifest(folder), DatasetManifest)
+        _set_finding_metrics(manifest.severities)
+        plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size)
+        store.write(keys.resolved(params.name), plan.dump())
+        for split, counts in manifest.splits.items():
+            metrics.DATASET_IMAGES.set(counts.images, split=split)
+        result = IngestResult(
+            dataset=folder,
+            labels=manifest.labels,
+            splits=manifest.splits,
+            counts=manifest.counts,
+            notes=manifest.notes,
+            duration_sec=round(time.monotonic() - start, 2),
+        )
+        return write_result(store, params.name, "ingest", result.content())
 
 
-def _ingested(params: StageParams, store: ObjectStore) -> Result:
-    started = time.monotonic()
-    spec = params.run.spec
-    dataset = _existing(spec.dataset.ref, store) if spec.dataset.ref else _ingest(params, store)
-    manifest = read_json(store, keys.manifest(dataset))
-    _tell(manifest.get("severities", {}))  # datasets of earlier versions have none
-    plan = resolve(spec.train, manifest["splits"]["train"]["images"], tuple(manifest["median_size"]))
-    store.write(keys.resolved(params.name), plan.dump())
-    for split, counts in manifest["splits"].items():
-        metrics.DATASET_IMAGES.set(counts["images"], split=split)
-    told = {name: manifest[name] for name in ("labels", "splits", "counts", "notes")}
-    seconds = round(time.monotonic() - started, 2)
-    return write_result(store, params.name, "ingest", {"dataset": dataset, **told, "duration_sec": seconds})
-
-
-def _existing(ref: str, store: ObjectStore) -> str:
+def _existing_dataset(ref: str, store: ObjectStore) -> str:
     name, _, sha256 = ref.partition("@")
-    dataset = keys.dataset(name, sha256)
-    if store.size(keys.manifest(dataset)) is None:
+    folder = keys.dataset(name, sha256)
+    if store.stat(keys.manifest(folder)) is None:
         raise InputError(f"dataset {ref}: not in the store {store.url}; ingest its source first")
-    return dataset
+    return folder
 
 
-def _ingest(params: StageParams, store: ObjectStore) -> str:
+def _ingest_source(params: StageParams, store: ObjectStore) -> str:
+    """Check the run's source, store it as a dataset, and return the prefix of the dataset's keys."""
     spec = params.run.spec
-    source = _source(spec.dataset)
-    given = given_label_map(spec.ingest.label_map, source)
-    checked = check(source, store, given)
-    found = [*checked.findings, *(checked.own.findings if keeps_own(checked.own, spec.ingest) else ())]
-    errors = [finding for finding in found if finding.severity == "error"]
-    _tell(describe.severities(found))  # also of a source that is refused
-    if errors and (spec.ingest.invalid == "fail" or not checked.images):
-        raise InputError(_refusal(errors, params, store))
-    split_of, notes, left_out = assign(checked.images, checked.own, spec.ingest)
-    for note in notes:
+    source = _open_source(spec.dataset)
+    given_labels = read_given_label_map(spec.ingest.label_map, source)
+    scan = scan_source(source, store, given_labels)
+    findings = [*scan.findings, *(scan.split.findings if uses_source_split(scan.split, spec.ingest) else ())]
+    errors = [finding for finding in findings if finding.severity == "error"]
+    _set_finding_metrics(count_by_severity(findings))  # before a source is refused, so that they show why
+    if errors and (spec.ingest.invalid == "fail" or not scan.images):
+        raise InputError(_refuse(errors, params, store))
+    assignment = assign(scan.images, scan.split, spec.ingest)
+    for note in assignment.notes:
         event("split_chosen", note=note)
-    splits = _numbered(checked, split_of)
-    labels = label_map((image for images in splits.values() for image in images), given)
-    findings = [*found, *left_out, *check_dataset(splits), *describe.absent_labels(splits, labels)]
-    for code, count in describe.counts(findings).items():
+    splits = _split_images(scan, assignment.split_of)
+    labels = label_map((image for images in splits.values() for image in images), given_labels)
+    findings += [*assignment.findings, *check_dataset(splits), *find_absent_labels(splits, labels)]
+    for code, count in count_by_code(findings).items():
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
-    return _store(store, name, splits, labels, {"findings": findings, "notes": notes})
+    return _write_dataset(store, Dataset(name, splits, labels, findings, assignment.notes))
 
 
-def _tell(severities: Mapping[str, Mapping[str, int]]) -> None:
-    for code, counts in severities.items():
+def _set_finding_metrics(counts_by_code: Mapping[str, Mapping[str, int]]) -> None:
+    for code, counts in counts_by_code.items():
         for severity, count in counts.items():
             metrics.DATASET_FINDINGS.set(count, code=code, severity=severity)
 
 
-def _source(spec: DatasetSpec) -> ObjectStore:
-    """Open the source, and see that it is what the run was asked for."""
+def _open_source(spec: DatasetSpec) -> ObjectStore:
+    """Open the source, and check that its files are those that the run was submitted with."""
     source = open_store(str(spec.source))
     if spec.sha256 is not None and source_digest(source) != spec.sha256:
         raise InputError(f"{source.url}: its files changed since this run was asked for; run the same command again")
     return source
 
 
-def _refusal(errors: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
-    """Write every fault to a key of the run, and the first few into the message."""
-    faults = keys.faults(params.name)
-    rows = json.dumps([finding.row() for finding in errors], indent=1, ensure_ascii=False)
-    store.write(faults, rows.encode(errors="replace") + b"\n")
+def _refuse(errors: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
+    """Write all faults to a key of the run, and return a message with the first few."""
+    key = keys.faults(params.name)
+    write_document(store, key, Faults(tuple(errors)))
     hint = "or set ingest.invalid to drop (--invalid drop) to leave out, and count, what cannot be used"
     if params.run.spec.ingest.invalid == "drop":
         hint = "for without what cannot be used no image is left"
     if len(errors) == 1:
         return f"{errors[0]}; {hint}"
-    shown = "\n".join(f"  {finding}" for finding in errors[:_SHOWN])
-    more = f"\n  and {len(errors) - _SHOWN} more: all are in {faults}" if len(errors) > _SHOWN else ""
-    return f"{len(errors)} faults in the annotations:\n{shown}{more}\ncorrect them, {hint}"
+    lines = "\n".join(f"  {finding}" for finding in errors[:_FAULTS_IN_MESSAGE])
+    if len(errors) > _FAULTS_IN_MESSAGE:
+        lines += f"\n  and {len(errors) - _FAULTS_IN_MESSAGE} more: all are in {key}"
+    return f"{len(errors)} faults in the annotations:\n{lines}\ncorrect them, {hint}"
 
 
-def _numbered(checked: Checked, split_of: dict[str, str]) -> Splits:
+def _split_images(scan: ScannedSource, split_of: Mapping[str, str]) -> dict[str, list[AnnotatedImage]]:
     """Sort the images into their splits, and number them from 1 in the order of their names."""
-    splits: Splits = {name: [] for name in ("train", "val", "test") if name in split_of.values()}
-    images = sorted((image for _, image in checked.images if image.filename in split_of), key=lambda i: i.filename)
+    names = set(split_of.values())
+    splits: dict[str, list[AnnotatedImage]] = {name: [] for name in ("train", "val", "test") if name in names}
+    images = sorted((image for _, image in scan.images if image.filename in split_of), key=lambda i: i.filename)
     for number, image in enumerate(images, start=1):
         splits[split_of[image.filename]].append(replace(image, source_id=number))
     return splits
 
 
-def _store(store: ObjectStore, name: str, splits: Splits, labels: LabelMap, told: dict[str, Any]) -> str:
-    """Write the dataset under the digest of its content; the manifest comes last."""
-    shards = {
+def _write_dataset(store: ObjectStore, dataset: Dataset) -> str:
+    """Write the dataset under the digest of its content, its manifest last, and return the prefix of its keys."""
+    shards = _annotation_shards(dataset.splits)
+    label_text = dataset.labels.dump().encode()
+    digest = hashlib.sha256(label_text)
+    for shard, lines in shards.items():
+        digest.update(f"\0{shard}\0".encode() + lines)
+    sha256 = digest.hexdigest()
+    folder = keys.dataset(dataset.name, sha256)
+    for shard, lines in shards.items():
+        store.write(keys.annotations(folder, *shard), lines)
+    store.write(keys.label_map(folder), label_text)
+    report = build_report(dataset, sha256)
+    write_document(store, keys.data_report(folder, "json"), report)
+    store.write(keys.data_report(folder, "html"), data_report(report.content()).encode())
+    write_document(store, keys.manifest(folder), build_manifest(dataset, sha256))
+    counts = {f"{split}_images": len(images) for split, images in dataset.splits.items()}
+    event("dataset_written", dataset=folder, classes=len(dataset.labels), findings=len(dataset.findings), **counts)
+    return folder
+
+
+def _annotation_shards(splits: Splits) -> dict[tuple[str, int, int], bytes]:
+    """Return the lines of each shard by its split, its number and the number of the split's shards.
+
+    The text of these three is part of the dataset's digest, so it must not change.
+    """
+    return {
         (split, number, total): annotations.dump(
             images[len(images) * number // total : len(images) * (number + 1) // total]
         )
         for split, images in splits.items()
-        for total in [describe.num_shards(len(images))]
+        for total in [num_shards(len(images))]
         for number in range(total)
     }
-    digest = hashlib.sha256(labels.dump().encode())
-    for shard, lines in shards.items():
-        digest.update(f"\0{shard}\0".encode() + lines)
-    dataset = keys.dataset(name, digest.hexdigest())
-    for shard, lines in shards.items():
-        store.write(keys.annotations(dataset, *shard), lines)
-    store.write(keys.label_map(dataset), labels.dump().encode())
-    identity = {"name": name, "sha256": digest.hexdigest()}
-    report = identity | describe.report(splits, labels, told["findings"]) | {"notes": told["notes"]}
-    store.write(keys.data_report(dataset, "json"), json.dumps(report, indent=1).encode() + b"\n")
-    store.write(keys.data_report(dataset, "html"), data_report(report).encode())
-    said = {"counts": report["counts"], "severities": describe.severities(told["findings"]), "notes": told["notes"]}
-    manifest = identity | describe.manifest(splits, labels) | said
-    store.write(keys.manifest(dataset), json.dumps(manifest, indent=1).encode() + b"\n")
-    sizes = {f"{split}_images": len(images) for split, images in splits.items()}
-    event("dataset_written", dataset=dataset, classes=len(labels), findings=len(told["findings"]), **sizes)
-    return dataset

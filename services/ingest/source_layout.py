@@ -1,4 +1,4 @@
-"""How a source is laid out: its annotations, its images, and which belong together."""
+"""The layout of a source: its annotations, its images, and which of them belong together."""
 
 import posixpath
 from collections import defaultdict
@@ -11,8 +11,8 @@ from slipway.errors import AnnotationError
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
-class Unmatched(AnnotationError):
-    """An annotation's image cannot be told; `code` is the finding's."""
+class UnmatchedAnnotation(AnnotationError):
+    """The annotation has no image, or several that it may mean; `code` is the finding's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -20,8 +20,8 @@ class Unmatched(AnnotationError):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A source's files by what they are.
+class SourceLayout:
+    """A source's files by their kind.
 
     Attributes:
       annotations: Keys of the XML files, sorted.
@@ -35,7 +35,8 @@ class Layout:
     by_stem: Mapping[str, list[str]]
 
     @classmethod
-    def of(cls, files: Sequence[str]) -> "Layout":
+    def from_files(cls, files: Sequence[str]) -> "SourceLayout":
+        """Sort the source's keys into annotations and images; other files are ignored."""
         annotations = tuple(key for key in files if suffix(key) == ".xml")
         images = tuple(key for key in files if suffix(key) in _IMAGE_SUFFIXES)
         by_name, by_stem = defaultdict(list), defaultdict(list)
@@ -45,28 +46,29 @@ class Layout:
         return cls(annotations, images, by_name, by_stem)
 
     def image_of(self, annotation: str, filename: str) -> str:
-        """Find the image of an annotation: by the name it gives, or by its own; the nearest in the folder tree.
+        """Return the image of an annotation: by the name that it gives, or by its own; the nearest in the folder tree.
 
         Only keys of the source are ever returned, whatever path the annotation names.
 
         Raises:
-          Unmatched: There is none, or two that are equally near, or the two names mean two images.
+          UnmatchedAnnotation: There is none, or two that are equally near, or the two names mean two images.
         """
-        named = posixpath.basename(filename.replace("\\", "/"))
-        by_filename = _nearest(annotation, self.by_name.get(named.lower(), ()))
+        name = posixpath.basename(filename.replace("\\", "/"))
+        by_filename = _nearest(annotation, self.by_name.get(name.lower(), ()))
         by_own_name = _nearest(annotation, self.by_stem.get(stem(annotation).lower(), ()))
-        found = by_filename or by_own_name or _nearest(annotation, self.by_stem.get(stem(named).lower(), ()))
-        if not found:
-            raise Unmatched("image_missing", f"names the image {filename!r}, which is not in the source")
-        is_contradicted = by_own_name and not set(found) & set(by_own_name)
-        if is_contradicted and _distance(annotation, by_own_name[0]) <= _distance(annotation, found[0]):
-            found = found + by_own_name
-        if len(found) > 1:
-            raise Unmatched("image_ambiguous", f"names the image {filename!r}, which can be {' or '.join(found)}")
-        return found[0]
+        images = by_filename or by_own_name or _nearest(annotation, self.by_stem.get(stem(name).lower(), ()))
+        if not images:
+            raise UnmatchedAnnotation("image_missing", f"names the image {filename!r}, which is not in the source")
+        is_contradicted = by_own_name and not set(images) & set(by_own_name)
+        if is_contradicted and _distance(annotation, by_own_name[0]) <= _distance(annotation, images[0]):
+            images = images + by_own_name
+        if len(images) > 1:
+            message = f"names the image {filename!r}, which can be {' or '.join(images)}"
+            raise UnmatchedAnnotation("image_ambiguous", message)
+        return images[0]
 
     def image_named_as(self, annotation: str) -> str:
-        """Return the nearest image of the annotation's own name, for an annotation that names none; "" for none."""
+        """Return the nearest image with the annotation's own name, or "" when there is none."""
         return next(iter(_nearest(annotation, self.by_stem.get(stem(annotation).lower(), ()))), "")
 
 
@@ -79,12 +81,12 @@ def stem(key: str) -> str:
 
 
 def _nearest(annotation: str, images: Iterable[str]) -> list[str]:
-    """Keep the images that are fewest steps up and down the folder tree away."""
+    """Return the images that the fewest steps up and down the folder tree lead to."""
     steps = {key: _distance(annotation, key) for key in images}
     return [key for key, distance in steps.items() if distance == min(steps.values())]
 
 
-def _distance(one: str, other: str) -> int:
-    folders, others = one.split("/")[:-1], other.split("/")[:-1]
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(folders, others, strict=False)))
-    return len(folders) + len(others) - 2 * shared
+def _distance(annotation: str, image: str) -> int:
+    one, other = annotation.split("/")[:-1], image.split("/")[:-1]
+    common_parents = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    return len(one) + len(other) - 2 * common_parents

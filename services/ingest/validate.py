@@ -1,74 +1,47 @@
-"""Annotation and image → the boxes that can be trained on, and a finding for everything that is not as it should be."""
+"""The checks of boxes and of whole datasets: returns what can be trained on, and a finding for each fault."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
+from slipway.artifacts.dataset import Finding, Severity
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize, clip, overhang
 from slipway.dataset.labels import LabelMap
 
-Severity = Literal["error", "warning", "info"]
-
-# Tools round, and resized pictures round again: so much beyond the edge is clipped, more is a box of another image.
+# Annotation tools round, and resized images are rounded again. A box that leaves the image by no more than this is
+# clipped; one that leaves it farther was drawn on another image.
 _OVERHANG_PIXELS = 2.0
 _OVERHANG_SHARE = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that a person should know about one file.
-
-    Attributes:
-      code: A fixed word, by which findings are counted.
-      severity: `error` cannot be used, `warning` was repaired or dropped or looks wrong, `info` was put right.
-      file: Key in the source.
-      object: Index of the drawn object in its file, from 0; None when it is about the whole file.
-      message: What is there, and what was expected.
-      action: What was done, or is to be done, about it.
-    """
-
-    code: str
-    severity: Severity
-    file: str
-    object: int | None
-    message: str
-    action: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.message}; {self.action}"
-
-    def row(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def check_boxes(
     boxes: Sequence[LabeledBox], size: ImageSize, labels: LabelMap | None, file: str
 ) -> tuple[list[LabeledBox], list[Finding]]:
-    """Keep the boxes that lie in the image and have a known label; clip those that leave it by a rounding.
+    """Return the boxes that lie in the image and have an accepted label; those that overhang by a rounding are clipped.
 
     Args:
       size: Of the stored image.
-      labels: The given label map; None when every label is welcome.
+      labels: The given label map; None accepts every label.
     """
-    kept: list[LabeledBox] = []
+    usable: list[LabeledBox] = []
     findings: list[Finding] = []
-    seen: set[tuple[str, Box]] = set()
-    for index, labeled in enumerate(boxes):
-        fault = _check_label(labeled, labels) or _check_box(labeled, size)
+    earlier_boxes: set[tuple[str, Box]] = set()
+    for index, labeled_box in enumerate(boxes):
+        fault = _check_label(labeled_box, labels) or _check_box(labeled_box, size)
         if fault is None or fault.code == "box_overhang":
-            fitting = replace(labeled, box=clip(labeled.box, size))
-            if (fitting.label, fitting.box) in seen:
+            clipped_box = replace(labeled_box, box=clip(labeled_box.box, size))
+            identity = (clipped_box.label, clipped_box.box)
+            if identity in earlier_boxes:
                 fault = _Fault("duplicate_box", "info", "is there twice", "the second was dropped")
             else:
-                kept.append(fitting)
-            seen.add((fitting.label, fitting.box))
+                usable.append(clipped_box)
+            earlier_boxes.add(identity)
         if fault is not None:
-            what = f"object {index} ({labeled.label!r}) {fault.message}"
-            findings.append(Finding(fault.code, fault.severity, file, index, what, fault.action))
-    return kept, findings
+            message = f"object {index} ({labeled_box.label!r}) {fault.message}"
+            findings.append(Finding(fault.code, fault.severity, file, index, message, fault.action))
+    return usable, findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +52,38 @@ class _Fault:
     action: str
 
 
-def _check_label(labeled: LabeledBox, labels: LabelMap | None) -> _Fault | None:
-    if not labeled.label:
+def _check_label(labeled_box: LabeledBox, labels: LabelMap | None) -> _Fault | None:
+    if not labeled_box.label:
         return _Fault("label_missing", "error", "has no <name>", "name it in the xml")
-    if labels is not None and labeled.label not in labels:
-        known = ", ".join(labels.names)
-        return _Fault(
-            "label_unknown",
-            "error",
-            f"has a label that the label map lacks; it has {known}",
-            "rename it or add the label",
-        )
+    if labels is not None and labeled_box.label not in labels:
+        message = f"has a label that the label map lacks; it has {', '.join(labels.names)}"
+        return _Fault("label_unknown", "error", message, "rename it or add the label")
     return None
 
 
-def _check_box(labeled: LabeledBox, size: ImageSize) -> _Fault | None:
-    box = labeled.box
-    absent = [tag for tag, value in zip(Box._fields, box, strict=True) if math.isnan(value)]
-    if absent:
-        return _Fault("box_not_a_number", "error", f"has no number in <{absent[0]}>", "redraw the box")
+def _check_box(labeled_box: LabeledBox, size: ImageSize) -> _Fault | None:
+    box = labeled_box.box
+    tags = [tag for tag, value in zip(Box._fields, box, strict=True) if math.isnan(value)]
+    if tags:
+        return _Fault("box_not_a_number", "error", f"has no number in <{tags[0]}>", "redraw the box")
     for low, high in (("xmin", "xmax"), ("ymin", "ymax")):
         if getattr(box, low) > getattr(box, high):
-            text = f"has {low}={getattr(box, low):g} above {high}={getattr(box, high):g}"
-            return _Fault("box_swapped", "error", text, f"swap {low} and {high} in the xml, or redraw the box")
+            message = f"has {low}={getattr(box, low):g} above {high}={getattr(box, high):g}"
+            return _Fault("box_swapped", "error", message, f"swap {low} and {high} in the xml, or redraw the box")
     if box.is_empty:
-        text = f"is {box.width:g} × {box.height:g} pixels at x={box.xmin:g}, y={box.ymin:g}"
-        return _Fault("box_empty", "warning", text, "dropped: nothing can be learnt from it")
-    beyond = overhang(box, size)
-    if beyond == 0:
+        message = f"is {box.width:g} × {box.height:g} pixels at x={box.xmin:g}, y={box.ymin:g}"
+        return _Fault("box_empty", "warning", message, "dropped: nothing can be learnt from it")
+    pixels = overhang(box, size)
+    if pixels == 0:
         return None
-    where = _leaves(box, size)
-    if clip(box, size).is_empty or beyond > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size)):
-        return _Fault("box_outside", "error", where, "redraw the box or fix <size> in the xml")
-    return _Fault("box_overhang", "warning", where, "clipped to the image")
+    message = _farthest_side(box, size)
+    if clip(box, size).is_empty or pixels > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size)):
+        return _Fault("box_outside", "error", message, "redraw the box or fix <size> in the xml")
+    return _Fault("box_overhang", "warning", message, "clipped to the image")
 
 
-def _leaves(box: Box, size: ImageSize) -> str:
-    """Name the side by which the box leaves the image farthest."""
+def _farthest_side(box: Box, size: ImageSize) -> str:
+    """Name the side on which the box leaves the image farthest."""
     sides = {
         f"begins at x={box.xmin:g}, left of the image": -box.xmin,
         f"begins at y={box.ymin:g}, above the image": -box.ymin,
@@ -126,32 +94,33 @@ def _leaves(box: Box, size: ImageSize) -> str:
 
 
 def check_dataset(splits: Mapping[str, Sequence[AnnotatedImage]]) -> list[Finding]:
-    """Look for what only shows in all images together: pictures that are there twice, labels spelled in two ways."""
-    first: dict[str, tuple[str, str]] = {}
+    """Check the images together: find those with equal bytes, and labels that differ only in case or spaces."""
+    first_images: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
-    where: dict[str, str] = {}
+    first_files: dict[str, str] = {}
     findings: list[Finding] = []
     for split, images in splits.items():
         for image in images:
-            other_split, other = first.setdefault(image.sha256, (split, image.filename))
-            if other != image.filename:
-                findings.append(_twin(image.filename, split, other, other_split))
-            for labeled in image.boxes:
-                counts[labeled.label] += 1
-                where.setdefault(labeled.label, image.filename)
-    return findings + _alike(counts, where)
+            first_split, first_file = first_images.setdefault(image.sha256, (split, image.filename))
+            if first_file != image.filename:
+                findings.append(_duplicate(image.filename, split, first_file, first_split))
+            for labeled_box in image.boxes:
+                counts[labeled_box.label] += 1
+                first_files.setdefault(labeled_box.label, image.filename)
+    return findings + _similar_labels(counts, first_files)
 
 
-def _twin(file: str, split: str, other: str, other_split: str) -> Finding:
-    if split == other_split:
-        text = f"has the same bytes as {other}"
-        return Finding("duplicate_image", "warning", file, None, text, "both are kept; remove one, or it counts twice")
-    text = f"is in {split}, and {other} with the same bytes is in {other_split}"
+def _duplicate(file: str, split: str, first_file: str, first_split: str) -> Finding:
+    if split == first_split:
+        message = f"has the same bytes as {first_file}"
+        action = "both are kept; remove one, or it counts twice"
+        return Finding("duplicate_image", "warning", file, None, message, action)
+    message = f"is in {split}, and {first_file} with the same bytes is in {first_split}"
     action = "both are kept, which flatters what is measured; remove one"
-    return Finding("duplicate_across_splits", "warning", file, None, text, action)
+    return Finding("duplicate_across_splits", "warning", file, None, message, action)
 
 
-def _alike(counts: Counter[str], where: dict[str, str]) -> list[Finding]:
+def _similar_labels(counts: Counter[str], first_files: Mapping[str, str]) -> list[Finding]:
     spellings: dict[str, list[str]] = {}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
         spellings.setdefault("".join(label.casefold().split()), []).append(label)
@@ -159,11 +128,11 @@ def _alike(counts: Counter[str], where: dict[str, str]) -> list[Finding]:
         Finding(
             "label_spelling",
             "warning",
-            where[other],
+            first_files[rare],
             None,
-            f"label {other!r} ({counts[other]} boxes) is spelled like {usual!r} ({counts[usual]} boxes), but for case",
+            f"label {rare!r} ({counts[rare]} boxes) is spelled like {usual!r} ({counts[usual]} boxes), but for case",
             "both are kept as two classes; rename one if they are the same",
         )
-        for usual, *others in spellings.values()
-        for other in others
+        for usual, *rarer in spellings.values()
+        for rare in rarer
     ]

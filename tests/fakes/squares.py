@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
+from slipway.artifacts.json_io import write_document
 from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
@@ -69,14 +71,21 @@ def write_dataset(store: ObjectStore, files: list[File]) -> None:
         digest = hashlib.sha256(content).hexdigest()
         store.write(keys.blob(digest), content)
         images.append(AnnotatedImage(name, number, digest, "jpeg", size, boxes))
-    labels = LabelMap.of([labeled.label for image in images for labeled in image.boxes])
-    dataset, counts = keys.dataset(NAME, "0" * 64), {"images": len(images), "boxes": len(images), "shards": 1}
+    labels = LabelMap.from_labels([labeled_box.label for image in images for labeled_box in image.boxes])
+    counts = ManifestSplit(images=len(images), boxes=len(images), shards=1)
+    manifest = DatasetManifest(
+        name=NAME,
+        sha256="0" * 64,
+        labels=labels.names,
+        splits={"train": counts, "test": counts},
+        median_size=(128, 128),
+    )
+    dataset = manifest.folder
     for split in ("train", "test"):
         store.write(keys.annotations(dataset, split, 0, 1), annotations.dump(images))
-    manifest = {"name": NAME, "sha256": "0" * 64, "splits": {"train": counts, "test": counts}}
-    write_json(store, keys.manifest(dataset), manifest)
+    write_document(store, keys.manifest(dataset), manifest)
     store.write(keys.label_map(dataset), labels.dump().encode())
-    write_json(store, keys.result(NAME, "ingest"), {"dataset": dataset, "duration_sec": 0.5})
+    write_document(store, keys.result(NAME, "ingest"), IngestResult(dataset=dataset, duration_sec=0.5))
 
 
 def write_training(store: ObjectStore, scratch: Path) -> None:

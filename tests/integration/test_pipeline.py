@@ -241,10 +241,16 @@ def _xml(filename="a.jpg", xmax=30):
 BAD = {
     "empty": (lambda folder: None, r"no such folder, or nothing in it"),
     "no-annotations": (_image, r"1 images, but no annotation"),
-    "malformed": (lambda folder: _pair(folder, "<annotation><obj"), r"a\.xml: line 1, column \d+: no well-formed XML"),
+    "malformed": (
+        lambda folder: _pair(folder, "<annotation><obj"),
+        r"a\.xml: line 1, column \d+: cannot be parsed as XML",
+    ),
     "missing-image": (lambda folder: _pair(folder, _xml("b.jpg"), "c"), r"names the image 'b\.jpg', which is not in"),
     "outside": (lambda folder: _pair(folder, _xml(xmax=90)), r"object 0 \('ship'\) ends at x=90, image width is 64"),
-    "unreadable": (lambda folder: _pair(folder, _xml(), content=b"<html>"), r"a\.jpg: is no image that can be read"),
+    "unreadable": (
+        lambda folder: _pair(folder, _xml(), content=b"<html>"),
+        r"a\.jpg: is not an image that can be read",
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO
 
-from slipway.dataset.source_folder import is_noise
+from slipway.dataset.source_folder import is_system_file
 from slipway.store.interface import ObjectStore, in_parallel
 
 from services.api.datasets.archive_reader import BadArchive, Entry, read_entries
@@ -151,7 +151,7 @@ class _FileSelection:
             if not key:
                 raise BadArchive(f"a file is called {entry.name!r}, which is no name; make the archive again")
             content = self._content(entry)
-            if any(is_noise(part) for part in key.split("/")):
+            if any(is_system_file(part) for part in key.split("/")):
                 self._counts.skipped_files += 1
                 continue
             self.keys.add(key)

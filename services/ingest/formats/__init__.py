@@ -1,4 +1,4 @@
-"""Annotation formats: each turns its files into `Annotation`s."""
+"""Annotation formats: each module parses the files of one format into `Annotation`s."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from slipway.dataset.boxes import ImageSize
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What one annotation file says of its image, unchecked.
+    """The content of one annotation file, unchecked.
 
     Attributes:
       file: Key of the annotation in the source.
       filename: The image's name as the annotation gives it; empty when it gives none.
-      size: As the annotation gives it; None when it is absent or no size.
+      size: As the annotation gives it; None when it is absent or not a size.
       boxes: In the order of the file; coordinates may be NaN, swapped or outside.
     """
 

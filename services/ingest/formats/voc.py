@@ -1,4 +1,4 @@
-"""Pascal VOC XML, as labelImg writes it: read by the names of its tags, never by their positions."""
+"""Pascal VOC XML, as labelImg writes it: tags are read by name, never by position."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,24 +16,24 @@ from services.ingest.formats import Annotation
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-_LONGEST_SIDE = 1e6  # pixels; more is no size but a slip, and would fill the report with digits
+_LONGEST_SIDE = 1e6  # pixels; more is a slip of the pen, and would fill the report with digits
 
 
 def parse_voc(content: bytes, file: str) -> Annotation:
-    """Read one XML file in whatever encoding it declares.
+    """Parse one XML file in the encoding that it declares.
 
-    A coordinate that is absent or no number becomes NaN, a label that is absent the empty string: what they mean for
-    the dataset is decided by `validate`.
+    A coordinate that is absent or not a number becomes NaN, and an absent label becomes the empty string; `validate`
+    decides what follows from them.
 
     Raises:
-      AnnotationError: It is no XML, defines entities, or its root is not <annotation>.
+      AnnotationError: It is not XML, defines entities, or its root is not <annotation>.
     """
     try:
         root = fromstring(content, forbid_dtd=True)
     except ParseError as error:
         line, column = error.position
         raise AnnotationError(
-            f"line {line}, column {column}: no well-formed XML ({str(error).split(':')[0]})"
+            f"line {line}, column {column}: cannot be parsed as XML ({str(error).split(':')[0]})"
         ) from error
     except DefusedXmlException as error:
         raise AnnotationError("declares a document type or entities, which no annotation needs") from error

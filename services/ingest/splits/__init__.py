@@ -1,1 +1,1 @@
-"""The split of every image: the source's own, or a partition."""
+"""The split of each image: the source's own, or a partition."""

@@ -1,66 +1,79 @@
-"""The split of every image: the source's own where it has one, otherwise a partition."""
+"""The assignment of each image to a split: the source's own where it has one, otherwise a partition."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage
 from slipway.errors import InputError
 from slipway.run.spec import IngestSpec
 
 from services.ingest.splits.partition import partition
-from services.ingest.splits.source_split import OwnSplit
-from services.ingest.validate import Finding
+from services.ingest.splits.source_split import SourceSplit
 
 _TEST_RATIO = 0.1  # the tutorial's
 
-Splits = dict[str, str]
 Images = Sequence[tuple[str, AnnotatedImage]]
 
 
-def keeps_own(own: OwnSplit, spec: IngestSpec) -> bool:
-    """Say whether the source's own split is kept: it has one, and the spec gives no ratio."""
-    return bool(own.origin) and spec.test_ratio is None and spec.val_ratio is None
+@dataclass(frozen=True)
+class Assignment:
+    """The split of each image.
+
+    Attributes:
+      split_of: Filename to split; an image that the source's own split leaves out is absent.
+      notes: Sentences for the report on how the splits were chosen.
+      findings: The images that were left out.
+    """
+
+    split_of: dict[str, str]
+    notes: list[str]
+    findings: list[Finding]
 
 
-def assign(images: Images, own: OwnSplit, spec: IngestSpec) -> tuple[Splits, list[str], list[Finding]]:
-    """Give each image its split.
+def uses_source_split(source_split: SourceSplit, spec: IngestSpec) -> bool:
+    """Check whether the source's own split is used: it has one, and the spec gives no ratio."""
+    return bool(source_split.origin) and spec.test_ratio is None and spec.val_ratio is None
+
+
+def assign(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assignment:
+    """Assign each image to a split.
 
     Args:
       images: Annotation's key and image.
 
-    Returns:
-      Filename to split (an image that the own split leaves out is absent), sentences for the report, findings.
-
     Raises:
       InputError: train or test would be empty.
     """
-    if keeps_own(own, spec):
-        return _kept(images, own)
+    if uses_source_split(source_split, spec):
+        return _assign_by_source(images, source_split)
     shares = _shares(spec)
-    splits = partition([image for _, image in images], shares, spec.seed)
+    split_of = partition([image for _, image in images], shares, spec.seed)
     words = " and ".join(f"{ratio:.0%} {name}" for name, ratio in shares.items())
     note = f"Partitioned with {words}, stratified by class, seed {spec.seed}."
-    set_aside = f"The source's own split, from {own.origin}, was set aside. " if own.origin else ""
-    return splits, [set_aside + note], []
+    if source_split.origin:
+        note = f"The source's own split, from {source_split.origin}, was set aside. {note}"
+    return Assignment(split_of, [note], [])
 
 
-def _kept(images: Images, own: OwnSplit) -> tuple[Splits, list[str], list[Finding]]:
-    """Call val test where there is no test: what is reported needs images."""
-    notes = [f"The split is the source's own, from {own.origin}."]
-    of = own.of
-    if not own.has_test and "val" in of.values():
-        of = {key: "test" if split == "val" else split for key, split in of.items()}
+def _assign_by_source(images: Images, source_split: SourceSplit) -> Assignment:
+    """Assign as the source does; a val split becomes test where there is no test, since the report needs one."""
+    notes = [f"The split is the source's own, from {source_split.origin}."]
+    names = source_split.split_of
+    if not source_split.has_test and "val" in names.values():
+        names = {key: "test" if split == "val" else split for key, split in names.items()}
         notes.append("It has no test split, so its val split is the test split here.")
-    splits = {image.filename: of[key] for key, image in images if key in of}
+    split_of = {image.filename: names[key] for key, image in images if key in names}
     for name in ("train", "test"):
-        if name not in splits.values():
+        if name not in split_of.values():
             raise InputError(
-                f"the source's own split, from {own.origin}, has no usable image in {name}; "
+                f"the source's own split, from {source_split.origin}, has no usable image in {name}; "
                 "annotate some, or partition anew with a test ratio (--test-ratio 0.1)"
             )
-    return splits, notes, [_left_out(key) for key, _ in images if key not in of]
+    return Assignment(split_of, notes, [_report_left_out(key) for key, _ in images if key not in names])
 
 
-def _left_out(file: str) -> Finding:
+def _report_left_out(file: str) -> Finding:
     action = "left out; add it to one, or partition anew with a test ratio"
     return Finding("image_in_no_split", "warning", file, None, "is in none of the source's splits", action)
 

@@ -1,4 +1,4 @@
-"""Which image goes into which split: stratified by class, the same for the same seed, equal images together."""
+"""The partition of images into splits: stratified by class, repeatable by seed, with equal images in one split."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -17,8 +17,8 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
     class with as many images as there are splits is in each of them. Images with the same bytes stay together.
 
     Args:
-      ratios: Split to its share of the images, such as {"test": 0.1}; train gets what is left.
-      seed: The order of the files does not matter, this does.
+      ratios: Split to its share of the images, such as {"test": 0.1}; train gets the rest.
+      seed: Another seed gives another partition; the order of the files has no influence.
 
     Returns:
       Filename to split.
@@ -38,20 +38,20 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
         for label in _labels(group):
             members[label].append(key)
     split: dict[str, str] = {}
-    for _, own in sorted(members.items(), key=lambda item: (len(item[1]), item[0])):
+    for _, group_keys in sorted(members.items(), key=lambda item: (len(item[1]), item[0])):
         for name, ratio in ratios.items():
-            wanted = max(round(ratio * len(own)), int(ratio > 0 and len(own) > len(ratios)))
-            have = sum(split.get(key) == name for key in own)
-            for key in [key for key in own if key not in split][: max(0, wanted - have)]:
+            target = max(round(ratio * len(group_keys)), int(ratio > 0 and len(group_keys) > len(ratios)))
+            present = sum(split.get(key) == name for key in group_keys)
+            for key in [key for key in group_keys if key not in split][: max(0, target - present)]:
                 split[key] = name
-        for key in own:
+        for key in group_keys:
             split.setdefault(key, "train")
     _fill(split, list(groups), [name for name, ratio in ratios.items() if ratio > 0])
     return {image.filename: split[key] for key, group in groups.items() for image in group}
 
 
 def _groups(images: Sequence[AnnotatedImage], seed: int) -> dict[str, list[AnnotatedImage]]:
-    """Group images of equal bytes, in an order that only the bytes and the seed decide."""
+    """Group images of equal bytes, in an order that depends on bytes and seed only."""
     groups: dict[str, list[AnnotatedImage]] = {}
     for image in images:
         groups.setdefault(image.sha256, []).append(image)
@@ -61,11 +61,11 @@ def _groups(images: Sequence[AnnotatedImage], seed: int) -> dict[str, list[Annot
 
 
 def _labels(group: list[AnnotatedImage]) -> set[str]:
-    return {labeled.label for image in group for labeled in image.boxes} or {_BACKGROUND}
+    return {labeled_box.label for image in group for labeled_box in image.boxes} or {_BACKGROUND}
 
 
 def _fill(split: dict[str, str], order: list[str], names: Sequence[str]) -> None:
-    """Give every split that got nothing an image of the largest one."""
+    """Move one image of the largest split into each empty one."""
     for name in ("train", *names):
         if name not in split.values():
             largest = Counter(split.values()).most_common(1)[0][0]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Box(NamedTuple):
-    """Pixels, origin top left, as the annotation tool wrote it; floats, for not every tool writes integers."""
+    """Pixels, origin top left, as the annotation tool wrote it; floats, since not every tool writes integers."""
 
     xmin: float
     ymin: float
@@ -68,5 +68,5 @@ def iou(a: Box, b: Box) -> float:
     height = min(a.ymax, b.ymax) - max(a.ymin, b.ymin)
     if width <= 0 or height <= 0:
         return 0.0
-    shared = width * height
-    return shared / (a.width * a.height + b.width * b.height - shared)
+    intersection = width * height
+    return intersection / (a.width * a.height + b.width * b.height - intersection)

@@ -1,4 +1,4 @@
-"""The label map: which label has which class id."""
+"""The label map: the class id of each label."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Labels in the order of their class ids; the first has id 1, for 0 is background."""
+    """Labels in the order of their class ids; the first has id 1, since 0 is background."""
 
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, labels: Iterable[str]) -> "LabelMap":
-        """Number the distinct labels in the order of their names."""
+    def from_labels(cls, labels: Iterable[str]) -> "LabelMap":
+        """Number the distinct labels in alphabetical order."""
         return cls(tuple(sorted(set(labels))))
 
     @classmethod
@@ -30,31 +30,26 @@ class LabelMap:
         """Read `item { id: 1 name: 'cat' }` blocks, the tutorial's `label_map.pbtxt`.
 
         Raises:
-          InputError: There is no item, an item lacks id or name, the ids are not 1..n, or there is something else.
+          InputError: There is no item, an item lacks id or name, the ids are not 1..n, or there is other text.
 
         Source: the text format of protocol buffers, https://protobuf.dev/reference/protobuf/textformat-spec/.
         """
-        text = _COMMENT.sub(lambda match: match["string"] or "", text.removeprefix("\ufeff"))
-        found: dict[int, str] = {}
+        text = _COMMENT.sub(lambda match: match.group("string") or "", text.removeprefix("\ufeff"))
+        labels: dict[int, str] = {}
         for item in _ITEM.finditer(text):
-            fields = {m["key"]: m["value"] for m in _FIELD.finditer(item["body"])}
-            if not {"id", "name"} <= fields.keys() or not fields["id"].isdigit() or fields["name"].isdigit():
-                raise InputError(
-                    f"{source}: item {{{item['body'].strip()}}} needs id and name; write item {{ id: 1 name: 'cat' }}"
-                )
-            if int(fields["id"]) in found:
-                raise InputError(f"{source}: id {fields['id']} is given twice; number the items 1, 2, 3, …")
-            found[int(fields["id"])] = _unquote(fields["name"])
+            class_id, label = _parse_item(item.group("body"), source)
+            if class_id in labels:
+                raise InputError(f"{source}: id {class_id} is given twice; number the items 1, 2, 3, …")
+            labels[class_id] = label
         rest = _ITEM.sub("", text).strip(" \t\r\n,;")
-        if rest and found:
-            raise InputError(f"{source}: {rest[:40]!r} is no item; write item {{ id: 1 name: 'cat' }}, one a label")
-        if not found:
+        if rest and labels:
+            raise InputError(f"{source}: {rest[:40]!r} is not an item; write item {{ id: 1 name: 'cat' }}, one a label")
+        if not labels:
             raise InputError(f"{source}: no item found; write item {{ id: 1 name: 'cat' }}, one a label")
-        if sorted(found) != list(range(1, len(found) + 1)):
-            raise InputError(
-                f"{source}: ids are {sorted(found)}, expected 1 to {len(found)} without gaps; 0 is background"
-            )
-        names = tuple(found[class_id] for class_id in sorted(found))
+        ids = sorted(labels)
+        if ids != list(range(1, len(ids) + 1)):
+            raise InputError(f"{source}: ids are {ids}, expected 1 to {len(ids)} without gaps; 0 is background")
+        names = tuple(labels[class_id] for class_id in ids)
         if len(set(names)) != len(names):
             raise InputError(f"{source}: a name is given twice in {list(names)}; name each label once")
         return cls(names)
@@ -92,19 +87,29 @@ class LabelMap:
         return label in self.names
 
 
+def _parse_item(body: str, source: str) -> tuple[int, str]:
+    """Return class id and label of one item."""
+    fields = {match.group("key"): match.group("value") for match in _FIELD.finditer(body)}
+    number, name = fields.get("id", ""), fields.get("name", "")
+    if not number.isdigit() or not name or name.isdigit():
+        raise InputError(f"{source}: item {{{body.strip()}}} needs id and name; write item {{ id: 1 name: 'cat' }}")
+    return int(number), _unquote(name)
+
+
 def _quote(text: str) -> str:
-    escaped = re.sub(r'["\\]', r"\\\g<0>", text)
+    literal = re.sub(r'["\\]', r"\\\g<0>", text)
     for letter, character in _LETTERS.items():
-        escaped = escaped.replace(character.decode(), f"\\{letter.decode()}")
-    return f'"{escaped}"'
+        literal = literal.replace(character.decode(), f"\\{letter.decode()}")
+    return f'"{literal}"'
 
 
 def _unquote(literal: str) -> str:
     """Resolve the escapes, some of which are bytes of a character: TensorFlow writes é as `\\303\\251`."""
-    return _ESCAPE.sub(_unescaped, literal[1:-1].encode()).decode(errors="replace")
+    return _ESCAPE.sub(_resolve_escape, literal[1:-1].encode()).decode(errors="replace")
 
 
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    if match["letter"]:
-        return _LETTERS.get(match["letter"], match["letter"])
-    return bytes((int(match["octal"], 8) & 0xFF if match["octal"] else int(match["hex"], 16),))
+def _resolve_escape(match: re.Match[bytes]) -> bytes:
+    octal, hexadecimal, letter = match.group("octal", "hex", "letter")
+    if letter:
+        return _LETTERS.get(letter, letter)
+    return bytes((int(octal, 8) & 0xFF if octal else int(hexadecimal, 16),))

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DataReport, DatasetManifest, Faults, IngestResult
+from slipway.artifacts.json_io import read_document
+from slipway.artifacts.records import PreprocessResult
 from slipway.dataset import annotations
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
@@ -63,28 +65,28 @@ def params(tmp_path, source, name="r", index=0, **spec):
 
 
 def dataset_of(store, name="r"):
-    return read_json(store, keys.result(name, "ingest"))["dataset"]
+    return read_document(store, keys.result(name, "ingest"), IngestResult).dataset
 
 
 def all_images(store, dataset):
-    splits = read_json(store, keys.manifest(dataset))["splits"]
+    manifest = read_document(store, keys.manifest(dataset), DatasetManifest)
     return {
-        split: [
-            image
-            for n in range(counts["shards"])
-            for image in annotations.parse(store.read(keys.annotations(dataset, split, n, counts["shards"])))
-        ]
-        for split, counts in splits.items()
+        split: [image for key in manifest.annotation_keys(split) for image in annotations.parse(store.read(key))]
+        for split in manifest.splits
     }
+
+
+def digests(store, prefix):
+    return {listed.key: hashlib.sha256(store.read(listed.key)).hexdigest() for listed in store.scan(prefix)}
 
 
 def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
     result = ingest(params(tmp_path, source), store)
     assert result["dataset"].startswith("datasets/harbour-photos/")
-    manifest = read_json(store, keys.manifest(result["dataset"]))
-    assert manifest["labels"] == ["buoy", "ship"]
-    assert {split: counts["images"] for split, counts in manifest["splits"].items()} == {"train": 27, "test": 3}
-    assert manifest["median_size"] == [64, 48]
+    manifest = read_document(store, keys.manifest(result["dataset"]), DatasetManifest)
+    assert manifest.labels == ("buoy", "ship")
+    assert {split: counts.images for split, counts in manifest.splits.items()} == {"train": 27, "test": 3}
+    assert manifest.median_size == (64, 48)
     images = all_images(store, result["dataset"])
     assert sorted(i.source_id for split in images.values() for i in split) == list(range(1, 31))
     for image in images["test"]:
@@ -142,7 +144,7 @@ def test_every_fault_is_found_before_the_run_is_refused(tmp_path, source, store)
     for words in ("0.xml: line 1", "1.xml: names the image", "2.jpg: is empty", "ends at x=90, image width is 64"):
         assert words in message
     assert "--invalid drop" in message
-    assert {row["code"] for row in read_json(store, keys.faults("r"))} == {
+    assert {finding.code for finding in read_document(store, keys.faults("r"), Faults).root} == {
         "xml_malformed",
         "image_missing",
         "image_unreadable",
@@ -311,24 +313,23 @@ def test_name_that_is_no_unicode_is_taken_as_it_is(tmp_path, source, store):
 def test_findings_are_in_the_report_by_file_and_object(tmp_path, source, store):
     draw(source, 40, box=(10, 10))
     dataset = ingest(params(tmp_path, source), store)["dataset"]
-    (finding,) = read_json(store, keys.data_report(dataset, "json"))["findings"]
-    assert (finding["file"], finding["object"], finding["code"]) == ("40.xml", 0, "box_empty")
+    (finding,) = read_document(store, keys.data_report(dataset, "json"), DataReport).findings
+    assert (finding.file, finding.object, finding.code) == ("40.xml", 0, "box_empty")
     assert "40.xml" in store.read(keys.data_report(dataset, "html")).decode()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_records_are_the_same_however_many_workers_make_them(tmp_path, source, store, workers):
     ingest(params(tmp_path, source), store)
-    asked = {"preprocess": {"workers": workers}}
+    spec = {"preprocess": {"workers": workers}}
     for index in reversed(range(workers)):
-        preprocess(params(tmp_path, source, index=index, **asked), store)
-    result = read_json(store, keys.result("r", "preprocess"))
-    made = {key: hashlib.sha256(store.read(key)).hexdigest() for key in store.list(result["records"])}
+        preprocess(params(tmp_path, source, index=index, **spec), store)
+    result = read_document(store, keys.result("r", "preprocess"), PreprocessResult)
     reference = FolderStore(tmp_path / "reference")
     ingest(params(tmp_path, source), reference)
     preprocess(params(tmp_path, source, preprocess={"workers": 1}), reference)
-    assert made == {key: hashlib.sha256(reference.read(key)).hexdigest() for key in reference.list(result["records"])}
-    assert result["splits"]["train"]["images"] == 27
+    assert digests(store, result.records) == digests(reference, result.records)
+    assert result.splits["train"].images == 27
 
 
 def test_damaged_blob_stops_the_records(tmp_path, source, store):

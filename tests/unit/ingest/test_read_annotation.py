@@ -10,8 +10,8 @@ from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.store.folder import FolderStore
 
-from services.ingest.read_annotation import examine
-from services.ingest.source_layout import Layout
+from services.ingest.read_annotation import read_annotation
+from services.ingest.source_layout import SourceLayout
 
 RED, BLUE = (220, 20, 20), (20, 20, 220)
 SQUARE = (16, 8, 32, 24)  # whole blocks of JPEG's, so that its edges stay sharp
@@ -61,7 +61,7 @@ def look(tmp_path):
         (tmp_path / name).write_bytes(image)
         (tmp_path / "a.xml").write_text(annotation)
         source = FolderStore(tmp_path)
-        return examine("a.xml", source, Layout.of(list(source.list())), labels)
+        return read_annotation("a.xml", source, SourceLayout.from_files(list(source.list())), labels)
 
     return look
 
@@ -227,7 +227,7 @@ def test_file_that_cannot_be_used_is_one_error_that_names_it(look, image, annota
 
 def test_annotation_without_its_image_names_both(tmp_path):
     (tmp_path / "a.xml").write_text(xml(filename="gone.jpg"))
-    examined = examine("a.xml", FolderStore(tmp_path), Layout.of(["a.xml"]), None)
+    examined = read_annotation("a.xml", FolderStore(tmp_path), SourceLayout.from_files(["a.xml"]), None)
     (finding,) = examined.findings
     assert str(finding) == (
         "a.xml: names the image 'gone.jpg', which is not in the source; "

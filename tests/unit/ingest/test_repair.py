@@ -52,7 +52,12 @@ def decoded(content):
 )
 def test_whole_jpeg_and_png_are_stored_as_they_are(content, kind):
     picture = read_picture(content)
-    assert (picture.content, picture.format, picture.size, picture.was) == (content, kind, ImageSize(80, 60), "")
+    assert (picture.content, picture.format, picture.size, picture.original_format) == (
+        content,
+        kind,
+        ImageSize(80, 60),
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_whole_jpeg_and_png_are_stored_as_they_are(content, kind):
 def test_other_formats_become_png(kind, mode):
     options = {"lossless": True} if kind == "WEBP" else {}
     picture = read_picture(encoded(scene(mode), kind, **options))
-    assert (picture.format, picture.was, picture.size) == ("png", kind, ImageSize(80, 60))
+    assert (picture.format, picture.original_format, picture.size) == ("png", kind, ImageSize(80, 60))
     red, _, blue = decoded(picture.content).convert("RGB").getpixel((20, 15))
     assert red > 150 > blue
 
@@ -141,7 +146,9 @@ def with_thumbnail():
         pytest.param(cut(with_thumbnail(), 0.8), "image_truncated", "cut off", id="jpeg-with-thumbnail"),
         pytest.param(cut(encoded(scene(), "PNG")), "image_truncated", "damaged or cut off", id="png"),
         pytest.param(cut(encoded(scene(), "TIFF")), "image_truncated", "damaged or cut off", id="tiff"),
-        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image_unreadable", "no image", id="eps"),
+        pytest.param(
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image_unreadable", "is not an image", id="eps"
+        ),
     ],
 )
 def test_broken_image_says_what_is_wrong_with_it(content, code, says):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.ingest.source_layout import Layout, Unmatched
+from services.ingest.source_layout import SourceLayout, UnmatchedAnnotation
 
 
 def layout(*files):
-    return Layout.of(sorted(files))
+    return SourceLayout.from_files(sorted(files))
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,19 @@ def test_image_of_an_annotation_is_found(files, annotation, filename, image):
 
 
 def test_path_that_leaves_the_source_finds_nothing():
-    with pytest.raises(Unmatched, match=r"names the image '\.\./\.\./etc/passwd', which is not in the source"):
+    with pytest.raises(
+        UnmatchedAnnotation, match=r"names the image '\.\./\.\./etc/passwd', which is not in the source"
+    ):
         layout("b.jpg", "a.xml").image_of("a.xml", "../../etc/passwd")
 
 
 def test_two_images_equally_near_are_not_guessed_between():
-    with pytest.raises(Unmatched, match=r"can be one/a\.jpg or two/a\.jpg"):
+    with pytest.raises(UnmatchedAnnotation, match=r"can be one/a\.jpg or two/a\.jpg"):
         layout("one/a.jpg", "two/a.jpg", "xml/a.xml").image_of("xml/a.xml", "a.jpg")
 
 
 def test_name_of_the_file_and_name_in_it_that_mean_two_images_are_not_guessed_between():
-    with pytest.raises(Unmatched, match=r"can be b\.jpg or a\.jpg"):
+    with pytest.raises(UnmatchedAnnotation, match=r"can be b\.jpg or a\.jpg"):
         layout("a.jpg", "b.jpg", "a.xml").image_of("a.xml", "b.jpg")
 
 

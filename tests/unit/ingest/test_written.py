@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DatasetManifest
+from slipway.artifacts.json_io import read_document
 from slipway.dataset import annotations
 from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
@@ -116,19 +117,18 @@ def test_other_split_or_class_ids_are_another_dataset(harbour, take_in, spec):
 
 def test_manifest_says_what_the_shards_hold(harbour, store, take_in):
     result = take_in(harbour, ingest={"testRatio": 0.2, "valRatio": 0.2})
-    manifest = read_json(store, keys.manifest(result["dataset"]))
-    assert manifest["labels"] == ["buoy", "sailboat", "ship"]
-    assert LabelMap.parse(store.read(keys.label_map(result["dataset"])).decode()).names == tuple(manifest["labels"])
+    manifest = read_document(store, keys.manifest(result["dataset"]), DatasetManifest)
+    assert manifest.labels == ("buoy", "sailboat", "ship")
+    assert LabelMap.parse(store.read(keys.label_map(result["dataset"])).decode()).names == manifest.labels
     ids = []
-    for split, counts in manifest["splits"].items():
-        shards = [keys.annotations(result["dataset"], split, n, counts["shards"]) for n in range(counts["shards"])]
-        images = [image for key in shards for image in annotations.parse(store.read(key))]
-        boxes = [labeled.label for image in images for labeled in image.boxes]
-        assert (len(images), len(boxes)) == (counts["images"], counts["boxes"])
-        assert {label: boxes.count(label) for label in manifest["labels"]} == counts["per_class"]
+    for split, counts in manifest.splits.items():
+        images = [image for key in manifest.annotation_keys(split) for image in annotations.parse(store.read(key))]
+        labels = [labeled_box.label for image in images for labeled_box in image.boxes]
+        assert (len(images), len(labels)) == (counts.images, counts.boxes)
+        assert {label: labels.count(label) for label in manifest.labels} == counts.per_class
         ids += [image.source_id for image in images]
     assert sorted(ids) == list(range(1, 25))
-    assert list(manifest["splits"]) == ["train", "val", "test"]
+    assert list(manifest.splits) == ["train", "val", "test"]
 
 
 def test_result_tells_what_the_command_shows(harbour, take_in):
@@ -161,7 +161,7 @@ def test_refused_source_leaves_no_dataset_but_every_fault(harbour, tmp_path, sto
         take_in(faulty)
     lines = str(caught.value).splitlines()
     assert lines[0] == "8 faults in the annotations:"
-    assert lines[1].startswith("  annotations/harbour-0001.xml: line 1, column 12: no well-formed XML")
+    assert lines[1].startswith("  annotations/harbour-0001.xml: line 1, column 12: cannot be parsed as XML")
     assert lines[6] == "  and 3 more: all are in runs/r/ingest/faults.json"
     assert len(json.loads(store.read(keys.faults("r")))) == 8
     assert not [key for key in store.written if key.startswith("datasets/")]

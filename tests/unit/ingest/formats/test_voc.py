@@ -69,9 +69,9 @@ def test_every_encoding_that_is_declared_is_read(encoding):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        pytest.param(b"<annotation>\n<obj", r"line 2, column \d+: no well-formed XML", id="cut-off"),
-        pytest.param(b"", r"line 1, column 0: no well-formed XML", id="empty"),
-        pytest.param(b"\xff\xd8\xff\xe0", "no well-formed XML", id="jpeg"),
+        pytest.param(b"<annotation>\n<obj", r"line 2, column \d+: cannot be parsed as XML", id="cut-off"),
+        pytest.param(b"", r"line 1, column 0: cannot be parsed as XML", id="empty"),
+        pytest.param(b"\xff\xd8\xff\xe0", "cannot be parsed as XML", id="jpeg"),
         pytest.param(b'<?xml version="1.0" encoding="klingon"?><annotation/>', "klingon|encoding", id="encoding"),
         pytest.param(b"<html/>", "the root is <html>, expected <annotation>", id="page"),
     ],

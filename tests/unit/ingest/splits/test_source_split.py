@@ -5,7 +5,7 @@ import pytest
 from slipway.errors import InputError
 from slipway.store.folder import FolderStore
 
-from services.ingest.splits.source_split import OwnSplit, own_split, split_folders
+from services.ingest.splits.source_split import SourceSplit, read_source_split, split_folders
 
 
 def test_folders_named_after_splits_are_read_whichever_way_val_is_spelled():
@@ -28,33 +28,37 @@ def read(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         source = FolderStore(tmp_path)
-        return own_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, source.list(), source)
+        return read_source_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, source.list(), source)
 
     return read
 
 
 def test_lists_are_read_line_by_line(read):
     own = read("abc", {"train": "a\r\n\r\nb\r\n", "test": "\ufeffc"})
-    assert own == OwnSplit({"a.xml": "train", "b.xml": "train", "c.xml": "test"}, "ImageSets/Main")
+    assert own == SourceSplit({"a.xml": "train", "b.xml": "train", "c.xml": "test"}, "ImageSets/Main")
 
 
 @pytest.mark.parametrize("line", ["my ship", "my ship.jpg", "JPEGImages/my ship.jpg", "JPEGImages\\my ship.jpg"])
 def test_name_with_a_space_is_one_name_whichever_way_it_is_listed(read, line):
-    assert read(["my ship", "b"], {"train": line, "test": "b"}).of == {"my ship.xml": "train", "b.xml": "test"}
+    assert read(["my ship", "b"], {"train": line, "test": "b"}).split_of == {"my ship.xml": "train", "b.xml": "test"}
 
 
 def test_flag_behind_a_name_is_passed_over(read):
-    assert read("ab", {"train": "a  1", "test": "b -1"}).of == {"a.xml": "train", "b.xml": "test"}
+    assert read("ab", {"train": "a  1", "test": "b -1"}).split_of == {"a.xml": "train", "b.xml": "test"}
 
 
 def test_trainval_counts_only_where_train_and_val_are_not_there(read):
-    assert read("abc", {"trainval": "a\nb", "test": "c"}).of == {"a.xml": "train", "b.xml": "train", "c.xml": "test"}
+    assert read("abc", {"trainval": "a\nb", "test": "c"}).split_of == {
+        "a.xml": "train",
+        "b.xml": "train",
+        "c.xml": "test",
+    }
     lists = {"train": "a", "val": "b", "trainval": "a\nb", "test": "c"}
-    assert read("abc", lists).of == {"a.xml": "train", "b.xml": "val", "c.xml": "test"}
+    assert read("abc", lists).split_of == {"a.xml": "train", "b.xml": "val", "c.xml": "test"}
 
 
 def test_one_list_is_no_split(read):
-    assert read("ab", {"train": "a\nb"}) == OwnSplit({})
+    assert read("ab", {"train": "a\nb"}) == SourceSplit({})
 
 
 def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
@@ -63,7 +67,7 @@ def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
         for name, text in names.items():
             store.write(f"VOC{key}/ImageSets/Main/{name}.txt", text)
     places = {f"VOC{key}/{stem}.xml": "" for key in ("07", "12") for stem in "ab"}
-    assert own_split(places, store.list(), store).of == {
+    assert read_source_split(places, store.list(), store).split_of == {
         "VOC07/a.xml": "train",
         "VOC07/b.xml": "test",
         "VOC12/a.xml": "test",
@@ -73,7 +77,7 @@ def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
 
 def test_image_in_two_lists_is_an_error_that_names_them(read):
     own = read("ab", {"train": "a\nb", "test": "b"})
-    assert own.of == {"a.xml": "train"}
+    assert own.split_of == {"a.xml": "train"}
     (finding,) = own.findings
     assert (finding.code, finding.severity) == ("split_overlap", "error")
     assert str(finding) == (

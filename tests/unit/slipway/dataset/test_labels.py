@@ -5,7 +5,7 @@ from slipway.errors import InputError
 
 
 def test_labels_are_numbered_from_one_in_the_order_of_their_names():
-    labels = LabelMap.of(["ship", "buoy", "ship"])
+    labels = LabelMap.from_labels(["ship", "buoy", "ship"])
     assert (labels.id("buoy"), labels.id("ship"), labels.name(1), len(labels)) == (1, 2, "buoy", 2)
 
 
