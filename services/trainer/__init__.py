@@ -1,1 +1,1 @@
-"""Shards and preset → checkpoints and TensorBoard events."""
+"""Records and preset → checkpoints and event files."""

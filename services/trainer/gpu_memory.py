@@ -1,4 +1,4 @@
-"""How much memory of the GPUs TensorFlow uses, where there is no `nvidia-smi` to ask."""
+"""GPU memory as TensorFlow reports it, where there is no `nvidia-smi`."""
 
 import shutil
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from slipway.metrics.registry import GPU_USED
 
 
-def tell_memory(config: Any) -> None:
-    """Set the gauge of each GPU of worker 0; nothing is told where there is none.
+def record_gpu_memory(config: Any) -> None:
+    """Set the memory gauge of each GPU of worker 0, unless `slipway.metrics.gpus` sets it from `nvidia-smi`.
 
     Args:
       config: `tf.config`.
     """
-    if shutil.which("nvidia-smi"):  # the shell asks it
+    if shutil.which("nvidia-smi"):
         return
     for number in range(len(config.list_logical_devices("GPU"))):
-        GPU_USED.set(config.experimental.get_memory_info(f"GPU:{number}")["current"], gpu=f"0.{number}")
+        memory = config.experimental.get_memory_info(f"GPU:{number}")
+        GPU_USED.set(memory["current"], gpu=f"0.{number}")

@@ -1,4 +1,4 @@
-"""Pretrained weights: fetched once, kept in the store by their address, only ever read, and given to the model."""
+"""Pretrained weights: fetched once, kept in the store under a digest of their address, and loaded into the model."""
 
 import hashlib
 import shutil
@@ -24,29 +24,29 @@ def fetch_initial_checkpoint(address: str, store: ObjectStore, scratch: Path) ->
 
     Args:
       address: A folder with one checkpoint, a checkpoint's path without suffix, or the `https://` address of a
-        `.tar.gz` that holds one. What is fetched is kept under `checkpoints/initial/`, so a cluster without internet
-        needs it there once.
+        `.tar.gz` that holds one. A fetched archive is kept under `checkpoints/initial/`; a cluster without internet
+        access trains from the files that were put there beforehand.
 
     Raises:
-      InputError: There is no checkpoint at the address, or no such address.
+      InputError: The address does not exist, or has no checkpoint.
       TransientError: The server did not answer.
     """
     if not address.startswith(("https://", "http://")):
-        return _checkpoint_in(Path(address), address)
-    kept = keys.initial_checkpoint(hashlib.sha256(address.encode()).hexdigest())
+        return _find_checkpoint(Path(address), address)
+    prefix = keys.initial_checkpoint(hashlib.sha256(address.encode()).hexdigest())
     folder = scratch / "initial"
-    if not download_all(store, kept, folder):
+    if not download_all(store, prefix, folder):
         event("initial_checkpoint_fetched", address=address)
         _unpack(_download(address, scratch / "initial.tar.gz"), folder)
-        upload_all(store, folder, kept)
-    return _checkpoint_in(folder, address)
+        upload_all(store, folder, prefix)
+    return _find_checkpoint(folder, address)
 
 
 def initialize(trainer: "Trainer") -> None:
-    """Give the model the pretrained weights that its config names, if any.
+    """Load the pretrained weights that the config names, if any, into the model.
 
     Raises:
-      InputError: The file is no checkpoint, or lacks a weight that the preset takes from one.
+      InputError: The file is not a checkpoint, or lacks a weight that the preset takes from it.
     """
     import tensorflow as tf
 
@@ -54,29 +54,29 @@ def initialize(trainer: "Trainer") -> None:
         trainer.initialize()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         task = trainer.config.task
-        reason = str(error).split(". ")[0][:200]
+        reason, content = str(error).split(". ")[0][:200], _describe_content(task.init_checkpoint)
         raise InputError(
-            f"initial checkpoint {Path(task.init_checkpoint).name}: {_holds(task.init_checkpoint)}, expected all of "
+            f"initial checkpoint {Path(task.init_checkpoint).name}: {content}, expected all of "
             f"{task.init_checkpoint_modules} of the preset's model ({reason}); give another with initialCheckpoint, or "
             "'scratch' for none"
         ) from error
 
 
-def _holds(path: str) -> str:
+def _describe_content(path: str) -> str:
     import tensorflow as tf
 
     try:
         parts = {name.split("/")[0] for name, _ in tf.train.list_variables(path)}
     except (ValueError, tf.errors.OpError):
-        return "it is no checkpoint of TensorFlow"
+        return "it is not a TensorFlow checkpoint"
     return f"it holds {sorted(part for part in parts if not part.startswith('_'))}"
 
 
 def _download(address: str, path: Path) -> Path:
     try:
-        # The address is https:// or http://, which the caller has seen to.
-        with urllib.request.urlopen(address, timeout=60) as answer, path.open("wb") as file:  # noqa: S310
-            while chunk := answer.read(_CHUNK):
+        # The caller has checked that the address begins with https:// or http://.
+        with urllib.request.urlopen(address, timeout=60) as response, path.open("wb") as file:  # noqa: S310
+            while chunk := response.read(_CHUNK):
                 file.write(chunk)
     except urllib.error.HTTPError as error:
         raise InputError(
@@ -92,7 +92,7 @@ def _download(address: str, path: Path) -> Path:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack plain files only: names that leave the folder, links and devices are refused."""
+    """Unpack regular files; refuse links, devices, and names that lead out of the folder."""
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
@@ -105,7 +105,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write one file; `extractall` has the filter for it only from Python 3.11.4 on."""
+    """Write one file; the filter of `extractall` is missing before Python 3.11.4."""
     name = PurePosixPath(member.name)
     content = tar.extractfile(member) if member.isreg() else None
     if content is None or name.is_absolute() or ".." in name.parts:
@@ -115,13 +115,13 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> Non
         shutil.copyfileobj(content, file)
 
 
-def _checkpoint_in(place: Path, address: str) -> str:
-    if place.with_name(f"{place.name}.index").is_file():
-        return str(place)
-    found = sorted(place.rglob("*.index")) if place.is_dir() else []
-    if len(found) != 1:
+def _find_checkpoint(path: Path, address: str) -> str:
+    if path.with_name(f"{path.name}.index").is_file():
+        return str(path)
+    index_files = sorted(path.rglob("*.index")) if path.is_dir() else []
+    if len(index_files) != 1:
         raise InputError(
-            f"initial checkpoint {address}: found {[str(f.name) for f in found] or 'no .index file'}, expected one "
-            "checkpoint; give its path without suffix"
+            f"initial checkpoint {address}: found {[file.name for file in index_files] or 'no .index file'}, expected "
+            "one checkpoint; give its path without suffix"
         )
-    return str(found[0].with_suffix(""))
+    return str(index_files[0].with_suffix(""))

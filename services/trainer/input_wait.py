@@ -1,4 +1,4 @@
-"""How long a training waits for its input."""
+"""Time that a training waits for its input."""
 
 import time
 from collections.abc import Callable
@@ -9,37 +9,37 @@ if TYPE_CHECKING:
 
 
 class InputWait:
-    """Times, inside the graph, how long each step waits for its batch.
+    """Measures, inside the graph, how long each step waits for its batch.
 
-    The clock starts when the step before has raised the global step, so none of the wait is hidden by work. On a GPU
-    that is when all of its kernels were queued, for they run behind the host: what they still had to do is counted as
-    waiting if the batch came meanwhile. It costs two readings of the clock and one addition a step.
+    The clock starts when the previous step has raised the global step, so that no computation hides the wait. A GPU
+    runs its kernels behind the host, and the global step rises once all of them are queued: the time that they still
+    take counts as waiting if the batch arrives meanwhile. The cost is two clock readings and one addition a step.
 
     Args:
-      trainer: Not yet run, for its loop is traced once; its method `next_train_inputs` is replaced.
+      trainer: Not run yet, since its loop is traced once; its method `next_train_inputs` is replaced.
     """
 
     def __init__(self, trainer: "Trainer") -> None:
         import tensorflow as tf
 
         self._seconds = tf.Variable(0.0, trainable=False, dtype=tf.float64)
-        self._step, self._next = trainer.global_step, trainer.next_train_inputs
-        trainer.next_train_inputs = self._timed
+        self._step, self._next_inputs = trainer.global_step, trainer.next_train_inputs
+        trainer.next_train_inputs = self._next_inputs_on_clock
 
-    def share(self, work: Callable[[], Any]) -> tuple[Any, float]:
-        """Let the trainer work; return what it returns, and the share of the time that it waited."""
-        waited, started = float(self._seconds.numpy()), time.monotonic()
-        done = work()
-        return done, (float(self._seconds.numpy()) - waited) / (time.monotonic() - started)
+    def measure(self, train: Callable[[], Any]) -> tuple[Any, float]:
+        """Call `train`; return its result, and the share of the time in which it waited for input."""
+        seconds_before, start_time = float(self._seconds.numpy()), time.monotonic()
+        result = train()
+        return result, (float(self._seconds.numpy()) - seconds_before) / (time.monotonic() - start_time)
 
-    def _timed(self, iterator: Any) -> Any:
+    def _next_inputs_on_clock(self, iterator: Any) -> Any:
         import tensorflow as tf
 
         with tf.device("CPU"), tf.control_dependencies([self._step.read_value()]):
-            before = tf.timestamp()
-        with tf.control_dependencies([before]):
-            inputs = self._next(iterator)
+            start_time = tf.timestamp()
+        with tf.control_dependencies([start_time]):
+            inputs = self._next_inputs(iterator)
         with tf.device("CPU"), tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
-            after = tf.timestamp()
-        self._seconds.assign_add(after - before)
+            end_time = tf.timestamp()
+        self._seconds.assign_add(end_time - start_time)
         return inputs

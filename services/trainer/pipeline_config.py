@@ -1,4 +1,4 @@
-"""Preset and plan → the pipeline config: Model Garden's own experiment, written out in full as YAML."""
+"""Preset and plan → pipeline config: a Model Garden experiment, written in full as YAML."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +9,19 @@ from slipway.run.plan import Plan, load_preset
 if TYPE_CHECKING:
     from official.core.config_definitions import ExperimentConfig
 
-_WARMUP = 50  # steps; a tenth of a short training would be lost to more
+_WARMUP = 50  # steps; more would use up a tenth of a short training
 _CLIP_NORM = 10.0
 
 
 def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> "ExperimentConfig":
-    """Lay the plan over the preset, and both over Model Garden's experiment.
+    """Override Model Garden's experiment with the preset, and that with the plan.
 
     Args:
       num_labels: Labels of the label map; Model Garden counts the background as one more class.
-      max_boxes: The most boxes that an image has: what is above this number would be left out silently.
+      max_boxes: Boxes of the fullest image; Model Garden would silently drop boxes above the configured number.
       initial_checkpoint: A local path, or None to train from scratch.
 
-    The records' patterns are relative; the trainer and the evaluator each put them where they keep theirs.
+    The patterns of the records are relative; trainer and evaluator each prepend the folder of their local copies.
     """
     from official.core import exp_factory
     from official.vision.tasks import retinanet as _tasks  # noqa: F401  # registers experiments and task
@@ -37,7 +37,9 @@ def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpo
 
 
 def dump(config: "ExperimentConfig") -> bytes:
-    """Write `pipeline.yaml` in full: evaluator and exporter build their model from it, and Model Garden's own
+    """Return the content of `pipeline.yaml`: every field, not only the overrides.
+
+    Evaluator and exporter build their model from it, and Model Garden's
     `train.py --experiment=retinanet --config_file=pipeline.yaml` reads it too.
     """
     return yaml.safe_dump(config.as_dict(), sort_keys=False).encode()

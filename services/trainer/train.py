@@ -1,6 +1,5 @@
-"""The training loop: Model Garden's trainer, a few steps at a time."""
+"""Training loop: Model Garden's trainer, a few steps at a time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,88 +7,90 @@ from typing import TYPE_CHECKING, Any
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
 from slipway.events import event
-from slipway.metrics import registry as metrics
+from slipway.metrics import registry
 
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
-from services.trainer.stop_conditions import Watch
-from services.trainer.workers import Team
+from services.trainer.journal import Journal, LoopMetrics
+from services.trainer.stop_conditions import StopConditions
+from services.trainer.workers import WorkerGroup
 
 if TYPE_CHECKING:
     from official.core.base_trainer import Trainer
     from official.core.config_definitions import ExperimentConfig
 
-_STEPS_PER_LOOP = 10  # a stop is noticed, and progress is seen, once a loop; measured: no slower than 100
-_KEPT = 3  # checkpoints: the newest, and those the evaluator may still be busy with
-
-Progress = dict[str, float]
+_STEPS_PER_LOOP = 10  # a stop is noticed, and progress is recorded, once a loop; measured: no slower than 100
+_MAX_CHECKPOINTS = 3  # the newest, and those that the evaluator may still be reading
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training, and whom it tells what.
+    """One training of one worker.
 
     Attributes:
-      on_progress: Called after each loop with step, loss, learning_rate, input_wait_ratio and the parts of the loss.
-      on_checkpoint: Called after each published checkpoint with its step.
+      scratch: An empty local folder.
+      journal: Worker 0's; None in the others.
     """
 
     config: "ExperimentConfig"
-    team: Team
+    group: WorkerGroup
     checkpoints: Checkpoints
-    watch: Watch
+    stop: StopConditions
     scratch: Path
-    on_progress: Callable[[Progress], None]
-    on_checkpoint: Callable[[int], None]
+    journal: Journal | None
 
 
 def train(training: Training, seed: int) -> int:
-    """Train from the last checkpoint, or from the start, to the last step; return the step reached.
+    """Train from the last checkpoint, or from the start, to the last step; return the step that was reached.
 
     Raises:
       Stopped: A worker was asked to stop, and a checkpoint was saved first.
       InputError: The initial checkpoint does not fit, or the loss is no longer finite.
       TransientError: Another worker is lost.
     """
-    with training.team.bound():
+    with training.group.lost_worker_errors():
         return _train(training, seed)
 
 
 def _train(training: Training, seed: int) -> int:
-    step = _newest(training)
+    step = _newest_step(training)
     trainer = _build(training, step, seed)
     wait = InputWait(trainer)
     if step:
         _restore(trainer, training, step)
         event("training_resumed", step=step)
-    last, every = training.config.trainer.train_steps, training.config.trainer.checkpoint_interval
-    while step < last:
-        loop = min(_STEPS_PER_LOOP, last - step, every - step % every)
-        training.on_progress(_run(trainer, loop, wait))
-        step += loop
-        is_preempted, is_over = _reasons(training)
+    last_step, interval = training.config.trainer.train_steps, training.config.trainer.checkpoint_interval
+    while step < last_step:
+        loop = _run_loop(trainer, min(_STEPS_PER_LOOP, last_step - step, interval - step % interval), wait)
+        step = loop.step
+        if training.journal:
+            training.journal.record_loop(loop)
+        is_preempted, is_over = _stop_reasons(training)
         if is_preempted:
             _save(trainer, training, step, is_last=False)
-            raise Stopped(f"stopped at step {step} of {last}, which is saved; run the same command again to carry on")
+            raise Stopped(
+                f"stopped at step {step} of {last_step}, which is saved; run the same command again to carry on"
+            )
         if is_over:
-            last = step
-        if step % every == 0 or step == last:
-            _save(trainer, training, step, is_last=step == last)
+            last_step = step
+        if step % interval == 0 or step == last_step:
+            _save(trainer, training, step, is_last=step == last_step)
     return step
 
 
-def _newest(training: Training) -> int:
-    """Return the step of the newest checkpoint that worker 0 sees listed, 0 without one."""
-    (step,) = training.team.agree(sum(training.checkpoints.steps()[-1:]) if training.team.leads else 0)
+def _newest_step(training: Training) -> int:
+    """Return the step of the newest checkpoint that worker 0 finds in the store, 0 without one."""
+    own_step = sum(training.checkpoints.steps()[-1:]) if training.group.is_leader else 0
+    (step,) = training.group.sum_over_workers(own_step)
     return step
 
 
-def _reasons(training: Training) -> tuple[bool, bool]:
-    """Ask whether any worker is to leave, and whether worker 0 says that the training is over."""
-    is_preempted = training.watch.is_preempted
-    is_over = training.team.leads and not is_preempted and training.watch.is_over()
-    preempted, over = training.team.agree(is_preempted, is_over)
-    return bool(preempted), bool(over)
+def _stop_reasons(training: Training) -> tuple[bool, bool]:
+    """Return whether any worker is preempted, and whether worker 0 finds that the training is over."""
+    is_preempted = training.stop.is_preempted
+    is_over = training.group.is_leader and not is_preempted and training.stop.is_over()
+    preempted_workers, leader_is_over = training.group.sum_over_workers(is_preempted, is_over)
+    return bool(preempted_workers), bool(leader_is_over)
 
 
 def _build(training: Training, step: int, seed: int) -> "Trainer":
@@ -99,12 +100,12 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
     from official.modeling import performance
 
     config = training.config
-    # After a restart the shuffle goes on with another seed: the same one would show the same first images again.
-    # The workers share it, for each takes its part of the same shuffled files.
+    # A resumed training shuffles with another seed: the same seed would begin with the same images again.
+    # All workers use the same seed, since each takes its part of the same shuffled files.
     tf_keras.utils.set_random_seed(seed + step)
     if config.runtime.mixed_precision_dtype:
         performance.set_mixed_precision_policy(config.runtime.mixed_precision_dtype)
-    with training.team.strategy.scope():
+    with training.group.strategy.scope():
         task = task_factory.get_task(config.task)
         model = task.build_model()
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
@@ -119,46 +120,47 @@ def _restore(trainer: "Trainer", training: Training, step: int) -> None:
     trainer.checkpoint.read(str(path)).expect_partial().assert_existing_objects_matched()
 
 
-def _run(trainer: "Trainer", steps: int, wait: InputWait) -> Progress:
-    """Run a few steps and return what the trainer says of them.
+def _run_loop(trainer: "Trainer", steps: int, wait: InputWait) -> LoopMetrics:
+    """Run a few steps and return the trainer's metrics.
 
     Raises:
-      InputError: The loss is infinite or no number.
+      InputError: The loss is infinite or not a number.
     """
     import numpy as np
     import tensorflow as tf
 
     logs: dict[str, Any]
-    logs, waited = wait.share(lambda: trainer.train(tf.constant(steps)))
+    logs, input_wait_ratio = wait.measure(lambda: trainer.train(tf.constant(steps)))
     step = int(trainer.global_step.numpy())
     numbers = {name: float(np.asarray(value)) for name, value in logs.items()}
-    metrics.TRAINING_LOSS.set(numbers["training_loss"])  # also the one that ends the training
-    if not np.isfinite(numbers["training_loss"]):
+    loss = numbers.pop("training_loss")
+    registry.TRAINING_LOSS.set(loss)  # before the check, so that the loss that ends the training is exported too
+    if not np.isfinite(loss):
         raise InputError(
-            f"the loss is {numbers['training_loss']} at step {step}; lower the learning rate "
+            f"the loss is {loss} at step {step}; lower the learning rate "
             f"(it is {numbers['learning_rate']:g}) or raise the batch size"
         )
-    return {"step": step, "loss": numbers.pop("training_loss"), **numbers, "input_wait_ratio": waited}
+    return LoopMetrics(step, loss, input_wait_ratio, numbers)
 
 
 def _save(trainer: "Trainer", training: Training, step: int, is_last: bool) -> None:
-    """Write one checkpoint and have it published; nobody goes on, or leaves, before it is listed."""
+    """Write one checkpoint and publish it; no worker continues, or returns, before it is listed."""
     path = training.scratch / f"ckpt-{step}"
-    with metrics.CHECKPOINT_SECONDS.timed():
-        trainer.checkpoint.write(
-            str(path)
-        )  # by each worker: some values are averaged over all of them as they are read
+    with registry.CHECKPOINT_SECONDS.timed():
+        # Every worker writes: some values are averaged over all workers while they are read.
+        trainer.checkpoint.write(str(path))
         files = sorted(training.scratch.glob(f"{path.name}.*"))
-        if training.team.leads:
+        if training.group.is_leader:
             training.checkpoints.publish(step, files, last=is_last)
-    if training.team.leads:
-        _drop_oldest(training)
-        training.on_checkpoint(step)
+    if training.group.is_leader:
+        _delete_oldest(training.checkpoints)
+    if training.journal:
+        training.journal.record_checkpoint(step)
     for file in files:
         file.unlink()
-    training.team.agree(0)
+    training.group.wait_for_all()
 
 
-def _drop_oldest(training: Training) -> None:
-    for old in training.checkpoints.steps()[:-_KEPT]:
-        training.checkpoints.delete(old)
+def _delete_oldest(checkpoints: Checkpoints) -> None:
+    for step in checkpoints.steps()[:-_MAX_CHECKPOINTS]:
+        checkpoints.delete(step)

@@ -1,4 +1,4 @@
-"""Several workers that train one model: how they meet, agree, and notice that one of them is lost."""
+"""A group of workers that train one model: joining it, collectives, and the loss of a worker."""
 
 import signal
 import time
@@ -16,17 +16,17 @@ from slipway.events import event
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_JOIN_SEC = 1800.0  # a node that is brought up on demand takes minutes, and so does the pull of the image
+_JOIN_SEC = 1800.0  # a node that is started on demand takes minutes, and so does the pull of the image
 _POLL_SEC = 0.5
 
 
 @dataclass(frozen=True)
-class Team:
-    """Everyone who trains the model; mostly one worker alone.
+class WorkerGroup:
+    """All workers that train the model; often a single one.
 
     Attributes:
-      index: Of this worker. Worker 0 writes, and speaks for the evaluator and the clock.
-      size: How many workers there are.
+      index: Of this worker. Worker 0 leads: it alone writes, and it checks the evaluator's verdict and the time limit.
+      size: Number of workers.
     """
 
     strategy: "tf.distribute.Strategy"
@@ -34,14 +34,14 @@ class Team:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         return self.index == 0
 
-    def agree(self, *numbers: int) -> list[int]:
+    def sum_over_workers(self, *numbers: int) -> list[int]:
         """Add up each number over the workers.
 
-        All of them have to ask, so this is also where they wait for one another. What one worker is to decide is added
-        to the zeros of the others.
+        Every worker has to call it, and each waits for the others. To pass on a value that one worker decides, the
+        others call it with 0.
         """
         if self.size == 1:
             return list(numbers)
@@ -50,8 +50,12 @@ class Team:
         total = self.strategy.reduce("SUM", tf.constant(numbers, tf.int64), axis=None)
         return [int(number) for number in total.numpy()]
 
-    def share(self, batch_size: int, images: int) -> None:
-        """See that each has something to train on.
+    def wait_for_all(self) -> None:
+        """Wait until every worker has called this."""
+        self.sum_over_workers(0)
+
+    def check_batch(self, batch_size: int, images: int) -> None:
+        """Check that every replica gets an equal part of the batch, and every worker an image.
 
         Raises:
           SpecError: The batch cannot be shared evenly, or there are too few images.
@@ -66,12 +70,15 @@ class Team:
             raise SpecError(f"the train split has {images} images for {self.size} workers; ask for fewer workers")
 
     @contextmanager
-    def bound(self) -> Iterator[None]:
-        """Say of a broken collective that a worker is lost: all of them then start again from the last checkpoint."""
+    def lost_worker_errors(self) -> Iterator[None]:
+        """Translate the failure of a collective to `TransientError`, since it means that a worker is lost.
+
+        All workers then start again from the last checkpoint.
+        """
         from tensorflow import errors
 
-        # What the loss looks like: a closed connection, a missed heartbeat, a worker that came back as another process.
-        lost = (
+        # A closed connection, a missed heartbeat, a worker that came back as another process.
+        connection_errors = (
             errors.UnavailableError,
             errors.AbortedError,
             errors.CancelledError,
@@ -81,7 +88,7 @@ class Team:
         )
         try:
             yield
-        except lost as error:
+        except connection_errors as error:
             if self.size == 1:
                 raise
             reason = error.message.rpartition("}} ")[2].partition("\n")[0]  # without the names of TensorFlow's ops
@@ -91,15 +98,15 @@ class Team:
             ) from error
 
 
-def join(index: int, gpus: int, stopping: Event) -> Team:
-    """Meet the other workers that `TF_CONFIG` names; alone without it.
+def join_workers(index: int, gpus: int, stopping: Event) -> WorkerGroup:
+    """Connect to the other workers that `TF_CONFIG` names; without it, return a group of one.
 
-    TensorFlow reads that variable itself. Nothing else may be asked of TensorFlow before this.
+    TensorFlow reads that variable itself. Nothing may run in TensorFlow before this call.
 
     Raises:
-      SpecError: `TF_CONFIG` calls this worker another than the Job does.
-      TransientError: Not everyone came.
-      Stopped: It was asked to stop meanwhile.
+      SpecError: `TF_CONFIG` and the Job give this worker different numbers.
+      TransientError: Not all workers connected in time.
+      Stopped: The stage was asked to stop meanwhile.
     """
     import tensorflow as tf
     from official.common import distribute_utils
@@ -108,18 +115,18 @@ def join(index: int, gpus: int, stopping: Event) -> Team:
     size = len(resolver.cluster_spec().as_dict().get("worker", ()))
     if size < 2:
         kind = "mirrored" if gpus > 1 else "one_device"
-        return Team(distribute_utils.get_distribution_strategy(kind, num_gpus=gpus))
+        return WorkerGroup(distribute_utils.get_distribution_strategy(kind, num_gpus=gpus))
     if resolver.task_id != index:
         raise SpecError(
             f"TF_CONFIG calls this worker {resolver.task_id}, JOB_COMPLETION_INDEX {index}; make them equal"
         )
-    # It would take all that are there.
+    # TensorFlow would take every GPU of the machine.
     tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:gpus], "GPU")
     event("workers_awaited", index=index, workers=size)
-    strategy = _await(ThreadPoolExecutor(1).submit(_strategy, resolver, gpus), size, stopping)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow has put a handler of its own there
+    strategy = _wait_for_workers(ThreadPoolExecutor(1).submit(_strategy, resolver, gpus), size, stopping)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow replaced the handler
     event("workers_met", index=index, workers=size)
-    return Team(strategy, index, size)
+    return WorkerGroup(strategy, index, size)
 
 
 def _strategy(resolver: Any, gpus: int) -> "tf.distribute.Strategy":
@@ -132,12 +139,12 @@ def _strategy(resolver: Any, gpus: int) -> "tf.distribute.Strategy":
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def _await(joining: "Future[Any]", size: int, stopping: Event) -> Any:
-    """Wait in steps, since TensorFlow waits where no signal is heard."""
-    patience = time.monotonic() + _JOIN_SEC
-    while time.monotonic() < patience:
+def _wait_for_workers(strategy: "Future[Any]", size: int, stopping: Event) -> Any:
+    """Return the strategy once all workers are connected; poll, since no signal interrupts TensorFlow's own wait."""
+    deadline = time.monotonic() + _JOIN_SEC
+    while time.monotonic() < deadline:
         try:
-            return joining.result(timeout=_POLL_SEC)
+            return strategy.result(timeout=_POLL_SEC)
         except NotYet:
             if stopping.is_set():
                 raise Stopped("stopped while waiting for the other workers; nothing is lost") from None

@@ -55,9 +55,9 @@ def test_backbone_of_another_width_is_refused(trainer, tmp_path):
         initialize(trainer)
 
 
-def test_file_that_is_no_checkpoint_is_refused(trainer, tmp_path):
+def test_file_that_is_not_a_checkpoint_is_refused(trainer, tmp_path):
     (tmp_path / "ckpt-1.index").write_text("<html>")
-    with pytest.raises(InputError, match="it is no checkpoint of TensorFlow"):
+    with pytest.raises(InputError, match="it is not a TensorFlow checkpoint"):
         initialize(trainer)
 
 

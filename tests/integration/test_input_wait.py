@@ -75,6 +75,6 @@ def test_the_share_is_that_of_the_time_in_which_no_batch_was_there(wait_sec, wor
     loop = Loop(batches(wait_sec, ahead), work_sec)
     wait = InputWait(loop)
     loop.train()  # which traces the graph
-    step, share = wait.share(loop.train)
+    step, share = wait.measure(loop.train)
     assert step == 2 * STEPS
     assert least <= share <= most

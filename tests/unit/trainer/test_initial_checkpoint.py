@@ -1,4 +1,4 @@
-"""Pretrained weights from a folder and from a server; archives of strangers are not trusted."""
+"""Pretrained weights from a folder and from a server; archives are not trusted."""
 
 import functools
 import io
@@ -51,9 +51,9 @@ def archive(path, *names):
 def test_folder_with_one_checkpoint_gives_its_path_without_suffix(store, scratch, tmp_path):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "ckpt-5.index").touch()
-    found = fetch_initial_checkpoint(str(tmp_path / "weights"), store, scratch)
-    assert found == str(tmp_path / "weights" / "ckpt-5")
-    assert fetch_initial_checkpoint(found, store, scratch) == found
+    path = fetch_initial_checkpoint(str(tmp_path / "weights"), store, scratch)
+    assert path == str(tmp_path / "weights" / "ckpt-5")
+    assert fetch_initial_checkpoint(path, store, scratch) == path
 
 
 def test_folder_with_two_checkpoints_is_refused_and_names_both(store, scratch, tmp_path):
@@ -75,8 +75,8 @@ def test_archive_is_fetched_once_and_then_taken_from_the_store(store, scratch, t
     assert first.endswith("w/ckpt-1")
     (tmp_path / "served" / "weights.tar.gz").unlink()
     (tmp_path / "again").mkdir()
-    again = fetch_initial_checkpoint(address, store, tmp_path / "again")
-    assert again.endswith("w/ckpt-1")
+    second = fetch_initial_checkpoint(address, store, tmp_path / "again")
+    assert second.endswith("w/ckpt-1")
 
 
 def test_archive_cannot_write_outside_its_folder(store, scratch, tmp_path, server):

@@ -1,25 +1,25 @@
-"""Reasons to leave the training loop early."""
+"""Reasons to leave the training loop before its last step."""
 
 import threading
 import time
 
-from services.trainer.stop_conditions import Watch
+from services.trainer.stop_conditions import StopConditions
 
 
 def test_sigterm_is_a_preemption_and_not_an_end():
     stopping = threading.Event()
-    watch = Watch(stopping, wants_stop=lambda: False)
-    assert not watch.is_preempted
+    conditions = StopConditions(stopping, wants_stop=lambda: False)
+    assert not conditions.is_preempted
     stopping.set()
-    assert watch.is_preempted
-    assert not watch.is_over()
+    assert conditions.is_preempted
+    assert not conditions.is_over()
 
 
 def test_exhausted_patience_ends_the_training():
-    assert Watch(threading.Event(), wants_stop=lambda: True).is_over()
+    assert StopConditions(threading.Event(), wants_stop=lambda: True).is_over()
 
 
 def test_used_up_time_limit_ends_the_training():
-    watch = Watch(threading.Event(), lambda: False, deadline=time.monotonic() - 1)
-    assert watch.is_over()
-    assert not Watch(threading.Event(), lambda: False, deadline=time.monotonic() + 60).is_over()
+    conditions = StopConditions(threading.Event(), lambda: False, deadline=time.monotonic() - 1)
+    assert conditions.is_over()
+    assert not StopConditions(threading.Event(), lambda: False, deadline=time.monotonic() + 60).is_over()
