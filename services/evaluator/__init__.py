@@ -1,1 +1,1 @@
-"""Checkpoints → COCO metrics, beside the trainer."""
+"""Checkpoints → COCO metrics and the best checkpoint; runs beside the trainer."""

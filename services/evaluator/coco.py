@@ -1,113 +1,185 @@
-"""COCO metrics of boxes: AP and AR as Model Garden names them, AP per class, precision over recall.
+"""COCO metrics of boxes: AP and AR under Model Garden's names, AP per class, precision over recall.
 
-`faster-coco-eval` computes what `pycocotools` does, five to eight times as fast; a test holds the two equal.
+`faster-coco-eval` computes the same values as `pycocotools`, five to eight times as fast; a test compares the two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from slipway.artifacts.evaluation import ClassScore, CocoMetrics, Curve, Curves
 from slipway.dataset.annotations import AnnotatedImage
+from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "ARmax1", "ARmax10", "ARmax100", "ARs", "ARm", "ARl")
-_ALL_SIZES, _HUNDRED_DETECTIONS, _IOU_50 = 0, -1, 0  # where COCOeval's arrays keep them
+NAMES = tuple(str(field.alias) for field in CocoMetrics.model_fields.values())  # in the order of COCOeval's `stats`
+_ALL_SIZES, _HUNDRED_DETECTIONS, _IOU_50 = 0, -1, 0  # indices of COCOeval's arrays
 
-Detection = Mapping[str, Any]
+
+class TrueBox(NamedTuple):
+    """An annotated box.
+
+    Attributes:
+      image_id: Source id of its image.
+      class_id: From 1, as in the label map.
+    """
+
+    image_id: int
+    class_id: int
+    box: Box
+
+
+class Detection(NamedTuple):
+    """A detected box, in pixels of the stored image.
+
+    Attributes:
+      image_id: Source id of its image.
+      class_id: From 1, as in the label map.
+      score: In [0, 1].
+    """
+
+    image_id: int
+    class_id: int
+    box: Box
+    score: float
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one checkpoint is worth on one split.
+class GroundTruth:
+    """The annotations of one split.
 
     Attributes:
-      images: How many were looked at.
+      sizes: Source id of each image to its size.
+    """
+
+    labels: LabelMap
+    sizes: Mapping[int, ImageSize]
+    boxes: Sequence[TrueBox]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything that was measured of one checkpoint on one split.
+
+    Attributes:
+      images: Number of images in the split.
       loss: Mean validation loss.
-      metrics: `NAMES` to values in [0, 1]; -1 where there is no box to find.
-      per_class: label, AP, AP50 (-1 without boxes), images and boxes that the split has of it.
-      curves: Per label, precision at 101 recalls from 0 to 1, at IoU 0.5.
+      per_class: One for each label, in the order of class ids.
+      curves: Precision at 101 recalls from 0 to 1.
     """
 
     images: int
     loss: float
-    metrics: dict[str, float]
-    per_class: list[dict[str, Any]]
-    curves: dict[str, dict[str, list[float]]]
+    metrics: CocoMetrics
+    per_class: tuple[ClassScore, ...]
+    curves: Curves
 
 
-def truth(images: Iterable[AnnotatedImage], labels: LabelMap) -> dict[str, Any]:
-    """Write annotated images as a COCO dataset: ids are source ids, boxes [x, y, width, height] in pixels."""
-    coco: dict[str, Any] = {
-        "images": [],
-        "annotations": [],
-        "categories": [{"id": labels.id(name), "name": name} for name in labels.names],
-    }
+def ground_truth(images: Iterable[AnnotatedImage], labels: LabelMap) -> GroundTruth:
+    """Collect the annotated boxes of a split; the images are read once."""
+    sizes: dict[int, ImageSize] = {}
+    boxes: list[TrueBox] = []
     for image in images:
-        coco["images"].append({"id": image.source_id, "width": image.size.width, "height": image.size.height})
-        for labeled in image.boxes:
-            box = labeled.box
-            row = {
-                "id": len(coco["annotations"]) + 1,
-                "image_id": image.source_id,
-                "category_id": labels.id(labeled.label),
-                "bbox": [box.xmin, box.ymin, box.width, box.height],
-                "area": box.width * box.height,
-                "iscrowd": 0,
-            }
-            coco["annotations"].append(row)
-    return coco
+        sizes[image.source_id] = image.size
+        boxes += [TrueBox(image.source_id, labels.id(box.label), box.box) for box in image.boxes]
+    return GroundTruth(labels, sizes, boxes)
 
 
-def measure(dataset: dict[str, Any], detections: Sequence[Detection], loss: float) -> Measured:
-    """Compare detections with the truth.
+def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) -> Measurement:
+    """Compare detections with the annotations.
 
     Args:
-      dataset: What `truth` made.
-      detections: Rows of image_id, category_id, bbox [x, y, width, height] in pixels and score.
-      loss: Mean validation loss, handed on.
+      loss: Mean validation loss; it becomes part of the measurement.
     """
     from faster_coco_eval.core import COCO, COCOeval_faster
 
-    coco = COCO(dataset)
-    # COCO's reader takes no empty list of results; a detection of no area and no score finds nothing.
-    results = coco.loadRes(list(detections) or _nothing(dataset))
+    coco = COCO(coco_dataset(truth))
+    results = coco.loadRes(coco_results(detections or _one_empty_detection(truth)))
     evaluation = COCOeval_faster(coco, results, iouType="bbox")
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     metrics = {name: float(value) for name, value in zip(NAMES, evaluation.stats, strict=False)}
-    per_class, curves = _per_class(dataset, evaluation), _curves(dataset, evaluation)
-    return Measured(len(dataset["images"]), loss, metrics, per_class, curves)
+    return Measurement(
+        images=len(truth.sizes),
+        loss=loss,
+        metrics=CocoMetrics.model_validate(metrics),
+        per_class=tuple(_class_scores(truth, evaluation.eval["precision"])),
+        curves=_curves(truth, evaluation),
+    )
 
 
-def _nothing(dataset: dict[str, Any]) -> list[Detection]:
-    image, category = dataset["images"][0]["id"], dataset["categories"][0]["id"]
-    return [{"image_id": image, "category_id": category, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.0}]
+def coco_dataset(truth: GroundTruth) -> dict[str, Any]:
+    """Return the annotations in COCO's format: boxes are [x, y, width, height] in pixels."""
+    annotations = [
+        {
+            "id": number,
+            "image_id": annotation.image_id,
+            "category_id": annotation.class_id,
+            "bbox": _bbox(annotation.box),
+            "area": annotation.box.width * annotation.box.height,
+            "iscrowd": 0,
+        }
+        for number, annotation in enumerate(truth.boxes, start=1)
+    ]
+    return {
+        "images": [{"id": id, "width": size.width, "height": size.height} for id, size in truth.sizes.items()],
+        "annotations": annotations,
+        "categories": [{"id": id, "name": name} for id, name in enumerate(truth.labels.names, start=1)],
+    }
 
 
-def _per_class(dataset: dict[str, Any], evaluation: Any) -> list[dict[str, Any]]:
-    # precision: float [IoU 10, recall 101, class, size 4, detections 3]; -1 where the class has no box.
-    precision = evaluation.eval["precision"][:, :, :, _ALL_SIZES, _HUNDRED_DETECTIONS]
-    rows = []
-    for index, category in enumerate(dataset["categories"]):
-        own = [a for a in dataset["annotations"] if a["category_id"] == category["id"]]
-        rows.append(
+def coco_results(detections: Iterable[Detection]) -> list[dict[str, Any]]:
+    """Return the detections in COCO's format."""
+    return [
+        {
+            "image_id": detection.image_id,
+            "category_id": detection.class_id,
+            "bbox": _bbox(detection.box),
+            "score": detection.score,
+        }
+        for detection in detections
+    ]
+
+
+def _bbox(box: Box) -> list[float]:
+    return [box.xmin, box.ymin, box.width, box.height]
+
+
+def _one_empty_detection(truth: GroundTruth) -> list[Detection]:
+    """Return a detection that matches nothing, since COCO's reader refuses an empty list."""
+    return [Detection(next(iter(truth.sizes)), 1, Box(0.0, 0.0, 0.0, 0.0), 0.0)]
+
+
+def _class_scores(truth: GroundTruth, precision: Any) -> Iterator[ClassScore]:
+    """Yield the score of each label.
+
+    Args:
+      precision: float [IoU 10, recall 101, class, size 4, detections 3]; -1 where the class has no box.
+    """
+    boxes = Counter(annotation.class_id for annotation in truth.boxes)
+    images = Counter(class_id for _, class_id in {(box.image_id, box.class_id) for box in truth.boxes})
+    for index, label in enumerate(truth.labels.names):
+        of_class = precision[:, :, index, _ALL_SIZES, _HUNDRED_DETECTIONS]
+        yield ClassScore.model_validate(
             {
-                "label": category["name"],
-                "AP": float(precision[:, :, index].mean()),
-                "AP50": float(precision[_IOU_50, :, index].mean()),
-                "images": len({a["image_id"] for a in own}),
-                "boxes": len(own),
+                "label": label,
+                "AP": float(of_class.mean()),
+                "AP50": float(of_class[_IOU_50].mean()),
+                "images": images[index + 1],
+                "boxes": boxes[index + 1],
             }
         )
-    return rows
 
 
-def _curves(dataset: dict[str, Any], evaluation: Any) -> dict[str, dict[str, list[float]]]:
-    recall = [round(float(r), 2) for r in evaluation.params.recThrs]
+def _curves(truth: GroundTruth, evaluation: Any) -> Curves:
+    recall = tuple(round(float(value), 2) for value in evaluation.params.recThrs)
     precision = evaluation.eval["precision"][_IOU_50, :, :, _ALL_SIZES, _HUNDRED_DETECTIONS]
-    return {
-        category["name"]: {"recall": recall, "precision": [round(float(p), 4) for p in precision[:, index]]}
-        for index, category in enumerate(dataset["categories"])
-        if precision[0, index] >= 0
-    }
+    return Curves(
+        {
+            label: Curve(recall=recall, precision=tuple(round(float(value), 4) for value in precision[:, index]))
+            for index, label in enumerate(truth.labels.names)
+            if precision[0, index] >= 0
+        }
+    )

@@ -1,172 +1,176 @@
-"""Measure a run's checkpoints beside the trainer, keep the best, and say when to stop."""
+"""Second process of the training stage: measures each checkpoint, keeps the best, and decides when to stop."""
 
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
-from slipway.artifacts.untyped_json import read_json
-from slipway.dataset import annotations
-from slipway.dataset.labels import LabelMap
+from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
+from slipway.artifacts.inputs import RunInputs
+from slipway.artifacts.json_io import write_document
 from slipway.errors import MissingKey
 from slipway.events import event
-from slipway.metrics import registry as metrics
+from slipway.metrics import registry
 from slipway.run.plan import Plan, load_preset
-from slipway.stage.runner import Result, StageParams, write_result
+from slipway.stage.runner import StageParams
 from slipway.store.interface import ObjectStore
 
-from services.evaluator.coco import Detection, Measured, measure, truth
-from services.evaluator.evaluate import Evaluation, EventFile
-from services.evaluator.pictures import collect
+from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
+from services.evaluator.evaluate import Evaluation
+from services.evaluator.event_file import EventFile
+from services.evaluator.pictures import Album, make_album
 from services.evaluator.scoreboard import Scoreboard
 
 _POLL_SEC = 0.5
-_MOST_DRAWN = 30  # checkpoints
+_MAX_CHECKPOINTS_DRAWN = 30
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split in two forms: the truth as COCO wants it, and the pattern of its records on the local disk."""
+    """The annotations of a split, and the pattern of its local record files."""
 
-    truth: dict[str, Any]
+    truth: GroundTruth
     records: str
 
 
-@dataclass(frozen=True)
-class Judge:
-    """A model that any checkpoint of the run fits, and the splits to measure it on."""
-
-    evaluation: Evaluation
-    splits: Mapping[str, Split]
-
-    def measure(self, checkpoint: Path, split: str) -> tuple[Measured, list[Detection]]:
-        """Measure one checkpoint, and return its detections too; the path is TensorFlow's prefix."""
-        self.evaluation.load(checkpoint)
-        detections, loss = self.evaluation.detect(self.splits[split].records)
-        return measure(self.splits[split].truth, detections, loss), detections
-
-
-def evaluate(params: StageParams, store: ObjectStore) -> Result:
+def evaluate(params: StageParams, store: ObjectStore) -> EvaluateResult | None:
     """Measure each checkpoint as it is listed, until the last; the best is chosen on val where there is one.
 
-    Beside any worker but the first there is nothing to do, and a sidecar that leaves is started again: so it waits for
-    the SIGTERM that ends it.
+    Beside a worker other than the first there is nothing to measure. A sidecar that exits is started again, so there
+    it waits for SIGTERM.
     """
     if params.index:
         params.stopping.wait()
-        return {}
-    started = time.monotonic()
-    trained = Checkpoints(store, keys.stage(params.name, "train"))
-    best = Checkpoints(store, keys.best_checkpoint(params.name))
-    judge = Judge(_evaluation(params, store), _splits(params, store))
-    chosen_on = "val" if "val" in judge.splits else "test"
-    board = Scoreboard(store, params.name, chosen_on, params.run.spec.train.patience)
-    events = EventFile(params.scratch / "events")
-    shown = judge.splits[chosen_on]
-    album = collect(shown.records, shown.truth, params.run.spec.detect.score_threshold)
-    pictures_every = _pictures_every(Plan.parse(store.read(keys.resolved(params.name))))
-    board.tell()
-    for step in _unmeasured(trained, board):
+        return None
+    started_at = time.monotonic()
+    evaluator = RunEvaluator(params, store)
+    for step in evaluator.unmeasured_steps():
+        evaluator.measure_step(step)
+    best = evaluator.finish()
+    result = EvaluateResult(
+        step=best.step,
+        split=best.split,
+        chosen_on=best.chosen_on,
+        metrics=best.metrics,
+        last=best.last,
+        duration_sec=round(time.monotonic() - started_at, 1),
+    )
+    write_document(store, keys.result(params.name, "evaluate"), result)
+    return result
+
+
+class RunEvaluator:
+    """Measures the checkpoints of one run with a model that is built once."""
+
+    def __init__(self, params: StageParams, store: ObjectStore) -> None:
+        self._store, self._run, self._scratch = store, params.name, params.scratch
+        self._trained = Checkpoints(store, keys.stage(params.name, "train"))
+        self._best = Checkpoints(store, keys.best_checkpoint(params.name))
+        inputs = RunInputs.load(store, params.run)
+        self._model = _build_model(store, inputs)
+        self._splits = _fetch_splits(store, inputs, params.scratch / "records")
+        self._chosen_on = "val" if "val" in self._splits else "test"
+        self._scoreboard = Scoreboard(store, params.name, self._chosen_on, params.run.spec.train.patience)
+        self._event_file = EventFile(params.scratch / "events")
+        self._album = _make_album(self._splits[self._chosen_on], params)
+        self._picture_interval = _picture_interval(inputs.plan)
+        self._scoreboard.set_gauges()
+
+    def unmeasured_steps(self) -> Iterator[int]:
+        """Yield the oldest listed checkpoint that was not measured yet, repeatedly, until the last was measured."""
+        skipped_steps: set[int] = set()
+        while True:
+            steps, measured_steps = self._trained.steps(), self._scoreboard.measured_steps
+            registry.EVALUATION_LAG.set(steps[-1] - max(measured_steps, default=0) if steps else 0)
+            waiting_steps = [step for step in steps if step not in measured_steps | skipped_steps]
+            if waiting_steps:
+                yield waiting_steps[0]
+                skipped_steps.add(waiting_steps[0])
+            elif steps and self._trained.listing(steps[-1]).last:
+                return
+            else:
+                time.sleep(_POLL_SEC)
+
+    def measure_step(self, step: int) -> None:
+        """Measure one checkpoint on the deciding split, and store the outcome; skip one that is deleted by then."""
         try:
-            checkpoint = trained.fetch(step, params.scratch / "checkpoint")
-        except MissingKey:  # the trainer keeps only the newest few: it is faster than its evaluator
+            checkpoint = self._trained.fetch(step, self._scratch / "checkpoint")
+        except MissingKey:  # the trainer keeps only the newest few, and is faster than the evaluator
             event("checkpoint_skipped", step=step)
-            continue
-        with metrics.EVALUATION_SECONDS.timed():
-            measured, detections = judge.measure(checkpoint, chosen_on)
-        pictures = [] if len(board.measured) % pictures_every else album.draw(detections)
-        board.add(step, chosen_on, measured)
-        if board.best_step == step:
-            _keep(best, step, checkpoint)
-            board.save_best(step, chosen_on, measured)
-        board.save()
-        board.tell()
-        shutil.rmtree(checkpoint.parent)
-        file = events.add(step, measured, pictures)
-        store.upload(file, f"{keys.stage(params.name, 'evaluate')}/{file.name}")
-    if chosen_on != "test":
-        last = trained.fetch(board.last_step, params.scratch / "last")
-        _measure_on_test(judge, board, last, best.fetch(board.best_step, params.scratch / "best"))
-    outcome = board.finish()
-    kept = {name: outcome[name] for name in ("step", "split", "chosen_on", "metrics", "last")}
-    return write_result(store, params.name, "evaluate", kept | {"duration_sec": round(time.monotonic() - started, 1)})
-
-
-def _evaluation(params: StageParams, store: ObjectStore) -> Evaluation:
-    """Build the model of the run's pipeline config, which the trainer writes as it starts."""
-    preset = load_preset(Plan.parse(store.read(keys.resolved(params.name))).preset)
-    while store.size(keys.pipeline_config(params.name)) is None:
-        time.sleep(_POLL_SEC)
-    return Evaluation(preset.experiment, yaml.safe_load(store.read(keys.pipeline_config(params.name))))
-
-
-def _pictures_every(plan: Plan) -> int:
-    """Return of how many checkpoints one is drawn: the event file goes to the store whole each time."""
-    return math.ceil(plan.steps / plan.checkpoint_every / _MOST_DRAWN)
-
-
-def _splits(params: StageParams, store: ObjectStore) -> dict[str, Split]:
-    """Bring val and test to the local disk."""
-    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
-    records = read_json(store, keys.result(params.name, "preprocess"))
-    labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode())
-    return {
-        split: Split(
-            truth(_annotated(store, dataset, split, counts["shards"]), labels),
-            _download(store, records["records"], split, counts["shards"], params.scratch / "records"),
-        )
-        for split, counts in records["splits"].items()
-        if split != "train"
-    }
-
-
-def _annotated(store: ObjectStore, dataset: str, split: str, shards: int) -> Iterator[annotations.AnnotatedImage]:
-    for number in range(shards):
-        yield from annotations.parse(store.read(keys.annotations(dataset, split, number, shards)))
-
-
-def _download(store: ObjectStore, records: str, split: str, shards: int, folder: Path) -> str:
-    for number in range(shards):
-        key = keys.shard(records, split, number, shards)
-        store.download(key, folder / Path(key).name)
-    return str(folder / f"{split}-*.tfrecord")
-
-
-def _unmeasured(trained: Checkpoints, board: Scoreboard) -> Iterator[int]:
-    """Yield the oldest listed checkpoint that was not measured, again and again, until the last one was."""
-    skipped: set[int] = set()
-    while True:
-        steps = trained.steps()
-        metrics.EVALUATION_LAG.set(steps[-1] - max(board.measured, default=0) if steps else 0)
-        waiting = [step for step in steps if step not in board.measured | skipped]
-        if waiting:
-            yield waiting[0]
-            skipped.add(waiting[0])
-        elif steps and trained.listing(steps[-1]).last:
             return
-        else:
-            time.sleep(_POLL_SEC)
+        with registry.EVALUATION_SECONDS.timed():
+            measurement, detections = self._measure(checkpoint, self._chosen_on)
+        pictures = [] if len(self._scoreboard.measured_steps) % self._picture_interval else self._album.draw(detections)
+        self._scoreboard.add(step, self._chosen_on, measurement)
+        if self._scoreboard.best_step == step:
+            self._keep_best(step, checkpoint)
+            self._scoreboard.save_best(step, self._chosen_on, measurement)
+        self._scoreboard.save()
+        self._scoreboard.set_gauges()
+        shutil.rmtree(checkpoint.parent)
+        file = self._event_file.add(step, measurement, pictures)
+        self._store.upload(file, f"{keys.stage(self._run, 'evaluate')}/{file.name}")
+
+    def finish(self) -> BestCheckpoint:
+        """Report the best and the last checkpoint on test, write the final verdict, and return the best."""
+        if self._chosen_on != "test":
+            self._measure_on_test()
+        return self._scoreboard.finish()
+
+    def _measure_on_test(self) -> None:
+        """Measure both checkpoints on images that did not take part in the choice."""
+        board = self._scoreboard
+        last_path = self._trained.fetch(board.last_step, self._scratch / "last")
+        best_path = self._best.fetch(board.best_step, self._scratch / "best")
+        board.add(board.last_step, "test", self._measure(last_path, "test")[0])
+        measurement, _ = self._measure(best_path, "test")
+        if board.best_step != board.last_step:
+            board.add(board.best_step, "test", measurement)
+        board.save_best(board.best_step, "test", measurement)
+
+    def _measure(self, checkpoint: Path, split: str) -> tuple[Measurement, Sequence[Detection]]:
+        """Measure one checkpoint, and return its detections too; the path is TensorFlow's prefix."""
+        self._model.load(checkpoint)
+        detections, loss = self._model.detect(self._splits[split].records)
+        return measure(self._splits[split].truth, detections, loss), detections
+
+    def _keep_best(self, step: int, checkpoint: Path) -> None:
+        """Publish a copy that the trainer does not delete, and delete the previous best."""
+        self._best.publish(step, sorted(checkpoint.parent.glob(f"{checkpoint.name}.*")))
+        for best_step in self._best.steps():
+            if best_step != step:
+                self._best.delete(best_step)
 
 
-def _keep(best: Checkpoints, step: int, checkpoint: Path) -> None:
-    """Publish the checkpoint where the trainer does not remove it; the one that was best before goes."""
-    best.publish(step, sorted(checkpoint.parent.glob(f"{checkpoint.name}.*")))
-    for old in best.steps():
-        if old != step:
-            best.delete(old)
+def _build_model(store: ObjectStore, inputs: RunInputs) -> Evaluation:
+    """Build the model of the run's pipeline config, which the trainer writes as it starts."""
+    key = keys.pipeline_config(inputs.name)
+    while store.stat(key) is None:
+        time.sleep(_POLL_SEC)
+    return Evaluation(load_preset(inputs.plan.preset).experiment, yaml.safe_load(store.read(key)))
 
 
-def _measure_on_test(judge: Judge, board: Scoreboard, last: Path, best: Path) -> None:
-    """Report the chosen checkpoint, and the last, on images that had no part in the choice."""
-    board.add(board.last_step, "test", judge.measure(last, "test")[0])
-    measured, _ = judge.measure(best, "test")
-    if board.best_step != board.last_step:
-        board.add(board.best_step, "test", measured)
-    board.save_best(board.best_step, "test", measured)
+def _fetch_splits(store: ObjectStore, inputs: RunInputs, folder: Path) -> Mapping[str, Split]:
+    """Read the annotations of val and test, and download their records."""
+    splits = {}
+    for name in inputs.records.splits.keys() - {"train"}:
+        truth = ground_truth(inputs.annotated_images(store, name), inputs.labels)
+        for key in inputs.records.shard_keys(name):
+            store.download(key, folder / Path(key).name)
+        splits[name] = Split(truth, str(folder / f"{name}-*.tfrecord"))
+    return splits
+
+
+def _make_album(split: Split, params: StageParams) -> Album:
+    return make_album(split.records, split.truth, params.run.spec.detect.score_threshold)
+
+
+def _picture_interval(plan: Plan) -> int:
+    """Return n, where pictures are drawn for every n-th checkpoint: each time, the whole event file is uploaded."""
+    return math.ceil(plan.steps / plan.checkpoint_every / _MAX_CHECKPOINTS_DRAWN)

@@ -10,7 +10,7 @@ from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 
-from services.evaluator.coco import NAMES, measure, truth
+from services.evaluator.coco import NAMES, Detection, coco_dataset, coco_results, ground_truth, measure
 
 LABELS = LabelMap(("buoy", "ship"))
 
@@ -20,17 +20,15 @@ def image(number, *boxes):
     return AnnotatedImage(f"{number}.jpg", number, "", "jpeg", ImageSize(200, 100), labeled)
 
 
-def found(number, label, box, score):
-    xmin, ymin, xmax, ymax = box
-    size = [xmin, ymin, xmax - xmin, ymax - ymin]
-    return {"image_id": number, "category_id": LABELS.id(label), "bbox": size, "score": score}
+def detection(number, label, box, score):
+    return Detection(number, LABELS.id(label), Box(*box), score)
 
 
 SHIP, BUOY = (10, 10, 60, 60), (100, 20, 110, 30)
 
 
 def test_truth_has_ids_from_one_and_boxes_as_corner_and_size():
-    coco = truth([image(7, ("ship", SHIP))], LABELS)
+    coco = coco_dataset(ground_truth([image(7, ("ship", SHIP))], LABELS))
     assert coco["categories"] == [{"id": 1, "name": "buoy"}, {"id": 2, "name": "ship"}]
     assert coco["images"] == [{"id": 7, "width": 200, "height": 100}]
     annotation = {"id": 1, "image_id": 7, "category_id": 2, "bbox": [10, 10, 50, 50], "area": 2500, "iscrowd": 0}
@@ -38,48 +36,48 @@ def test_truth_has_ids_from_one_and_boxes_as_corner_and_size():
 
 
 def test_perfect_detections_have_ap_one():
-    coco = truth([image(1, ("ship", SHIP), ("buoy", BUOY)), image(2)], LABELS)
-    measured = measure(coco, [found(1, "ship", SHIP, 0.9), found(1, "buoy", BUOY, 0.8)], loss=0.25)
-    assert measured.metrics["AP"] == pytest.approx(1.0)
-    assert measured.metrics["APs"] == pytest.approx(1.0)  # the buoy is 10 × 10
-    assert measured.metrics["APl"] == -1  # no box is that large
-    assert (measured.images, measured.loss) == (2, 0.25)
+    truth = ground_truth([image(1, ("ship", SHIP), ("buoy", BUOY)), image(2)], LABELS)
+    measurement = measure(truth, [detection(1, "ship", SHIP, 0.9), detection(1, "buoy", BUOY, 0.8)], loss=0.25)
+    assert measurement.metrics.by_name()["AP"] == pytest.approx(1.0)
+    assert measurement.metrics.by_name()["APs"] == pytest.approx(1.0)  # the buoy is 10 × 10
+    assert measurement.metrics.by_name()["APl"] == -1  # no box is that large
+    assert (measurement.images, measurement.loss) == (2, 0.25)
 
 
 def test_half_of_the_boxes_found_is_half_the_recall():
-    coco = truth([image(1, ("ship", SHIP)), image(2, ("ship", SHIP))], LABELS)
-    measured = measure(coco, [found(1, "ship", SHIP, 0.9)], loss=0)
-    assert measured.metrics["ARmax100"] == pytest.approx(0.5)
-    assert measured.metrics["AP50"] == pytest.approx(51 / 101)  # precision 1 at recalls 0.00 to 0.50
+    truth = ground_truth([image(1, ("ship", SHIP)), image(2, ("ship", SHIP))], LABELS)
+    measurement = measure(truth, [detection(1, "ship", SHIP, 0.9)], loss=0)
+    assert measurement.metrics.by_name()["ARmax100"] == pytest.approx(0.5)
+    assert measurement.metrics.by_name()["AP50"] == pytest.approx(51 / 101)  # precision 1 at recalls 0.00 to 0.50
 
 
 def test_box_shifted_by_a_fifth_counts_for_ap50_but_not_for_ap75():
-    coco = truth([image(1, ("ship", SHIP))], LABELS)
-    measured = measure(coco, [found(1, "ship", (20, 10, 70, 60), 0.9)], loss=0)  # IoU 40 / 60
-    assert measured.metrics["AP50"] == pytest.approx(1.0)
-    assert measured.metrics["AP75"] == 0
+    truth = ground_truth([image(1, ("ship", SHIP))], LABELS)
+    measurement = measure(truth, [detection(1, "ship", (20, 10, 70, 60), 0.9)], loss=0)  # IoU 40 / 60
+    assert measurement.metrics.by_name()["AP50"] == pytest.approx(1.0)
+    assert measurement.metrics.by_name()["AP75"] == 0
 
 
 def test_wrong_class_finds_nothing_and_each_class_has_its_own_figures():
-    coco = truth([image(1, ("ship", SHIP), ("ship", (120, 50, 150, 90))), image(2, ("buoy", BUOY))], LABELS)
-    measured = measure(coco, [found(1, "ship", SHIP, 0.9), found(2, "ship", BUOY, 0.8)], loss=0)
-    assert measured.per_class == [
+    truth = ground_truth([image(1, ("ship", SHIP), ("ship", (120, 50, 150, 90))), image(2, ("buoy", BUOY))], LABELS)
+    measurement = measure(truth, [detection(1, "ship", SHIP, 0.9), detection(2, "ship", BUOY, 0.8)], loss=0)
+    assert [score.content() for score in measurement.per_class] == [
         {"label": "buoy", "AP": 0, "AP50": 0, "images": 1, "boxes": 1},
         {"label": "ship", "AP": pytest.approx(51 / 101), "AP50": pytest.approx(51 / 101), "images": 1, "boxes": 2},
     ]
 
 
 def test_class_without_boxes_is_minus_one_and_has_no_curve():
-    coco = truth([image(1, ("ship", SHIP))], LABELS)
-    measured = measure(coco, [found(1, "ship", SHIP, 0.9)], loss=0)
-    assert measured.per_class[0]["AP"] == -1
-    assert list(measured.curves) == ["ship"]
-    assert measured.curves["ship"]["recall"][-1] == 1.0
-    assert measured.curves["ship"]["precision"][-1] == 1.0
+    truth = ground_truth([image(1, ("ship", SHIP))], LABELS)
+    measurement = measure(truth, [detection(1, "ship", SHIP, 0.9)], loss=0)
+    assert measurement.per_class[0].ap == -1
+    assert list(measurement.curves.root) == ["ship"]
+    assert measurement.curves.root["ship"].recall[-1] == 1.0
+    assert measurement.curves.root["ship"].precision[-1] == 1.0
 
 
 def test_no_detection_at_all_is_ap_zero():
-    assert measure(truth([image(1, ("ship", SHIP))], LABELS), [], loss=0).metrics["AP"] == 0
+    assert measure(ground_truth([image(1, ("ship", SHIP))], LABELS), [], loss=0).metrics.by_name()["AP"] == 0
 
 
 def test_statistics_equal_those_of_pycocotools():
@@ -87,18 +85,18 @@ def test_statistics_equal_those_of_pycocotools():
     from pycocotools.cocoeval import COCOeval
 
     draw = random.Random(7)
-    coco, detections = _random_scene(draw)
-    ours = measure(coco, detections, loss=0)
+    truth, detections = _random_scene(draw)
+    ours = measure(truth, detections, loss=0)
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO()
-        reference.dataset = coco
+        reference.dataset = coco_dataset(truth)
         reference.createIndex()
-        evaluation = COCOeval(reference, reference.loadRes(detections), "bbox")
+        evaluation = COCOeval(reference, reference.loadRes(coco_results(detections)), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    assert [ours.metrics[name] for name in NAMES] == pytest.approx(list(evaluation.stats), abs=1e-12)
-    assert 0.05 < ours.metrics["AP"] < 0.95  # the scene is neither empty nor perfect
+    assert [ours.metrics.by_name()[name] for name in NAMES] == pytest.approx(list(evaluation.stats), abs=1e-12)
+    assert 0.05 < ours.metrics.by_name()["AP"] < 0.95  # the scene is neither empty nor perfect
 
 
 def _random_scene(draw):
@@ -109,9 +107,11 @@ def _random_scene(draw):
         for label, box in boxes:
             jittered = tuple(v + draw.gauss(0, 2) for v in box)
             if draw.random() < 0.8 and jittered[0] < jittered[2] and jittered[1] < jittered[3]:
-                detections.append(found(number, label, jittered, draw.random()))
-        detections += [found(number, "ship", _random_box(draw), draw.random() / 2) for _ in range(draw.randrange(3))]
-    return truth(images, LABELS), detections
+                detections.append(detection(number, label, jittered, draw.random()))
+        detections += [
+            detection(number, "ship", _random_box(draw), draw.random() / 2) for _ in range(draw.randrange(3))
+        ]
+    return ground_truth(images, LABELS), detections
 
 
 def _random_box(draw):

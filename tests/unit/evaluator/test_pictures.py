@@ -1,4 +1,4 @@
-"""What is drawn of a checkpoint."""
+"""Pictures that are drawn for a checkpoint."""
 
 import io
 
@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.labels import LabelMap
 from slipway.report.box_drawing import colour
 
-from services.evaluator.pictures import collect
+from services.evaluator.coco import Detection, GroundTruth, TrueBox
+from services.evaluator.pictures import make_album
 
 SIZE = (640, 480)
 GREY = (90, 90, 90)
-
-
-def box(source_id, class_id, *bbox, **more):
-    """Give a row of COCO: x, y, width, height in pixels of the stored image."""
-    return {"image_id": source_id, "category_id": class_id, "bbox": list(bbox)} | more
 
 
 @pytest.fixture
@@ -35,18 +33,16 @@ def records(tmp_path):
 
 @pytest.fixture
 def album(records):
-    truth = {
-        "categories": [{"id": 1, "name": "heron"}, {"id": 2, "name": "duck"}],
-        "annotations": [box(source_id, 1, 100, 100, 200, 200) for source_id in (2, 3, 4, 5)],
-    }
-    return collect(records, truth, 0.5)
+    boxes = [TrueBox(source_id, 1, Box(100, 100, 300, 300)) for source_id in (2, 3, 4, 5)]
+    sizes = {source_id: ImageSize(*SIZE) for source_id in range(1, 6)}
+    return make_album(records, GroundTruth(LabelMap(("heron", "duck")), sizes, boxes), 0.5)
 
 
-def has_line(picture, side, class_id, where):
-    """Tell whether there is a line of the class's colour around x, y of the half."""
-    x, y = where
-    shown = np.asarray(picture).astype(int)
-    half = shown[:, :320] if side == "left" else shown[:, 320:]
+def has_line(picture, side, class_id, point):
+    """Check whether there is a line of the class's colour around x, y of the half."""
+    x, y = point
+    pixels = np.asarray(picture).astype(int)
+    half = pixels[:, :320] if side == "left" else pixels[:, 320:]
     near = half[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3)
     return bool((near == np.array(colour(class_id))).all(axis=1).any())
 
@@ -57,9 +53,9 @@ def test_first_images_with_boxes_are_taken(album):
 
 
 @pytest.mark.slow
-def test_truth_is_left_and_what_was_found_is_right(album):
-    found = [box(2, 2, 300, 200, 100, 100, score=0.9), box(2, 1, 20, 300, 60, 60, score=0.4)]
-    first, second, _ = album.draw(found)
+def test_annotations_are_left_and_detections_are_right(album):
+    detections = [Detection(2, 2, Box(300, 200, 400, 300), 0.9), Detection(2, 1, Box(20, 300, 80, 360), 0.4)]
+    first, second, _ = album.draw(detections)
     assert first.size == (640, 240)
     assert has_line(first, "left", 1, (50, 100))
     assert not has_line(first, "left", 2, (200, 125))

@@ -1,13 +1,14 @@
-"""Which checkpoint is best, and when enough is enough."""
+"""Choice of the best checkpoint, and the end of patience."""
 
 import json
 
 import pytest
 
 from slipway import keys
+from slipway.artifacts.evaluation import ClassScore, CocoMetrics, Curve, Curves
 from slipway.store.folder import FolderStore
 
-from services.evaluator.coco import NAMES, Measured
+from services.evaluator.coco import NAMES, Measurement
 from services.evaluator.scoreboard import Scoreboard
 
 
@@ -16,17 +17,18 @@ def store(tmp_path):
     return FolderStore(tmp_path)
 
 
-def measured(ap):
-    per_class = [{"label": "ship", "AP": ap, "AP50": ap, "images": 1, "boxes": 1}]
-    return Measured(3, 0.5, dict.fromkeys(NAMES, ap), per_class, {"ship": {"recall": [0.0], "precision": [1.0]}})
+def measurement(ap):
+    score = ClassScore.model_validate({"label": "ship", "AP": ap, "AP50": ap, "images": 1, "boxes": 1})
+    curves = Curves({"ship": Curve(recall=(0.0,), precision=(1.0,))})
+    return Measurement(3, 0.5, CocoMetrics.model_validate(dict.fromkeys(NAMES, ap)), (score,), curves)
 
 
 def board_of(store, *aps, patience=None, chosen_on="test"):
     board = Scoreboard(store, "r", chosen_on, patience)
     for index, ap in enumerate(aps, start=1):
-        board.add(index * 10, chosen_on, measured(ap))
+        board.add(index * 10, chosen_on, measurement(ap))
         if board.best_step == index * 10:
-            board.save_best(index * 10, chosen_on, measured(ap))
+            board.save_best(index * 10, chosen_on, measurement(ap))
         board.save()
     return board
 
@@ -57,29 +59,29 @@ def test_patience_counts_checkpoints_since_the_best(store, aps, stops):
     assert read(store, keys.verdict("r"))["stop"] is stops
 
 
-def test_restart_takes_up_what_was_measured(store):
+def test_a_restart_continues_with_the_stored_rows(store):
     board_of(store, 0.2, 0.5)
-    again = Scoreboard(store, "r", "test", None)
-    assert again.measured == {10, 20}
-    assert again.best_step == 20
+    scoreboard = Scoreboard(store, "r", "test", None)
+    assert scoreboard.measured_steps == {10, 20}
+    assert scoreboard.best_step == 20
 
 
 def test_finish_puts_the_last_beside_the_best_and_says_final(store):
     best = board_of(store, 0.5, 0.4).finish()
-    assert best["step"] == 10
-    assert best["last"] == {"step": 20, "split": "test", "metrics": dict.fromkeys(NAMES, 0.4)}
-    assert read(store, keys.best("r")) == best
+    assert best.step == 10
+    assert best.last.content() == {"step": 20, "split": "test", "metrics": dict.fromkeys(NAMES, 0.4)}
+    assert read(store, keys.best("r")) == best.content()
     assert read(store, keys.verdict("r"))["final"] is True
 
 
 def test_choice_on_the_reported_split_is_said_to_flatter(store):
-    assert "flatters" in board_of(store, 0.5).finish()["note"]
+    assert "flatters" in board_of(store, 0.5).finish().note
 
 
 def test_choice_on_val_is_reported_on_test_without_that_note(store):
     board = board_of(store, 0.5, chosen_on="val")
-    board.add(10, "test", measured(0.4))
-    board.save_best(10, "test", measured(0.4))
+    board.add(10, "test", measurement(0.4))
+    board.save_best(10, "test", measurement(0.4))
     best = board.finish()
-    assert (best["chosen_on"], best["split"], best["metrics"]["AP"], best["note"]) == ("val", "test", 0.4, "")
-    assert board.measured == {10}
+    assert (best.chosen_on, best.split, best.metrics.ap, best.note) == ("val", "test", 0.4, "")
+    assert board.measured_steps == {10}

@@ -1,4 +1,4 @@
-"""Who has nothing to measure."""
+"""An evaluator with nothing to measure."""
 
 import threading
 
@@ -19,4 +19,4 @@ def test_evaluator_beside_another_worker_than_the_first_waits_to_be_stopped(tmp_
     assert waiting.is_alive()
     stopping.set()
     waiting.join(5)
-    assert results == [{}]
+    assert results == [None]
