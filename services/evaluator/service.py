@@ -13,12 +13,11 @@ from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
 from slipway.artifacts.inputs import RunInputs
-from slipway.artifacts.json_io import write_document
 from slipway.errors import MissingKey
 from slipway.events import event
 from slipway.metrics import registry
 from slipway.run.plan import Plan, load_preset
-from slipway.stage.runner import StageParams
+from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
@@ -61,8 +60,7 @@ def evaluate(params: StageParams, store: ObjectStore) -> EvaluateResult | None:
         last=best.last,
         duration_sec=round(time.monotonic() - started_at, 1),
     )
-    write_document(store, keys.result(params.name, "evaluate"), result)
-    return result
+    return write_result(store, params.name, "evaluate", result)
 
 
 class RunEvaluator:

@@ -8,11 +8,11 @@ from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.evaluation import Verdict
 from slipway.artifacts.inputs import RunInputs
-from slipway.artifacts.json_io import read_optional, write_document
+from slipway.artifacts.json_io import read_optional
 from slipway.artifacts.training import TrainResult
 from slipway.errors import SpecError, Stopped, TransientError
 from slipway.events import event
-from slipway.stage.runner import StageParams
+from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
@@ -44,8 +44,7 @@ def train(params: StageParams, store: ObjectStore) -> TrainResult | None:
     verdict = _wait_for_final_verdict(store, params)
     duration = round(time.monotonic() - started_at, 1)
     result = TrainResult(steps=step, best_step=verdict.best, duration_sec=duration, preset=inputs.plan.preset)
-    write_document(store, keys.result(params.name, "train"), result)
-    return result
+    return write_result(store, params.name, "train", result)
 
 
 def _final_step(checkpoints: Checkpoints) -> int | None:
