@@ -184,3 +184,12 @@ def test_every_step_of_a_service_is_named_in_the_readme_or_the_tutorial():
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_no_figure_is_left_open(page):
     assert "TODO" not in page.read_text()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_files_of_both_editions_of_the_tutorial_are_named(page):
+    first = ("xml_to_csv.py", "ssd_inception_v2_coco.config", "legacy/train.py", "legacy/eval.py", "model_main.py")
+    second = ("pipeline.config", "model_main_tf2.py", "exporter_main_v2.py")
+    both = ("partition_dataset.py", "label_map.pbtxt", "generate_tfrecord.py", "tensorboard")
+    text = (ROOT / page).read_text()
+    assert [name for name in (*first, "export_inference_graph.py", *second, *both) if name not in text] == []
