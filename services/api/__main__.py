@@ -21,7 +21,7 @@ from services.api.app import create_app
 from services.api.auth.oidc import OidcTokens
 from services.api.context import ApiContext
 from services.api.kube.runs import RunsCluster, connect
-from services.api.kube.watch_cache import WatchedRuns
+from services.api.kube.watch_cache import CachedRuns
 from services.api.settings import ApiSettings
 
 _PATIENCE_SEC = 8.0  # with a store that does not answer, since a client is waiting
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = read_settings_file(arguments.settings, ApiSettings)
-    cluster = WatchedRuns(connect(arguments.namespace))
+    cluster = CachedRuns(connect(arguments.namespace))
     app = create_app(_context(arguments.store, settings, cluster))
     cluster.start()
     start_http_server(arguments.metrics_port, arguments.host, app.state.metrics.registry)

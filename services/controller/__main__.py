@@ -8,12 +8,14 @@ unless they are there.
 import argparse
 import logging
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.events import event, start_log
+from slipway.kube.objects import KubernetesObject
 from slipway.run.spec import parse_run
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
@@ -22,7 +24,7 @@ from slipway.text import timestamp
 
 from services.controller.install.crd import crd
 from services.controller.install.secrets import first_token, store_keys
-from services.controller.manifests import Manifest, by_hand
+from services.controller.manifests import by_hand
 from services.controller.settings import Settings
 
 
@@ -69,17 +71,17 @@ def _logged(asked: argparse.Namespace) -> int:
 
 def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) -> int:
     from services.controller.kube.client import connect
-    from services.controller.kube.informer import Watched
+    from services.controller.kube.informer import CachedCluster
     from services.controller.operator import operate
     from services.controller.reconcile import Desk
 
     settings = read_settings_file(file, Settings)
-    cluster = Watched(connect(namespace))
+    cluster = CachedCluster(connect(namespace))
     desk = Desk(cluster, open_store(settings.store.url), settings, timestamp)
     return operate(desk, cluster, namespace, health_port, metrics_port)
 
 
-def _secrets(asked: argparse.Namespace) -> list[Manifest]:
+def _secrets(asked: argparse.Namespace) -> list[KubernetesObject]:
     """Return the Secrets that are asked for.
 
     Raises:
@@ -91,7 +93,7 @@ def _secrets(asked: argparse.Namespace) -> list[Manifest]:
     return keys + ([first_token(asked.make_tokens)] if asked.make_tokens else [])
 
 
-def _create(namespace: str, manifests: list[Manifest]) -> int:
+def _create(namespace: str, manifests: list[KubernetesObject]) -> int:
     from services.controller.kube.client import connect
 
     cluster = connect(namespace)
@@ -100,7 +102,7 @@ def _create(namespace: str, manifests: list[Manifest]) -> int:
     return 0
 
 
-def _print(manifests: list[dict[str, object]]) -> int:
+def _print(manifests: Iterable[Mapping[str, object]]) -> int:
     yaml.safe_dump_all(manifests, sys.stdout, sort_keys=False, width=120)
     return 0
 

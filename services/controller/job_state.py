@@ -4,27 +4,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY
+from slipway.kube.names import ATTEMPT_LABEL, QUEUE_LABEL, STAGE_LABEL
+from slipway.kube.objects import KubernetesObject
 from slipway.run.names import Stage
 from slipway.run.pipeline import Phase
 
-from services.controller.manifests import ATTEMPT_LABEL, QUEUE_LABEL, SERVICES, STAGE_LABEL, Manifest
+from services.controller.manifests import SERVICES
 
 _SAID = 1000  # letters of a container's last words that a status holds; its log has them all
 
 
-def newest(jobs: Iterable[Manifest]) -> dict[Stage, Manifest]:
+def newest(jobs: Iterable[KubernetesObject]) -> dict[Stage, KubernetesObject]:
     """Return each stage's Job of the highest attempt."""
-    found: dict[Stage, Manifest] = {}
+    found: dict[Stage, KubernetesObject] = {}
     for job in sorted(jobs, key=attempt):
         found[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])] = job
     return found
 
 
-def attempt(job: Manifest) -> int:
+def attempt(job: KubernetesObject) -> int:
     return int(job["metadata"]["labels"][ATTEMPT_LABEL])
 
 
-def phase(job: Manifest) -> Phase:
+def phase(job: KubernetesObject) -> Phase:
     """Say how a Job stands.
 
     One that is being deleted counts as running: its pods are there until it is gone. Of a suspended one, Kueue has the
@@ -39,13 +41,13 @@ def phase(job: Manifest) -> Phase:
     return Phase.RUNNING
 
 
-def ended_at(job: Manifest) -> str | None:
+def ended_at(job: KubernetesObject) -> str | None:
     """Return when the Job ended."""
     ended = _condition(job, "Complete") or _condition(job, "Failed")
     return ended.get("lastTransitionTime") if ended else None
 
 
-def failure(job: Manifest, pods: Iterable[Manifest]) -> tuple[int, str]:
+def failure(job: KubernetesObject, pods: Iterable[KubernetesObject]) -> tuple[int, str]:
     """Return the exit code and the reason of a Job that failed: the last words of the pod that failed last."""
     service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
     ended = sorted(filter(_has_failed, pods), key=lambda pod: str(_ended(pod, service).get("finishedAt", "")))
@@ -55,7 +57,7 @@ def failure(job: Manifest, pods: Iterable[Manifest]) -> tuple[int, str]:
     return int(_ended(ended[-1], service).get("exitCode", EXIT_BUG)), _reason(ended[-1], service)
 
 
-def failure_word(job: Manifest, pods: Sequence[Manifest]) -> str:
+def failure_word(job: KubernetesObject, pods: Sequence[KubernetesObject]) -> str:
     """Say in a word why a stage failed, as the metrics have it."""
     code, why = failure(job, pods)[0], _condition(job, "Failed")
     if not why:  # it ended well but wrote no result
@@ -70,7 +72,7 @@ def failure_word(job: Manifest, pods: Sequence[Manifest]) -> str:
     return "bug" if code == EXIT_BUG and ended else "retries-exhausted"
 
 
-def pod_word(pod: Manifest) -> str:
+def pod_word(pod: KubernetesObject) -> str:
     """Say in a word why a pod failed, as the metrics have it."""
     status = pod["status"]
     ended = [c["state"].get("terminated") or {} for c in status.get("containerStatuses", [])]
@@ -85,14 +87,14 @@ def pod_word(pod: Manifest) -> str:
     return "retryable" if EXIT_RETRY in codes else "error"
 
 
-def pod_ended_at(pod: Manifest) -> str:
+def pod_ended_at(pod: KubernetesObject) -> str:
     """Return when a pod's last container ended, or when the pod was made if none tells."""
     ended = [c["state"].get("terminated") or {} for c in pod["status"].get("containerStatuses", [])]
     told = [str(container["finishedAt"]) for container in ended if container.get("finishedAt")]
     return max(told, default=str(pod["metadata"].get("creationTimestamp", "")))
 
 
-def killed(job: Manifest, pods: Iterable[Manifest]) -> list[str]:
+def killed(job: KubernetesObject, pods: Iterable[KubernetesObject]) -> list[str]:
     """Return a line for each pod that could not tell itself how it ended."""
     service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
     lines = []
@@ -104,7 +106,7 @@ def killed(job: Manifest, pods: Iterable[Manifest]) -> list[str]:
     return lines
 
 
-def waits_for(pods: Iterable[Manifest]) -> str | None:
+def waits_for(pods: Iterable[KubernetesObject]) -> str | None:
     """Say why a pod has not begun: no node for it, no image; None when none waits."""
     for pod in pods:
         status = pod.get("status", {})
@@ -120,11 +122,11 @@ def waits_for(pods: Iterable[Manifest]) -> str | None:
     return None
 
 
-def runs(pod: Manifest) -> bool:
+def runs(pod: KubernetesObject) -> bool:
     return bool(pod.get("status", {}).get("phase") == "Running")
 
 
-def _reason(pod: Manifest, service: str) -> str:
+def _reason(pod: KubernetesObject, service: str) -> str:
     ended, node = _ended(pod, service), pod["spec"].get("nodeName", "no node")
     if ended.get("reason") == "OOMKilled":
         return f"{service} on {node} was killed: out of memory; give its pool more, or ask for a smaller batch or image"
@@ -137,17 +139,17 @@ def _reason(pod: Manifest, service: str) -> str:
     return f"{service} on {node} ended, and nothing is known of how"
 
 
-def _has_failed(pod: Manifest) -> bool:
+def _has_failed(pod: KubernetesObject) -> bool:
     return bool(pod.get("status", {}).get("phase") == "Failed")
 
 
-def _ended(pod: Manifest, service: str) -> Mapping[str, Any]:
+def _ended(pod: KubernetesObject, service: str) -> Mapping[str, Any]:
     for container in pod["status"].get("containerStatuses", []):
         if container["name"] == service:
             return cast(Mapping[str, Any], container["state"].get("terminated") or {})
     return {}
 
 
-def _condition(job: Manifest, kind: str) -> Mapping[str, Any]:
+def _condition(job: KubernetesObject, kind: str) -> Mapping[str, Any]:
     conditions = job.get("status", {}).get("conditions", [])
     return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), {})

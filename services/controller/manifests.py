@@ -3,13 +3,16 @@
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from slipway import API_VERSION
+from slipway.kube.names import ATTEMPT_LABEL, INDEX_LABEL, QUEUE_LABEL, RUN_LABEL, STAGE_LABEL
+from slipway.kube.objects import KubernetesObject, ObjectMeta, OwnerReference
 from slipway.run.names import Stage
 from slipway.run.spec import RunSpec, TrainingRun
 
@@ -22,12 +25,7 @@ SERVICES: dict[Stage, str] = {
     "export": "exporter",
     "detect": "detector",
 }
-RUN_LABEL, STAGE_LABEL, ATTEMPT_LABEL = "slipway.dev/run", "slipway.dev/stage", "slipway.dev/attempt"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-_INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 _LONGEST = 58  # a pod is called after its Job and its index, and a host name has at most 63 characters
-
-Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,15 @@ class Owner:
     name: str
     uid: str
 
-    def reference(self) -> Manifest:
-        kind = {"apiVersion": API_VERSION, "kind": "TrainingRun"}
-        return kind | {"name": self.name, "uid": self.uid, "controller": True, "blockOwnerDeletion": False}
+    def reference(self) -> OwnerReference:
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "TrainingRun",
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def blueprints() -> str:
     return (resources.files("services.controller") / "blueprints" / "jobs.yaml").read_text()
 
 
-def job(work: Work, settings: Settings, text: str, images: dict[str, str]) -> Manifest:
+def job(work: Work, settings: Settings, text: str, images: Mapping[str, str]) -> KubernetesObject:
     """Fill in the blueprint of a stage.
 
     Args:
@@ -95,7 +99,7 @@ def job(work: Work, settings: Settings, text: str, images: dict[str, str]) -> Ma
     """
     kind = work.stage if work.stage in ("preprocess", "train") else "stage"
     # PyYAML shares what an anchor names; each container is to be another.
-    manifest: Manifest = json.loads(json.dumps(yaml.safe_load(text)[kind]))
+    manifest: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(text)[kind]))
     manifest["metadata"] = _metadata(work)
     if work.spec.queue:
         manifest["metadata"]["labels"][QUEUE_LABEL] = work.spec.queue
@@ -116,25 +120,27 @@ def job(work: Work, settings: Settings, text: str, images: dict[str, str]) -> Ma
     if work.stage == "train" and work.workers > 1:
         pod["subdomain"] = work.name
         pod["containers"][0]["env"] += _cluster_of(work)
-    return manifest
+    return cast(KubernetesObject, manifest)
 
 
-def service(work: Work, text: str) -> Manifest | None:
+def service(work: Work, text: str) -> KubernetesObject | None:
     """Return the headless Service by which several workers find each other; None where there is one worker."""
     if work.stage != "train" or work.workers == 1:
         return None
-    manifest: Manifest = yaml.safe_load(text)["workers"]
+    manifest: KubernetesObject = yaml.safe_load(text)["workers"]
     manifest["metadata"] = _metadata(work)
     manifest["spec"]["selector"] = {label: work.labels()[label] for label in (RUN_LABEL, STAGE_LABEL, ATTEMPT_LABEL)}
     return manifest
 
 
-def _metadata(work: Work) -> Manifest:
-    metadata = {"name": work.name, "labels": work.labels()}
-    return metadata | ({"ownerReferences": [work.owner.reference()]} if work.owner else {})
+def _metadata(work: Work) -> ObjectMeta:
+    metadata: ObjectMeta = {"name": work.name, "labels": work.labels()}
+    if work.owner:
+        metadata["ownerReferences"] = [work.owner.reference()]
+    return metadata
 
 
-def _bound(spec: Manifest, work: Work, settings: Settings) -> None:
+def _bound(spec: dict[str, Any], work: Work, settings: Settings) -> None:
     """Say how many pods there are, how often one is tried and how long, and whose exit code ends it."""
     limit = work.spec.train.time_limit if work.stage == "train" else None
     spec["activeDeadlineSeconds"] = settings.deadline + (limit or 0)
@@ -149,7 +155,7 @@ def _bound(spec: Manifest, work: Work, settings: Settings) -> None:
             rule["onExitCodes"]["containerName"] = SERVICES[work.stage]
 
 
-def _place(pod: Manifest, pool: Pool) -> None:
+def _place(pod: dict[str, Any], pool: Pool) -> None:
     """Send the pod to the pool's nodes."""
     placed = {
         "nodeSelector": pool.node_selector,
@@ -165,7 +171,7 @@ def _place(pod: Manifest, pool: Pool) -> None:
         shm["emptyDir"]["sizeLimit"] = pool.shared_memory
 
 
-def _fill(container: Manifest, work: Work, settings: Settings, images: dict[str, str]) -> None:
+def _fill(container: dict[str, Any], work: Work, settings: Settings, images: Mapping[str, str]) -> None:
     if container["name"] == "stage":
         container["name"] = SERVICES[work.stage]
     container["image"] = images["data" if work.stage in ("ingest", "preprocess") else "tf"]
@@ -180,25 +186,25 @@ def _fill(container: Manifest, work: Work, settings: Settings, images: dict[str,
     container["envFrom"] = [{"secretRef": {"name": settings.store.secret}}]
 
 
-def _resources(work: Work, pool: Pool) -> Manifest:
-    manifest: Manifest = pool.resources.model_dump(exclude_defaults=True)
+def _resources(work: Work, pool: Pool) -> dict[str, Any]:
+    manifest: dict[str, Any] = pool.resources.model_dump(exclude_defaults=True)
     if work.stage == "train" and work.spec.train.gpus:
         manifest.setdefault("limits", {})[pool.gpu_resource] = work.spec.train.gpus
     return manifest
 
 
-def _cluster_of(work: Work) -> list[Manifest]:
+def _cluster_of(work: Work) -> list[dict[str, Any]]:
     """Return `TF_CONFIG`: the same list of workers for each, and its own index from its pod's label."""
     hosts = [f"{work.name}-{index}.{work.name}:2222" for index in range(work.workers)]
     config = json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": "INDEX"}})
-    field = {"fieldRef": {"fieldPath": f"metadata.labels['{_INDEX_LABEL}']"}}
+    field = {"fieldRef": {"fieldPath": f"metadata.labels['{INDEX_LABEL}']"}}
     return [
         {"name": "WORKER_INDEX", "valueFrom": field},
         {"name": "TF_CONFIG", "value": config.replace('"INDEX"', "$(WORKER_INDEX)")},
     ]
 
 
-def by_hand(run: TrainingRun, settings: Settings) -> list[Manifest]:
+def by_hand(run: TrainingRun, settings: Settings) -> list[KubernetesObject]:
     """Return what the controller would make for a run, one stage after the other, owned by nobody."""
     text, images, manifests = blueprints(), settings.images.model_dump(), []
     for stage in run.spec.stages:

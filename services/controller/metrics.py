@@ -42,7 +42,7 @@ FAILURES = Counter(
 )
 
 
-def asked(verb: str, resource: str) -> None:
+def count_request(verb: str, resource: str) -> None:
     """Count one request."""
     REQUESTS.labels(verb, resource).inc()
 

@@ -7,23 +7,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
 from prometheus_client import REGISTRY, start_http_server
 
-from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
+from slipway.errors import EXIT_BUG, EXIT_DONE, Conflict, SlipwayError
 from slipway.events import event
+from slipway.kube.names import GROUP, PLURALS, RUN_LABEL, VERSION, Kind
+from slipway.kube.objects import KubernetesObject
 
 from services.controller import metrics
 from services.controller.collectors.pods import Tally
 from services.controller.collectors.runs import Fleet, shown
 from services.controller.collectors.stage_snapshots import Told
-from services.controller.install.crd import GROUP, VERSION
-from services.controller.kube.client import RESOURCES, Conflict, Kind
-from services.controller.kube.informer import Watched
-from services.controller.manifests import RUN_LABEL, Manifest
+from services.controller.kube.informer import CachedCluster
 from services.controller.reconcile import Desk, reconcile
 from services.controller.status import Status
 from services.controller.work_queue import Turns
@@ -36,7 +35,7 @@ _REFRESH_SEC = 300.0  # how long an end may stay unnoticed of which no watch tol
 _LEAVE_SEC = 20  # whatever still hangs after kopf has failed; it waits for its tasks for five by itself
 
 
-def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metrics_port: int) -> int:
+def operate(desk: Desk, cluster: CachedCluster, namespace: str, health_port: int, metrics_port: int) -> int:
     """Look at the namespace's runs until the process is told to stop; return its exit code.
 
     Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events. SIGTERM ends the process
@@ -45,9 +44,9 @@ def operate(desk: Desk, cluster: Watched, namespace: str, health_port: int, metr
     signal.signal(signal.SIGTERM, _leave)  # the first process of a container has no default
     cluster.refresh()  # fails at once where the resource, or the right to read it, is missing
     watch = _Watch(desk, cluster)
-    event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.index.runs())))
+    event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.runs())))
     metrics.QUEUE.set_function(lambda: len(watch.turns))
-    REGISTRY.register(Fleet(cluster.index.runs, watch.told, time.time))
+    REGISTRY.register(Fleet(cluster.runs, watch.told, time.time))
     start_http_server(metrics_port)
     watch.start()
     asyncio.run(_follow(_registry(watch), namespace, health_port))
@@ -85,28 +84,28 @@ def _or_end(work: Callable[[], None]) -> None:
 class _Watch:
     """Looks at runs, each by one thread at a time."""
 
-    def __init__(self, desk: Desk, cluster: Watched) -> None:
+    def __init__(self, desk: Desk, cluster: CachedCluster) -> None:
         self.turns = Turns()
         self.told = Told(desk.store, time.time)
         self._desk, self._cluster = desk, cluster
-        self._tally = Tally(cluster.index, desk.clock())
+        self._tally = Tally(cluster.cache, desk.clock())
 
     def start(self) -> None:
-        self._ask(unsettled(self._cluster.index.runs()))
+        self._ask(unsettled(self._cluster.runs()))
         for work in [self._look_on] * _WORKERS + [self._look_often, self._learn_often, self._refresh_often]:
             threading.Thread(target=_or_end, args=[work], daemon=True).start()
 
-    def saw(self, kind: Kind, how: str | None, manifest: Manifest) -> None:
+    def saw(self, kind: Kind, how: str | None, manifest: KubernetesObject) -> None:
         """Take in an event; what is new is looked at."""
         is_gone = how == "DELETED"
-        is_new = (self._cluster.index.forget if is_gone else self._cluster.index.see)(kind, manifest)
+        is_new = (self._cluster.cache.remove if is_gone else self._cluster.cache.put)(kind, manifest)
         if kind == "Pod" and not is_gone:
             self._tally.saw(manifest)
         if is_new:
             name = manifest["metadata"]["name"] if kind == "TrainingRun" else manifest["metadata"]["labels"][RUN_LABEL]
             self.turns.ask(name, _DEBOUNCE_SEC)
 
-    def _ask(self, runs: Iterable[Manifest]) -> None:
+    def _ask(self, runs: Iterable[KubernetesObject]) -> None:
         for run in runs:
             self.turns.ask(str(run["metadata"]["name"]))
 
@@ -134,12 +133,12 @@ class _Watch:
     def _look_often(self) -> None:
         while True:
             time.sleep(_AGAIN_SEC)
-            self._ask(run for run in unsettled(self._cluster.index.runs()) if _may_change_unseen(run))
+            self._ask(run for run in unsettled(self._cluster.runs()) if _may_change_unseen(run))
 
     def _learn_often(self) -> None:
         while True:
             try:
-                self.told.learn(shown(self._cluster.index.runs()))
+                self.told.learn(shown(self._cluster.runs()))
             except SlipwayError as error:
                 event("numbers_unknown", logging.WARNING, reason=str(error))
             time.sleep(_LEARN_SEC)
@@ -152,7 +151,7 @@ class _Watch:
             except SlipwayError as error:
                 event("refresh_postponed", logging.WARNING, reason=str(error))
             self._tally.forget()
-            self._ask(unsettled(self._cluster.index.runs()))
+            self._ask(unsettled(self._cluster.runs()))
 
 
 def _registry(watch: _Watch) -> kopf.OperatorRegistry:
@@ -165,9 +164,9 @@ def _registry(watch: _Watch) -> kopf.OperatorRegistry:
 
     def follow(kind: Kind, group: str, version: str) -> None:
         async def seen(type: str | None, body: kopf.Body, **_: Any) -> None:
-            watch.saw(kind, type, dict(body))
+            watch.saw(kind, type, cast(KubernetesObject, dict(body)))
 
-        kopf.on.event(group, version, RESOURCES[kind], registry=registry)(seen)
+        kopf.on.event(group, version, PLURALS[kind], registry=registry)(seen)
 
     follow("TrainingRun", GROUP, VERSION)
     follow("Job", "batch", "v1")
@@ -181,7 +180,7 @@ def _counted(found: kopf.ConnectionInfo) -> kopf.AiohttpSession:
     async def count(_session: Any, _context: Any, request: aiohttp.TraceRequestStartParams) -> None:
         name = request.url.name
         many = "watch" if request.url.query.get("watch") == "true" else "list"
-        metrics.asked(many if name in RESOURCES.values() else request.method.lower(), name)
+        metrics.count_request(many if name in PLURALS.values() else request.method.lower(), name)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(count)
@@ -207,17 +206,17 @@ def _quiet() -> kopf.OperatorSettings:
     return settings
 
 
-def unsettled(runs: Iterable[Manifest]) -> list[Manifest]:
+def unsettled(runs: Iterable[KubernetesObject]) -> list[KubernetesObject]:
     """Return the runs about which something may be left to do."""
     return [run for run in runs if not _is_settled(run)]
 
 
-def _is_settled(run: Manifest) -> bool:
+def _is_settled(run: KubernetesObject) -> bool:
     status = Status.model_validate(run.get("status", {}))
     return status.is_final and status.settled == run["spec"].get("attempt", 1)
 
 
-def _may_change_unseen(run: Manifest) -> bool:
+def _may_change_unseen(run: KubernetesObject) -> bool:
     """Say whether no event tells of what comes next: a training's progress, or the end of what a run waits for."""
     status = run.get("status", {})
     return status.get("stage") == "train" or "reason" in status

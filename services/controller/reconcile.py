@@ -14,7 +14,9 @@ from typing import cast
 from pydantic import ValidationError
 
 from slipway import keys
-from slipway.errors import MissingKey, SpecError
+from slipway.errors import ClusterRefused, MissingKey, SpecError
+from slipway.kube.names import QUEUE_LABEL
+from slipway.kube.objects import KubernetesObject
 from slipway.models import explain
 from slipway.run.names import Stage
 from slipway.run.pipeline import (
@@ -36,8 +38,8 @@ from slipway.store.interface import ObjectStore
 from services.controller import job_state as observe
 from services.controller import manifests as blueprint
 from services.controller import metrics
-from services.controller.kube.client import Cluster, ClusterRefused
-from services.controller.manifests import QUEUE_LABEL, Manifest, Owner, Work
+from services.controller.kube.client import Cluster
+from services.controller.manifests import Owner, Work
 from services.controller.settings import Settings, check_request
 from services.controller.status import Status
 from services.controller.status_writer import Look, conditions, described, refused
@@ -88,7 +90,7 @@ def reconcile(name: str, desk: Desk) -> bool:
     return _advance(run.spec, found, _look(run.spec, found, status, own, desk), desk)
 
 
-def _parse(found: Manifest) -> TrainingRun:
+def _parse(found: KubernetesObject) -> TrainingRun:
     try:
         spec = RunSpec.model_validate(found["spec"])
         return TrainingRun(metadata=Metadata(name=found["metadata"]["name"]), spec=spec)
@@ -96,20 +98,20 @@ def _parse(found: Manifest) -> TrainingRun:
         raise SpecError(explain(error)) from error
 
 
-def _is_taken(jobs: list[Manifest], name: str, desk: Desk) -> str:
+def _is_taken(jobs: list[KubernetesObject], name: str, desk: Desk) -> str:
     """Say what of a deleted run of this name may still write where this one would; it has no Job of its own yet."""
     left = [job["metadata"]["name"] for job in jobs if observe.ended_at(job) is None] or desk.cluster.live_pods(name)
     return f"waits for the end of an earlier run of this name: {', '.join(left)}" if left else ""
 
 
-def _wait(found: Manifest, status: Status, reason: str, desk: Desk) -> None:
+def _wait(found: KubernetesObject, status: Status, reason: str, desk: Desk) -> None:
     told = conditions(State.PENDING, reason, status.conditions, desk.clock())
     waiting = status.model_copy(update={"reason": reason, "conditions": told})
     if waiting != status:
         _write_status(found, waiting, desk)
 
 
-def _admit(run: TrainingRun, found: Manifest, status: Status, desk: Desk) -> Status:
+def _admit(run: TrainingRun, found: KubernetesObject, status: Status, desk: Desk) -> Status:
     """Begin the run in the store, and note what all of its stages will use.
 
     Raises:
@@ -133,11 +135,11 @@ def _admit(run: TrainingRun, found: Manifest, status: Status, desk: Desk) -> Sta
     )
 
 
-def _look(spec: RunSpec, found: Manifest, status: Status, own: list[Manifest], desk: Desk) -> Look:
+def _look(spec: RunSpec, found: KubernetesObject, status: Status, own: list[KubernetesObject], desk: Desk) -> Look:
     """See how each stage stands, up to the first that is not done."""
     name, newest = found["metadata"]["name"], observe.newest(own)
     units: dict[Stage, Unit] = {}
-    pods: list[Manifest] = []
+    pods: list[KubernetesObject] = []
     for stage in spec.stages:
         job, known = newest.get(stage), status.stages.get(stage)
         if (known and known.phase is Phase.DONE) or desk.store.size(keys.result(name, stage)) is not None:
@@ -152,7 +154,7 @@ def _look(spec: RunSpec, found: Manifest, status: Status, own: list[Manifest], d
     return Look(name, spec, status, units, newest, pods)
 
 
-def _unit(job: Manifest, pods: list[Manifest]) -> Unit:
+def _unit(job: KubernetesObject, pods: list[KubernetesObject]) -> Unit:
     attempt = observe.attempt(job)
     match observe.phase(job):
         case Phase.FAILED:
@@ -163,7 +165,7 @@ def _unit(job: Manifest, pods: list[Manifest]) -> Unit:
             return Unit(phase, attempt)
 
 
-def _advance(spec: RunSpec, found: Manifest, look: Look, desk: Desk) -> bool:
+def _advance(spec: RunSpec, found: KubernetesObject, look: Look, desk: Desk) -> bool:
     """Do what the state machine says, and write down how the run stands; say whether it has ended."""
     actions = next_actions(spec, Observed(look.units))
     if actions:
@@ -198,7 +200,7 @@ def _count(look: Look, status: Status) -> None:
         metrics.stage_ended(stage, stood, word)
 
 
-def _act(action: Action, look: Look, found: Manifest, desk: Desk) -> None:
+def _act(action: Action, look: Look, found: KubernetesObject, desk: Desk) -> None:
     match action:
         case Start(stage, attempt):
             owner = Owner(look.name, found["metadata"]["uid"])
@@ -243,7 +245,7 @@ def _record_failure(stage: Stage, look: Look, reason: str, desk: Desk) -> None:
     desk.store.write(keys.failure(look.name, stage), json.dumps(failed).encode() + b"\n")
 
 
-def _write(found: Manifest, status: Status, desk: Desk) -> None:
+def _write(found: KubernetesObject, status: Status, desk: Desk) -> None:
     """Write the record, then the status: what a status says has been recorded."""
     metadata = found["metadata"]
     record = {"name": metadata["name"], "uid": metadata["uid"], **status.dump()}
@@ -251,11 +253,11 @@ def _write(found: Manifest, status: Status, desk: Desk) -> None:
     _write_status(found, status, desk)
 
 
-def _write_status(found: Manifest, status: Status, desk: Desk) -> None:
+def _write_status(found: KubernetesObject, status: Status, desk: Desk) -> None:
     desk.cluster.write_status(found | {"status": status.dump()})
 
 
-def _settle(found: Manifest, status: Status, own: list[Manifest], desk: Desk) -> None:
+def _settle(found: KubernetesObject, status: Status, own: list[KubernetesObject], desk: Desk) -> None:
     """Let the Jobs of a run that has ended expire, now that its end is written down."""
     is_over = True
     for job in own:

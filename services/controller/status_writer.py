@@ -9,6 +9,7 @@ from typing import Literal
 from slipway import keys
 from slipway.artifacts.untyped_json import read_json
 from slipway.errors import MissingKey
+from slipway.kube.objects import KubernetesObject
 from slipway.run.names import Stage
 from slipway.run.pipeline import Conclude, Observed, Phase, State, Unit, state
 from slipway.run.plan import Plan
@@ -16,7 +17,6 @@ from slipway.run.spec import RunSpec
 from slipway.store.interface import ObjectStore
 
 from services.controller import job_state as observe
-from services.controller.manifests import Manifest
 from services.controller.status import Best, Condition, StageStatus, Status
 
 _STRIDE = 0.05  # of a training's steps
@@ -38,8 +38,8 @@ class Look:
     spec: RunSpec
     status: Status
     units: Mapping[Stage, Unit]
-    jobs: Mapping[Stage, Manifest]
-    pods: Sequence[Manifest]
+    jobs: Mapping[Stage, KubernetesObject]
+    pods: Sequence[KubernetesObject]
 
     @property
     def current(self) -> Stage | None:

@@ -7,6 +7,7 @@ SlipwayError
 │   ├── StoreRefused        the store says no: no permission, read-only, a wrong address
 │   │   └── MissingBucket       there is no such bucket
 │   ├── ClusterRefused      the API server says no: no right, or an object that it does not take
+│   ├── AlreadyExists       the cluster has an object of that name
 │   └── ApiRefused          an installation's API says no
 ├── TransientError      75  nothing is wrong with the input: try again
 │   ├── StoreUnavailable    the store does not answer, or has trouble
@@ -64,6 +65,22 @@ class MissingBucket(StoreRefused):
     word = "missing-bucket"
 
 
+class ClusterRefused(InputError):
+    """The Kubernetes API server refuses a request: a quota, a policy, a right that is missing.
+
+    Attributes:
+      status: Of its answer.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AlreadyExists(InputError):
+    """The cluster has an object of that name already."""
+
+
 class TransientError(SlipwayError, RuntimeError):
     """Nothing is wrong with the input; the same command may succeed later.
 
@@ -91,6 +108,14 @@ class Damaged(StoreUnavailable):
     """What came from the store is not what was stored."""
 
     word = "damaged"
+
+
+class ClusterUnavailable(TransientError):
+    """The Kubernetes API server does not answer, or has a fault."""
+
+
+class Conflict(TransientError):
+    """The object was changed by someone else since it was read."""
 
 
 class Stopped(TransientError):

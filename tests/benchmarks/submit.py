@@ -29,7 +29,7 @@ from pathlib import Path
 import yaml
 from kubernetes import client, config
 
-from services.api.kube.runs import GROUP, PLURAL, VERSION
+from slipway.kube.names import GROUP, PLURAL, VERSION
 
 _PORT, _METRICS_PORT = 18000, 18090
 _START_SEC = 30.0

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/slipway"
 VARIANTS = ["values.yaml", *sorted(f"ci/{path.name}" for path in (CHART / "ci").glob("*-values.yaml"))]
 
-Manifest = dict[str, Any]
+KubernetesObject = dict[str, Any]
 
 
 def helm(*words: str, fails: bool = False) -> str:
@@ -25,22 +25,22 @@ def helm(*words: str, fails: bool = False) -> str:
     return done.stderr if fails else done.stdout
 
 
-def render(variant: str = "values.yaml", *words: str) -> list[Manifest]:
+def render(variant: str = "values.yaml", *words: str) -> list[KubernetesObject]:
     """Return the objects of a variant; `words` are further options of helm's, such as `--set`."""
     text = helm("template", "slipway", str(CHART), "--namespace", "lab", "--values", str(CHART / variant), *words)
     return [document for document in yaml.safe_load_all(text) if document]
 
 
-def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+def of_kind(manifests: list[KubernetesObject], *kinds: str) -> list[KubernetesObject]:
     return [manifest for manifest in manifests if manifest["kind"] in kinds]
 
 
-def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+def named(manifests: list[KubernetesObject], kind: str, name: str) -> KubernetesObject:
     (found,) = (m for m in of_kind(manifests, kind) if m["metadata"]["name"] == name)
     return found
 
 
-def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+def pods(manifests: list[KubernetesObject]) -> Iterator[tuple[str, KubernetesObject]]:
     """Yield component and spec of every pod."""
     for manifest in of_kind(manifests, "CronJob", "Deployment", "Job", "Pod"):
         spec = manifest["spec"]["jobTemplate"]["spec"] if manifest["kind"] == "CronJob" else manifest["spec"]
@@ -48,5 +48,5 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
         yield component, spec if manifest["kind"] == "Pod" else spec["template"]["spec"]
 
 
-def containers(pod: Manifest) -> list[Manifest]:
+def containers(pod: KubernetesObject) -> list[KubernetesObject]:
     return [*pod.get("initContainers", []), *pod["containers"]]

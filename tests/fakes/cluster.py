@@ -5,9 +5,8 @@ import json
 from collections.abc import Callable, Iterator
 
 from slipway import keys
+from slipway.errors import ClusterRefused, Conflict
 from slipway.store.interface import ObjectStore
-
-from services.controller.kube.client import ClusterRefused, Conflict
 
 BEST = {"step": 20, "metrics": {"AP": 0.5, "AP50": 0.8}}
 RESULTS = {"ingest": {"dataset": "datasets/ponds/0ff1ce"}}
@@ -46,10 +45,10 @@ class FakeCluster:
         self._stamp(found)
         return found
 
-    def pages(self, kind: str) -> Iterator[tuple[list[dict], str]]:
+    def pages(self, kind: str) -> Iterator[dict]:
         pods = [pod for made in self.made_pods.values() for pod in made]
         found = {"TrainingRun": self.objects.values(), "Job": self.made_jobs.values(), "Pod": pods}[kind]
-        yield copy.deepcopy(list(found)), str(self._version)
+        yield {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(list(found))}
 
     def run(self, name: str) -> dict | None:
         return copy.deepcopy(self.objects.get(name))
@@ -76,7 +75,7 @@ class FakeCluster:
         if name in there:
             return None
         if kind == "Job" and len(there) >= self.quota:
-            raise ClusterRefused(f"create Job {name}: 403 exceeded quota: jobs, used: {len(there)}")
+            raise ClusterRefused(f"create Job {name}: 403 exceeded quota: jobs, used: {len(there)}", 403)
         there[name] = copy.deepcopy(manifest)
         there[name]["metadata"]["uid"] = f"uid-{self._stamp(there[name])}"
         self.log.append(("create", name))

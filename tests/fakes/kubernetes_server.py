@@ -4,9 +4,8 @@ import json
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from slipway.errors import AlreadyExists, ClusterUnavailable, Conflict
 from tests.fakes.runs import FakeRuns
-
-from services.api.kube.runs import AlreadyThere, ClusterUnavailable, Conflict
 
 PATH = "/apis/slipway.dev/v1alpha1/namespaces/lab/trainingruns"
 
@@ -52,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             self._answer(201, self.server.runs.create(self._body()))
-        except AlreadyThere as error:
+        except AlreadyExists as error:
             self._answer(409, {"message": str(error)})
 
     def do_PATCH(self) -> None:
@@ -100,13 +99,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _tell(self, version: str) -> None:
         try:
-            for kind, found in self.server.runs.changes(version):
-                self._line(kind, found)
+            for change in self.server.runs.changes(version):
+                self._line(change)
         except ClusterUnavailable as error:
-            self._line("ERROR", {"metadata": {}, "message": str(error)})
+            self._line({"type": "ERROR", "object": {"metadata": {}, "message": str(error)}})
 
-    def _line(self, kind: str, found: dict) -> None:
-        self._chunk(json.dumps({"type": kind, "object": found}).encode() + b"\n")
+    def _line(self, change: dict) -> None:
+        self._chunk(json.dumps(change).encode() + b"\n")
 
     def _chunk(self, content: bytes) -> None:
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")

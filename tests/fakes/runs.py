@@ -5,7 +5,9 @@ import queue
 import threading
 from collections.abc import Iterator
 
-from services.api.kube.runs import AlreadyThere, ClusterUnavailable, Conflict, Manifests
+from slipway.errors import AlreadyExists, ClusterUnavailable, Conflict
+
+from services.api.kube.runs import Manifests
 
 
 class FakeRuns:
@@ -22,7 +24,7 @@ class FakeRuns:
         self.reads = 0
         self._version = 0
         self._lock = threading.Lock()
-        self._changes: queue.Queue[tuple[str, dict] | None] = queue.Queue()
+        self._changes: queue.Queue[dict | None] = queue.Queue()
 
     def list(self) -> Manifests:
         return self.snapshot()[1]
@@ -33,10 +35,10 @@ class FakeRuns:
         with self._lock:
             return str(self._version), copy.deepcopy([*self.objects.values()])
 
-    def changes(self, version: str) -> Iterator[tuple[str, dict]]:
+    def changes(self, version: str) -> Iterator[dict]:
         """Yield what happens until `hang_up`."""
         while change := self._changes.get():
-            if int(change[1]["metadata"]["resourceVersion"]) > int(version):
+            if int(change["object"]["metadata"]["resourceVersion"]) > int(version):
                 yield change
         raise ClusterUnavailable("watch TrainingRuns: the API server does not answer; try again")
 
@@ -54,7 +56,7 @@ class FakeRuns:
         name = manifest["metadata"]["name"]
         with self._lock:
             if name in self.objects:
-                raise AlreadyThere(f"a run {name} exists")
+                raise AlreadyExists(f"TrainingRun {name} exists already")
             second = f"{len(self.objects) % 60:02}"
             made = copy.deepcopy(manifest)
             made["metadata"] |= {"uid": f"uid-{self._version}", "creationTimestamp": f"2026-01-31T12:00:{second}Z"}
@@ -89,7 +91,7 @@ class FakeRuns:
         self._version += 1
         found["metadata"]["resourceVersion"] = str(self._version)
         self.objects[found["metadata"]["name"]] = found
-        self._changes.put((kind, copy.deepcopy(found)))
+        self._changes.put({"type": kind, "object": copy.deepcopy(found)})
         return copy.deepcopy(found)
 
     def _reached(self) -> None:

@@ -1,98 +1,94 @@
-"""TrainingRuns out of memory, as a watch keeps them; a request where it cannot."""
+"""A cache of TrainingRuns kept current by a watch; falls back to the API server."""
 
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
-from slipway.errors import SlipwayError
+from slipway.errors import Conflict, SlipwayError
 from slipway.events import event
+from slipway.kube.cache import ObjectCache, version
+from slipway.kube.objects import KubernetesObject, WatchEvent
 
-from services.api.kube.runs import Conflict, Manifest, Manifests, RunsCluster
+from services.api.kube.runs import Manifests, RunsCluster
 
 _PAUSE_SEC = 1.0
 
 
-class Watched(RunsCluster, Protocol):
+class WatchableRuns(RunsCluster, Protocol):
     """A cluster whose changes can be followed; see `KubernetesRuns`."""
 
     def snapshot(self) -> tuple[str, Manifests]: ...
 
-    def changes(self, version: str) -> Iterator[tuple[str, Manifest]]: ...
+    def changes(self, version: str) -> Iterator[WatchEvent]: ...
 
 
-class WatchedRuns:
+class CachedRuns:
     """A `RunsCluster` that reads from memory while its watch is connected, and from the cluster otherwise.
 
-    Of two states of an object the one with the higher `resourceVersion` is kept, so what this process wrote is seen at
-    once and is not undone by what the watch tells of the time before.
+    Of two versions of an object the higher is kept, so a write of this process is seen at once, and no earlier change
+    that the watch reports afterwards undoes it.
     """
 
-    def __init__(self, cluster: Watched) -> None:
+    def __init__(self, cluster: WatchableRuns) -> None:
         self._cluster = cluster
         self._lock = threading.Lock()
-        self._runs: dict[str, Manifest] | None = None  # None: not connected
+        self._cache: ObjectCache | None = None  # None while the watch is not connected
         self._is_stopping = threading.Event()
         self._was_lost = False
-        self._version = 0  # up to which the watch has told everything
+        self._version = 0  # up to which the watch has reported every change
 
     def start(self) -> threading.Thread:
         """Begin to watch, in a thread that is returned."""
-        thread = threading.Thread(target=self._follow, name="watch", daemon=True)
+        thread = threading.Thread(target=self._follow_on, name="watch", daemon=True)
         thread.start()
         return thread
 
     def stop(self) -> None:
-        """Begin no other watch; the one that is open ends with the process, or with the connection."""
+        """Open no more watches; an open one ends with the process, or with the connection."""
         self._is_stopping.set()
 
     def list(self) -> Manifests:
         with self._lock:
-            if self._runs is not None:
-                return [*self._runs.values()]
+            if self._cache is not None:
+                return self._cache.all("TrainingRun")
         return self._cluster.list()
 
-    def get(self, name: str) -> Manifest | None:
+    def get(self, name: str) -> KubernetesObject | None:
         with self._lock:
-            found = self._runs.get(name) if self._runs is not None else None
-        return found or self._cluster.get(name)  # another replica may have made it a moment ago
+            runs = self._cache.of("TrainingRun", name) if self._cache is not None else []
+        return runs[0] if runs else self._cluster.get(name)  # another replica may have made it a moment ago
 
-    def create(self, manifest: Manifest) -> Manifest:
-        return self._noted(self._cluster.create(manifest))
+    def create(self, manifest: KubernetesObject) -> KubernetesObject:
+        return self._put(self._cluster.create(manifest))
 
-    def patch(self, name: str, spec: Manifest, version: str) -> Manifest | None:
+    def patch(self, name: str, spec: dict[str, Any], version: str) -> KubernetesObject | None:
         try:
-            patched = self._cluster.patch(name, spec, version)
-        except Conflict:  # what is remembered may be old: the next read asks
-            self._forget(name)
+            run = self._cluster.patch(name, spec, version)
+        except Conflict:  # the cached object may be old: the next read asks the cluster
+            self._remove(name)
             raise
-        if patched is None:
-            self._forget(name)
+        if run is None:
+            self._remove(name)
             return None
-        return self._noted(patched)
+        return self._put(run)
 
     def delete(self, name: str) -> None:
         self._cluster.delete(name)
-        self._forget(name)
+        self._remove(name)
 
-    def _noted(self, found: Manifest) -> Manifest:
+    def _put(self, run: KubernetesObject) -> KubernetesObject:
         with self._lock:
-            if _version(found) > self._version:  # otherwise the watch has told of it, and perhaps of its end
-                self._keep(found)
-        return found
+            # An older version the watch has reported already, and perhaps the object's end too.
+            if self._cache is not None and version(run) > self._version:
+                self._cache.put("TrainingRun", run)
+        return run
 
-    def _keep(self, found: Manifest) -> None:
-        if self._runs is None:
-            return
-        there = self._runs.get(found["metadata"]["name"])
-        if there is None or _version(there) < _version(found):
-            self._runs[found["metadata"]["name"]] = found
-
-    def _forget(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         with self._lock:
-            if self._runs is not None:
-                self._runs.pop(name, None)
+            if self._cache is not None:
+                self._cache.remove_group("TrainingRun", name)
 
-    def _follow(self) -> None:
+    def _follow_on(self) -> None:
         while not self._is_stopping.wait(_PAUSE_SEC if self._was_lost else 0):
             try:
                 self.follow()
@@ -100,29 +96,28 @@ class WatchedRuns:
                 event("watch_lost", reason=str(error))
             finally:
                 with self._lock:
-                    self._runs, self._was_lost = None, True
+                    self._cache, self._was_lost = None, True
 
     def follow(self) -> None:
-        """Read everything, then follow the changes until the cluster does not answer."""
-        version, runs = self._cluster.snapshot()
+        """Read every run, then follow the changes until the cluster does not answer."""
+        list_version, runs = self._cluster.snapshot()
+        cache = ObjectCache()
+        for run in runs:
+            cache.put("TrainingRun", run)
         with self._lock:
-            self._runs, self._version = {run["metadata"]["name"]: run for run in runs}, int(version)
+            self._cache, self._version = cache, int(list_version)
         event("watch_started", runs=len(runs))
         while True:
-            for kind, found in self._cluster.changes(str(self._version)):
-                self._apply(kind, found)
+            for change in self._cluster.changes(str(self._version)):
+                self._apply(change)
 
-    def _apply(self, kind: str, found: Manifest) -> None:
+    def _apply(self, change: WatchEvent) -> None:
+        run = change["object"]
         with self._lock:
-            self._version = _version(found)
-            if kind == "DELETED" and self._runs is not None:
-                there = self._runs.get(found["metadata"]["name"])
-                if there is not None and _version(there) <= self._version:
-                    del self._runs[found["metadata"]["name"]]
-            elif kind != "BOOKMARK":
-                self._keep(found)
-
-
-def _version(found: Manifest) -> int:
-    """Return the object's version: a number that only rises, as Kubernetes has come to promise."""
-    return int(found["metadata"]["resourceVersion"])
+            self._version = version(run)
+            if self._cache is None or change["type"] == "BOOKMARK":
+                return
+            if change["type"] == "DELETED":
+                self._cache.remove("TrainingRun", run)
+            else:
+                self._cache.put("TrainingRun", run)

@@ -12,12 +12,12 @@ from slipway.http.auth import authenticate
 from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, understood
 from slipway.http.tokens import User
+from slipway.kube.objects import KubernetesObject
 
 from services.api.auth import sessions
 from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter
 from services.api.context import ApiContext, ContextDep
-from services.api.kube.runs import Manifest
 from services.api.pages import submit_form as pages_form
 from services.api.pages.render import PageRoute, render
 from services.api.parameters import RunsDep
@@ -95,7 +95,9 @@ async def send_run(request: Request, user: Submitter, context: ContextDep, runs:
     return _see(f"/runs/{made['metadata']['name']}")
 
 
-async def _submitted(request: Request, user: User, at: tuple[ApiContext, Runs], given: dict[str, str]) -> Manifest:
+async def _submitted(
+    request: Request, user: User, at: tuple[ApiContext, Runs], given: dict[str, str]
+) -> KubernetesObject:
     context, runs = at
     with audit(request, "run.create", given.get("/metadata/name", "")) as record:
         run = asked(parse(pages_form.body(given)), user, given.get("key") or None)

@@ -9,6 +9,7 @@ from typing import Any
 from slipway import keys
 from slipway.artifacts.evaluation import MeasuredRow
 from slipway.artifacts.training import ProgressLine
+from slipway.kube.objects import KubernetesObject
 from slipway.report import sections
 from slipway.report.sections import Chart
 from slipway.run.names import STAGES
@@ -17,7 +18,6 @@ from slipway.store.interface import ObjectStore
 from slipway.text import format_age, seconds_between
 
 from services.api.artifacts.listing import Artifact, list_artifacts, read_valid_lines
-from services.api.kube.runs import Manifest
 from services.api.runs.actions import Action, possible
 from services.api.runs.listing import datasets_of, is_over, owner, state_of
 
@@ -87,7 +87,7 @@ class Folder:
         return sum(file.bytes for file in self.files)
 
 
-def view(found: Manifest, now: str) -> RunView:
+def view(found: KubernetesObject, now: str) -> RunView:
     """Return how a run stands."""
     metadata, spec, status = found["metadata"], found["spec"], found.get("status", {})
     state, is_live = state_of(found), not is_over(found)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
+from slipway.errors import Conflict
 from slipway.http.problems import Problem
+from slipway.kube.objects import KubernetesObject
 from slipway.run.pipeline import State
 
-from services.api.kube.runs import Conflict, Manifest
 from services.api.parameters import matches
 from services.api.runs.listing import Runs, attempts_asked, etag, is_over, state_of
 
@@ -20,7 +22,7 @@ class Action(StrEnum):
     RETRY = "retry"
 
 
-def act(name: str, action: Action, if_match: str | None, runs: Runs) -> tuple[Manifest, bool]:
+def act(name: str, action: Action, if_match: str | None, runs: Runs) -> tuple[KubernetesObject, bool]:
     """Change the run as it was seen, and not otherwise.
 
     Returns:
@@ -49,12 +51,12 @@ def act(name: str, action: Action, if_match: str | None, runs: Runs) -> tuple[Ma
     raise Problem(503, f"{name} changes all the time; try again", "unavailable", headers={"Retry-After": "1"})
 
 
-def possible(found: Manifest) -> list[Action]:
+def possible(found: KubernetesObject) -> list[Action]:
     """List the actions that would change the run."""
     return [action for action in Action if "resourceVersion" in found["metadata"] and _would_change(action, found)]
 
 
-def _would_change(action: Action, found: Manifest) -> bool:
+def _would_change(action: Action, found: KubernetesObject) -> bool:
     try:
         return bool(_CHANGES[action](found))
     except Problem:
@@ -65,26 +67,26 @@ def _changed(name: str) -> Problem:
     return Problem(412, f"{name} has changed since; read it again", "changed")
 
 
-def _cancel(found: Manifest) -> Manifest:
+def _cancel(found: KubernetesObject) -> dict[str, Any]:
     if found["spec"].get("cancel"):
         return {}
     _refuse_if_over(found, "there is nothing to cancel")
     return {"cancel": True}
 
 
-def _suspend(found: Manifest) -> Manifest:
+def _suspend(found: KubernetesObject) -> dict[str, Any]:
     _refuse_if_over(found, "there is nothing to suspend")
     if found["spec"].get("cancel"):
         raise _forbidden(found, "it is being canceled")
     return {} if found["spec"].get("suspend") else {"suspend": True}
 
 
-def _resume(found: Manifest) -> Manifest:
+def _resume(found: KubernetesObject) -> dict[str, Any]:
     _refuse_if_over(found, "there is nothing to resume")
     return {"suspend": False} if found["spec"].get("suspend") else {}
 
 
-def _retry(found: Manifest) -> Manifest:
+def _retry(found: KubernetesObject) -> dict[str, Any]:
     """Ask for one more attempt; what was asked of the failed one, to be canceled or to wait, is not asked of it."""
     if state_of(found) is not State.FAILED:
         raise _forbidden(found, "only a run that has failed is started again")
@@ -93,7 +95,7 @@ def _retry(found: Manifest) -> Manifest:
     return {"attempt": attempts_asked(found) + 1, "cancel": False, "suspend": False}
 
 
-_CHANGES: dict[Action, Callable[[Manifest], Manifest]] = {
+_CHANGES: dict[Action, Callable[[KubernetesObject], dict[str, Any]]] = {
     Action.CANCEL: _cancel,
     Action.SUSPEND: _suspend,
     Action.RESUME: _resume,
@@ -101,10 +103,10 @@ _CHANGES: dict[Action, Callable[[Manifest], Manifest]] = {
 }
 
 
-def _refuse_if_over(found: Manifest, why: str) -> None:
+def _refuse_if_over(found: KubernetesObject, why: str) -> None:
     if is_over(found):
         raise _forbidden(found, why)
 
 
-def _forbidden(found: Manifest, why: str) -> Problem:
+def _forbidden(found: KubernetesObject, why: str) -> Problem:
     return Problem(409, f"{found['metadata']['name']} is {state_of(found)}: {why}", "state-forbids")

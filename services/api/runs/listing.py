@@ -13,11 +13,12 @@ from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION
 from slipway.http.problems import FieldError, Problem
+from slipway.kube.objects import KubernetesObject
 from slipway.run.pipeline import State
 from slipway.run.spec import RunSpec, sha256_json, slug
 from slipway.store.interface import ObjectStore
 
-from services.api.kube.runs import Manifest, RunsCluster
+from services.api.kube.runs import RunsCluster
 from services.api.runs.stored_runs import Entry, History
 
 OWNER = "slipway.dev/owner"
@@ -85,7 +86,7 @@ class Wanted:
     dataset: str | None = None
     name: str | None = None
 
-    def is_met_by(self, found: Manifest) -> bool:
+    def is_met_by(self, found: KubernetesObject) -> bool:
         return (self.state is None or state_of(found) is self.state) and (
             self.dataset is None or self.dataset in datasets_of(found)
         )
@@ -98,20 +99,20 @@ class Runs:
         self.cluster, self.store = cluster, store
         self._history = History(store)
 
-    def find(self, name: str) -> Manifest:
+    def find(self, name: str) -> KubernetesObject:
         """Return a run. Raises `Problem` 404."""
         found = self.cluster.get(name) or self._history.run(name)
         if found is None:
             raise Problem(404, f"there is no run {name}")
         return found
 
-    def page(self, wanted: Wanted, limit: int, after: str | None) -> tuple[list[Manifest], str | None]:
+    def page(self, wanted: Wanted, limit: int, after: str | None) -> tuple[list[KubernetesObject], str | None]:
         """Return the runs that follow `after`, newest first, and where the next page begins."""
         last = _parse_page(after) if after else None
         entries = self._history.entries()  # before the objects: what is listed and has no object had one before
         objects = {_entry(found): found for found in self.cluster.list()}
         ordered = _newest_first(entries, objects, last, wanted.name)
-        items: list[Manifest] = []
+        items: list[KubernetesObject] = []
         read = 0
         while chunk := list(islice(ordered, max(limit, _CHUNK))):
             gone = [entry for entry in chunk if entry not in objects]
@@ -127,7 +128,7 @@ class Runs:
         return items, None
 
 
-def shown(found: Manifest) -> dict[str, Any]:
+def shown(found: KubernetesObject) -> dict[str, Any]:
     """Return the answer's `Run`."""
     metadata = found["metadata"]
     own = {"name": metadata["name"], "createdAt": metadata.get("creationTimestamp"), "owner": owner(metadata)}
@@ -140,28 +141,28 @@ def shown(found: Manifest) -> dict[str, Any]:
     }
 
 
-def etag(found: Manifest) -> str:
+def etag(found: KubernetesObject) -> str:
     """Return another text whenever the run is another."""
     version = found["metadata"].get("resourceVersion")
     return f'"{version}"' if version else f'"gone-{sha256_json(shown(found))[:16]}"'
 
 
-def state_of(found: Manifest) -> State:
+def state_of(found: KubernetesObject) -> State:
     return State(found.get("status", {}).get("state", State.PENDING))
 
 
-def is_over(found: Manifest) -> bool:
+def is_over(found: KubernetesObject) -> bool:
     """Say whether nothing more will happen: its object is gone, or it has ended and no later attempt is asked for."""
     if "resourceVersion" not in found["metadata"]:
         return True
     return state_of(found).is_final and attempts_asked(found) <= found["status"].get("attempt", 1)
 
 
-def attempts_asked(found: Manifest) -> int:
+def attempts_asked(found: KubernetesObject) -> int:
     return int(found["spec"].get("attempt", 1))
 
 
-def datasets_of(found: Manifest) -> set[str]:
+def datasets_of(found: KubernetesObject) -> set[str]:
     """Return what the run's dataset may be called: its name, and `name@sha256` once it is known."""
     asked = found["spec"]["dataset"]
     made = found.get("status", {}).get("artifacts", {}).get("dataset", "")  # datasets/<name>/<sha256>
@@ -177,12 +178,12 @@ def owner(metadata: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _entry(found: Manifest) -> Entry:
+def _entry(found: KubernetesObject) -> Entry:
     return found["metadata"]["creationTimestamp"], found["metadata"]["name"]
 
 
 def _newest_first(
-    entries: Iterable[Entry], objects: Mapping[Entry, Manifest], last: Entry | None, part: str | None
+    entries: Iterable[Entry], objects: Mapping[Entry, KubernetesObject], last: Entry | None, part: str | None
 ) -> Iterator[Entry]:
     """Yield each run once, the ones before `last` only; a name that was used again stands for its newest run."""
     seen: set[str] = set()

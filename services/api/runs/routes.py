@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
+from slipway.kube.objects import KubernetesObject
 from slipway.run.pipeline import State
 
 from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter, Viewer
 from services.api.context import ContextDep
-from services.api.kube.runs import Manifest
 from services.api.parameters import IfMatch, IfNoneMatch, RunsDep, matches
 from services.api.runs.actions import Action, act
 from services.api.runs.listing import Run, RunPage, Runs, Wanted, etag, shown
@@ -139,7 +139,7 @@ _acting(Action.RESUME, "Let a suspended run go on")
 _acting(Action.RETRY, "Start a failed run again, at the stage that failed")
 
 
-def _answer(found: Manifest, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _answer(found: KubernetesObject, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return JSONResponse(shown(found), status, {"ETag": etag(found)} | (headers or {}))
 
 

@@ -4,15 +4,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from slipway import keys
 from slipway.artifacts.untyped_json import read_json
 from slipway.errors import MissingKey, SlipwayError, SpecError
+from slipway.kube.objects import KubernetesObject, ObjectMeta
 from slipway.run.pipeline import State
 from slipway.run.spec import TrainingRun, load
 from slipway.store.interface import ObjectStore, in_parallel
-
-from services.api.kube.runs import Manifest
 
 _LISTED_SEC = 5.0  # how old the list may be; the cluster's objects are seen at once
 _REMEMBERED = 5000
@@ -34,7 +34,7 @@ class History:
         self._listing = threading.Lock()
         self._listed: list[Entry] | SlipwayError = []
         self._listed_at = -_LISTED_SEC
-        self._remembered: OrderedDict[Entry, Manifest | None] = OrderedDict()
+        self._remembered: OrderedDict[Entry, KubernetesObject | None] = OrderedDict()
 
     def entries(self) -> list[Entry]:
         """Return when each run was made, and its name."""
@@ -46,7 +46,7 @@ class History:
                 raise self._listed
             return self._listed
 
-    def runs(self, entries: Sequence[Entry]) -> list[Manifest | None]:
+    def runs(self, entries: Sequence[Entry]) -> list[KubernetesObject | None]:
         """Return the runs of some entries; None where the store knows no more of it."""
         unread = [entry for entry in entries if entry not in self._remembered]
         for entry, found in zip(unread, in_parallel(lambda entry: self.run(entry[1], entry[0]), unread), strict=True):
@@ -56,7 +56,7 @@ class History:
                     self._remembered.popitem(last=False)
         return [self._remembered.get(entry) for entry in entries]
 
-    def run(self, name: str, made_at: str | None = None) -> Manifest | None:
+    def run(self, name: str, made_at: str | None = None) -> KubernetesObject | None:
         """Return one run, or None when the store has none of that name."""
         try:
             asked = load(name, self._store)
@@ -65,7 +65,10 @@ class History:
         spec = asked.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         status = self._status(asked)
         made_at = made_at or next((at for at, run in reversed(self.entries()) if run == name), status.get("startedAt"))
-        return {"metadata": {"name": name, "creationTimestamp": made_at}, "spec": spec, "status": status}
+        metadata: ObjectMeta = {"name": name}
+        if made_at is not None:
+            metadata["creationTimestamp"] = made_at
+        return {"metadata": metadata, "spec": spec, "status": status}
 
     def _list(self) -> list[Entry] | SlipwayError:
         folder = keys.index("", "").rpartition("/")[0]
@@ -75,11 +78,11 @@ class History:
             return error
         return [(name[:_TIME], name[_TIME + 1 :]) for name in names]
 
-    def _status(self, asked: TrainingRun) -> Manifest:
+    def _status(self, asked: TrainingRun) -> dict[str, Any]:
         """Return what was recorded; a run without an object goes on no more, whatever its record says."""
         name = asked.metadata.name
         try:
-            status: Manifest = read_json(self._store, keys.record(name))
+            status: dict[str, Any] = read_json(self._store, keys.record(name))
         except MissingKey:  # made by hand, or on somebody's machine
             is_done = self._store.size(keys.result(name, asked.spec.stages[-1])) is not None
             status = {"state": State.SUCCEEDED} if is_done else {}

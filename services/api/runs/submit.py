@@ -16,15 +16,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION, keys
-from slipway.errors import MissingKey
+from slipway.errors import AlreadyExists, MissingKey
 from slipway.http.problems import Problem, invalid, wrong_field
 from slipway.http.tokens import User
+from slipway.kube.objects import KubernetesObject
 from slipway.run.names import Name
 from slipway.run.plan import preset_names
 from slipway.run.spec import Metadata, RunSpec, TrainingRun, load, sha256_json
 from slipway.store.interface import ObjectStore
 
-from services.api.kube.runs import AlreadyThere, Manifest, RunsCluster
+from services.api.kube.runs import RunsCluster
 from services.api.runs.listing import OWNER
 
 BODY = "slipway.dev/body-sha256"
@@ -98,7 +99,7 @@ def check(spec: RunSpec, store: ObjectStore) -> None:
         raise wrong_field("/spec/dataset/ref", f"there is no dataset {ref}; GET /v1/datasets lists them")
 
 
-def submit(asked: Asked, cluster: RunsCluster, store: ObjectStore) -> tuple[Manifest, bool]:
+def submit(asked: Asked, cluster: RunsCluster, store: ObjectStore) -> tuple[KubernetesObject, bool]:
     """Make the run's object, or find it made by the same request before.
 
     Returns:
@@ -116,11 +117,11 @@ def submit(asked: Asked, cluster: RunsCluster, store: ObjectStore) -> tuple[Mani
         raise Problem(409, f"the name {name} belongs to an earlier run, whose results are kept", "name-taken")
     try:
         return cluster.create(_manifest(asked)), True
-    except AlreadyThere:
+    except AlreadyExists:
         return _repeated(asked, cluster.get(name)), False
 
 
-def _manifest(asked: Asked) -> Manifest:
+def _manifest(asked: Asked) -> KubernetesObject:
     notes = {OWNER: asked.owner, BODY: asked.body} | ({KEY: asked.key} if asked.key else {})
     return {
         "apiVersion": API_VERSION,
@@ -130,7 +131,7 @@ def _manifest(asked: Asked) -> Manifest:
     }
 
 
-def _repeated(asked: Asked, there: Manifest | None) -> Manifest:
+def _repeated(asked: Asked, there: KubernetesObject | None) -> KubernetesObject:
     """Return the object that was there already, if the same request made it."""
     name = asked.run.metadata.name
     if there is None or "deletionTimestamp" in there["metadata"]:

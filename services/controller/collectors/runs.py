@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from slipway.kube.objects import KubernetesObject
 from slipway.metrics.registry import PROGRESS_TIME
 from slipway.run.pipeline import State
 from slipway.stage.metric_snapshots import KNOWN
 from slipway.store import measured as store_metrics
 
 from services.controller.collectors.stage_snapshots import Numbers, Told, seconds
-from services.controller.manifests import Manifest
 
 ENDED_SHOWN = 100  # a label without end would fill Prometheus
 
@@ -30,7 +30,7 @@ class Fleet(Collector):
       now: Seconds since 1970.
     """
 
-    def __init__(self, runs: Callable[[], list[Manifest]], told: Told, now: Callable[[], float]) -> None:
+    def __init__(self, runs: Callable[[], list[KubernetesObject]], told: Told, now: Callable[[], float]) -> None:
         self._runs, self._told, self._now = runs, told, now
         self._store = CollectorRegistry()
         store_metrics.register(self._store)
@@ -41,7 +41,7 @@ class Fleet(Collector):
         yield from self._stand(shown(runs), numbers)
         yield from self._said(numbers)
 
-    def _stand(self, runs: list[Manifest], numbers: Mapping[tuple[str, str], Numbers]) -> Iterator[Metric]:
+    def _stand(self, runs: list[KubernetesObject], numbers: Mapping[tuple[str, str], Numbers]) -> Iterator[Metric]:
         """Tell the controller's own view of each run."""
         now = self._now()
         state = GaugeMetricFamily("slipway_run_state", "1 for the state that the run is in.", labels=["run", "state"])
@@ -75,22 +75,22 @@ class Fleet(Collector):
         yield from families.values()
 
 
-def shown(runs: Iterable[Manifest]) -> list[Manifest]:
+def shown(runs: Iterable[KubernetesObject]) -> list[KubernetesObject]:
     """Return the runs that are told one by one: those that live, and the newest hundred that have ended."""
-    live: list[Manifest] = []
-    ended: list[Manifest] = []
+    live: list[KubernetesObject] = []
+    ended: list[KubernetesObject] = []
     for run in runs:
         (ended if State(state_of(run)).is_final else live).append(run)
     return live + heapq.nlargest(ENDED_SHOWN, ended, key=lambda run: max(_moments(run)))
 
 
-def state_of(run: Manifest) -> str:
+def state_of(run: KubernetesObject) -> str:
     """Return the state of a run; one that nobody has looked at is pending, and so is one of an unknown state."""
     word = str(run.get("status", {}).get("state", State.PENDING.value))
     return word if word in _STATES else State.PENDING.value
 
 
-def _states(runs: Iterable[Manifest]) -> Metric:
+def _states(runs: Iterable[KubernetesObject]) -> Metric:
     family = GaugeMetricFamily("slipway_runs", "Runs whose object lives, by state.", labels=["state"])
     count = Counter(map(state_of, runs))
     for state in _STATES:
@@ -105,7 +105,7 @@ def _durations(status: Mapping[str, Any], now: float) -> Iterator[tuple[str, flo
             yield stage, max(0.0, end - seconds(stood["startedAt"]))
 
 
-def _moments(run: Manifest) -> Iterator[float]:
+def _moments(run: KubernetesObject) -> Iterator[float]:
     """Yield when something of the run's status changed."""
     status = run.get("status", {})
     created = run["metadata"].get("creationTimestamp")

@@ -9,13 +9,13 @@ from slipway import keys
 from slipway.artifacts.outcome import MetricSample
 from slipway.errors import MissingKey
 from slipway.events import event
+from slipway.kube.objects import KubernetesObject
 from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, read_snapshot
 from slipway.store.interface import ObjectStore
 from slipway.store.measured import FAILED, SECONDS
 from slipway.text import parse_timestamp
 
 from services.controller import metrics
-from services.controller.manifests import Manifest
 
 _SETTLED_SEC = 60.0  # a process writes its last numbers after its result, which is when its stage counts as done
 
@@ -51,7 +51,7 @@ class Told:
         self._ignored: set[Source] = set()
         self._lock = threading.Lock()
 
-    def learn(self, runs: Iterable[Manifest]) -> None:
+    def learn(self, runs: Iterable[KubernetesObject]) -> None:
         """Read what may be new of these runs, and forget all others; ended stages are read until nothing can follow.
 
         Raises:
@@ -108,7 +108,7 @@ def seconds(moment: str) -> float:
     return parse_timestamp(moment).timestamp()
 
 
-def _sources(run: Manifest) -> Iterator[tuple[Source, str]]:
+def _sources(run: KubernetesObject) -> Iterator[tuple[Source, str]]:
     """Yield the processes of the stages that have begun, each with when its stage ended, "" while it runs."""
     name, spec = str(run["metadata"]["name"]), run.get("spec", {})
     for stage, status in run.get("status", {}).get("stages", {}).items():

@@ -5,14 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from slipway import API_VERSION
+from slipway.kube.names import GROUP, PLURAL, VERSION
 from slipway.run.json_schema import Schema, described, resolved
 from slipway.run.spec import RunSpec
 
 from services.controller.status import Status
-
-GROUP, VERSION = API_VERSION.split("/")
-PLURAL = "trainingruns"
 
 _MAY_CHANGE = ("suspend", "cancel", "attempt")
 _KEPT = ("type", "enum", "default", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "required")

@@ -5,10 +5,10 @@ import secrets
 
 import yaml
 
-from services.controller.manifests import Manifest
+from slipway.kube.objects import KubernetesObject
 
 
-def store_keys(name: str, endpoint: str) -> Manifest:
+def store_keys(name: str, endpoint: str) -> KubernetesObject:
     """Return a Secret with new keys of a bundled S3 server, and what else a stage needs to find it."""
     return _secret(
         name,
@@ -21,7 +21,7 @@ def store_keys(name: str, endpoint: str) -> Manifest:
     )
 
 
-def first_token(name: str) -> Manifest:
+def first_token(name: str) -> KubernetesObject:
     """Return a Secret with a new token of the role admin, for its owner, and with the list of digests, for the API.
 
     Both are in one Secret, which is there or is not: of two, the second could be another token's.
@@ -31,7 +31,7 @@ def first_token(name: str) -> Manifest:
     return _secret(name, {"admin-token": token, "tokens.yaml": yaml.safe_dump(digests, sort_keys=False)})
 
 
-def _secret(name: str, content: dict[str, str]) -> Manifest:
+def _secret(name: str, content: dict[str, str]) -> KubernetesObject:
     labels = {"app.kubernetes.io/name": "slipway"}
     return {
         "apiVersion": "v1",

@@ -3,10 +3,15 @@
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slipway.errors import AnnotationError, MissingKey, StoreRefused, StoreUnavailable
+from slipway.errors import (
+    AnnotationError,
+    ClusterRefused,
+    ClusterUnavailable,
+    MissingKey,
+    StoreRefused,
+    StoreUnavailable,
+)
 from slipway.http.problems import field_errors, pointer, translate
-
-from services.api.kube.runs import ClusterRefused, ClusterUnavailable
 
 
 class Crate(BaseModel):

@@ -13,7 +13,7 @@ from slipway.errors import SlipwayError, StoreUnavailable
 from slipway.store.folder import FolderStore
 from tests.fakes.cluster import FakeCluster, failed_pod
 
-from services.controller.kube.informer import KINDS, Watched
+from services.controller.kube.informer import KINDS, CachedCluster
 from services.controller.reconcile import Desk, reconcile
 from services.controller.settings import Settings
 
@@ -53,7 +53,7 @@ class Controller:
         self._begin()
 
     def _begin(self):
-        self._watched = Watched(self._world.faulty[0])
+        self._watched = CachedCluster(self._world.faulty[0])
         self._desk = Desk(self._watched, self._world.faulty[1], self._world.settings, lambda: "2026-01-31T12:00:00Z")
         self._seen = {}
         for kind in KINDS:
@@ -69,13 +69,13 @@ class Controller:
 
     def hear(self, kind):
         """Let the watch tell all that has happened to objects of one kind."""
-        for page, _ in self._world.cluster.pages(kind):
-            there = {manifest["metadata"]["uid"]: manifest for manifest in page}
+        for page in self._world.cluster.pages(kind):
+            there = {manifest["metadata"]["uid"]: manifest for manifest in page["items"]}
         for uid, manifest in self._seen.get(kind, {}).items():
             if uid not in there:
-                self._watched.index.forget(kind, manifest)
+                self._watched.cache.remove(kind, manifest)
         for manifest in there.values():
-            self._watched.index.see(kind, manifest)
+            self._watched.cache.put(kind, manifest)
         self._seen[kind] = there
 
 

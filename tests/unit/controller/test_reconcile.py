@@ -2,10 +2,10 @@ import json
 
 import pytest
 
+from slipway.errors import Conflict
 from tests.fakes.cluster import failed_pod
 from tests.fakes.plans import small_plan
 
-from services.controller.kube.client import Conflict
 from services.controller.reconcile import reconcile
 
 JOBS = ["ponds-ingest-1", "ponds-preprocess-1", "ponds-train-1", "ponds-export-1", "ponds-detect-1"]

@@ -4,10 +4,12 @@ import threading
 
 import pytest
 
+from slipway.errors import AlreadyExists, ClusterRefused, ClusterUnavailable, Conflict
+from slipway.kube.client import KubernetesClient
 from tests.fakes.kubernetes_server import KubernetesServer
 from tests.unit.api.conftest import SPEC
 
-from services.api.kube.runs import AlreadyThere, ClusterRefused, ClusterUnavailable, Conflict, KubernetesRuns
+from services.api.kube.runs import KubernetesRuns
 
 PONDS = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": "ponds"}, "spec": SPEC}
 
@@ -29,9 +31,9 @@ def runs(server):
     configuration = client.Configuration()
     configuration.host = server.url
     configuration.retries = False
-    found = KubernetesRuns("lab", configuration)
+    found = KubernetesRuns(KubernetesClient("lab", configuration))
     yield found
-    found._custom.api_client.rest_client.pool_manager.clear()
+    found.client.api_client.rest_client.pool_manager.clear()
 
 
 def test_a_run_is_made_read_listed_and_deleted(runs, cluster):
@@ -54,7 +56,7 @@ def test_fields_of_the_cluster_that_are_nobodys_business_are_left_out(runs, clus
 
 def test_a_name_that_is_there_cannot_be_made_again(runs):
     runs.create(PONDS)
-    with pytest.raises(AlreadyThere, match="a run ponds exists"):
+    with pytest.raises(AlreadyExists, match="TrainingRun ponds exists already"):
         runs.create(PONDS)
 
 
@@ -93,7 +95,7 @@ def test_a_watch_tells_of_every_change_since(runs, cluster):
     cluster.delete("ponds")
     cluster.hang_up()
     changes = runs.changes(version)
-    assert [(kind, found["metadata"]["name"]) for kind, found in (next(changes), next(changes))] == [
+    assert [(change["type"], change["object"]["metadata"]["name"]) for change in (next(changes), next(changes))] == [
         ("MODIFIED", "ponds"),
         ("DELETED", "ponds"),
     ]

@@ -6,19 +6,20 @@ from contextlib import suppress
 
 import pytest
 
+from slipway.errors import ClusterUnavailable, Conflict
+from slipway.kube.cache import ObjectCache
 from tests.unit.api.conftest import SPEC
 
-from services.api.kube.runs import ClusterUnavailable, Conflict
-from services.api.kube.watch_cache import WatchedRuns
+from services.api.kube.watch_cache import CachedRuns
 
 
 @pytest.fixture
 def watched(cluster):
     """A watch that has been connected, and is until the test ends."""
-    runs = WatchedRuns(cluster)
+    runs = CachedRuns(cluster)
     thread = threading.Thread(target=lambda: suppressed(runs.follow))
     thread.start()
-    wait(lambda: runs._runs is not None)
+    wait(lambda: runs._cache is not None)
     yield runs
     cluster.hang_up()
     thread.join()
@@ -68,7 +69,7 @@ def test_what_is_not_known_yet_is_asked_for(watched, cluster):
 
 
 def test_without_a_watch_every_read_asks(cluster):
-    runs = WatchedRuns(cluster)
+    runs = CachedRuns(cluster)
     make(cluster)
     assert [found["metadata"]["name"] for found in runs.list()] == ["ponds"]
     assert runs.get("ponds") is not None
@@ -78,14 +79,15 @@ def test_without_a_watch_every_read_asks(cluster):
 def test_an_older_state_does_not_replace_a_newer(watched, cluster):
     first = make(watched)
     newer = watched.patch("ponds", {"suspend": True}, first["metadata"]["resourceVersion"])
-    watched._apply("MODIFIED", first)
+    watched._apply({"type": "MODIFIED", "object": first})
     assert watched.get("ponds") == newer
 
 
 def test_a_conflict_makes_the_next_read_ask(cluster):
-    runs = WatchedRuns(cluster)
+    runs = CachedRuns(cluster)
     made = make(cluster)
-    runs._runs, runs._version = {"ponds": made}, 1
+    runs._cache, runs._version = ObjectCache(), 1
+    runs._cache.put("TrainingRun", made)
     cluster.report("ponds", state="RUNNING")
     with pytest.raises(Conflict):
         runs.patch("ponds", {"cancel": True}, made["metadata"]["resourceVersion"])
@@ -93,24 +95,24 @@ def test_a_conflict_makes_the_next_read_ask(cluster):
 
 
 def test_what_was_made_and_has_gone_meanwhile_is_not_kept(cluster):
-    runs = WatchedRuns(cluster)
+    runs = CachedRuns(cluster)
     made = make(cluster)
-    runs._runs, runs._version = {}, 2  # the watch has told of its end before the answer came
-    runs._noted(made)
+    runs._cache, runs._version = ObjectCache(), 2  # the watch has told of its end before the answer came
+    runs._put(made)
     assert runs.list() == []
 
 
 def test_a_watch_that_is_lost_is_taken_up_again(cluster, monkeypatch):
     monkeypatch.setattr("services.api.kube.watch_cache._PAUSE_SEC", 0.01)
     make(cluster)
-    runs = WatchedRuns(cluster)
+    runs = CachedRuns(cluster)
     thread = runs.start()
-    wait(lambda: runs._runs is not None)
+    wait(lambda: runs._cache is not None)
     cluster.hang_up()
     cluster.is_away = True
-    wait(lambda: runs._runs is None)
+    wait(lambda: runs._cache is None)
     cluster.is_away = False
-    wait(lambda: runs._runs is not None)
+    wait(lambda: runs._cache is not None)
     assert [found["metadata"]["name"] for found in runs.list()] == ["ponds"]
     runs.stop()
     cluster.hang_up()

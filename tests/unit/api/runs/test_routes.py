@@ -4,9 +4,8 @@ import json
 
 import pytest
 
+from slipway.errors import ClusterRefused
 from tests.unit.api.conftest import SPEC, bearer
-
-from services.api.kube.runs import ClusterRefused
 
 SHA = "ab" * 32
 

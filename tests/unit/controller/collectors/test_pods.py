@@ -1,10 +1,10 @@
 import pytest
 from prometheus_client import REGISTRY
 
+from slipway.kube.cache import ObjectCache
 from tests.fakes.cluster import failed_pod
 
 from services.controller.collectors.pods import Tally
-from services.controller.kube.informer import Index
 
 LABELS = {
     "slipway.dev/run": "ponds",
@@ -15,23 +15,23 @@ DISRUPTED = {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 @pytest.fixture
-def index():
-    index = Index()
+def cache():
+    cache = ObjectCache()
     metadata = {"name": "ponds", "uid": "uid-1", "creationTimestamp": "2026-01-31T12:00:00Z", "resourceVersion": "1"}
-    index.see("TrainingRun", {"metadata": metadata, "spec": {}})
-    return index
+    cache.put("TrainingRun", {"metadata": metadata, "spec": {}})
+    return cache
 
 
-def job(index, version=2, conditions=(), **spec):
+def job(cache, version=2, conditions=(), **spec):
     metadata = {"name": "ponds-ingest-1", "uid": "uid-2", "labels": LABELS, "resourceVersion": str(version)}
     found = {"metadata": metadata, "spec": {"backoffLimit": 2} | spec, "status": {"conditions": [*conditions]}}
-    index.see("Job", found)
+    cache.put("Job", found)
 
 
 @pytest.fixture
-def tally(index):
-    job(index)
-    return Tally(index, "2026-01-31T11:00:00Z")
+def tally(cache):
+    job(cache)
+    return Tally(cache, "2026-01-31T11:00:00Z")
 
 
 def pod(name="a", index=None, **status):
@@ -85,9 +85,9 @@ def test_a_pod_that_was_only_seen_ended_counts_too(tally, counted):
     assert counted()[0] == [1, 10]
 
 
-def test_what_was_before_this_process_is_not_counted_again(index, counted):
-    job(index)
-    tally = Tally(index, "2026-01-31T13:00:00Z")
+def test_what_was_before_this_process_is_not_counted_again(cache, counted):
+    job(cache)
+    tally = Tally(cache, "2026-01-31T13:00:00Z")
     tally.saw(running())
     tally.saw(failed())
     tally.saw(running("b", "2026-01-31T13:05:00Z"))
@@ -123,8 +123,8 @@ def test_the_failure_that_is_one_too_many_is_no_retry_but_a_preemption_never_is(
     assert counted()[1] == {"error": 2, "preempted": 1}
 
 
-def test_each_index_has_failures_of_its_own_where_the_job_says_so(index, tally, counted):
-    job(index, version=3, backoffLimitPerIndex=1)
+def test_each_index_has_failures_of_its_own_where_the_job_says_so(cache, tally, counted):
+    job(cache, version=3, backoffLimitPerIndex=1)
     for name, number in (("a", "0"), ("b", "1"), ("c", "1")):
         tally.saw(failed(name, number))
     assert counted()[1] == {"error": 2}
@@ -140,8 +140,8 @@ def test_each_index_has_failures_of_its_own_where_the_job_says_so(index, tally, 
         pytest.param({"suspend": True}, id="is-suspended"),
     ],
 )
-def test_a_job_that_makes_no_more_pods_has_no_retries(index, tally, counted, change):
-    job(index, version=3, **change)
+def test_a_job_that_makes_no_more_pods_has_no_retries(cache, tally, counted, change):
+    job(cache, version=3, **change)
     tally.saw(failed())
     assert counted()[1] == {}
 
@@ -153,10 +153,10 @@ def test_pods_of_others_are_passed_over(tally, counted):
     assert counted() == ([0, 0], {})
 
 
-def test_what_is_gone_is_forgotten(index, tally):
+def test_what_is_gone_is_forgotten(cache, tally):
     tally.saw(failed(startedAt="2026-01-31T12:00:10Z"))
     tally.forget()
     assert (tally._begun, [*tally._failed]) == ({"uid-1"}, ["ponds-ingest-1"])
-    index.forget("TrainingRun", {"metadata": {"name": "ponds", "uid": "uid-1"}})
+    cache.remove("TrainingRun", {"metadata": {"name": "ponds", "uid": "uid-1"}})
     tally.forget()
     assert (tally._begun, tally._failed) == (set(), {})

@@ -1,9 +1,9 @@
 import pytest
 
+from slipway.errors import Conflict
 from tests.fakes.cluster import FakeCluster, failed_pod
 
-from services.controller.kube.client import Conflict
-from services.controller.kube.informer import Index, Watched
+from services.controller.kube.informer import CachedCluster
 
 
 def run(version, **status):
@@ -29,8 +29,8 @@ def pod(version, phase):
 
 
 @pytest.fixture
-def index():
-    return Index()
+def cache():
+    return CachedCluster(FakeCluster()).cache
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def server():
 
 @pytest.fixture
 def watched(server):
-    return Watched(server)
+    return CachedCluster(server)
 
 
-def test_only_what_is_read_is_kept(index):
-    index.see("Job", job(7, active=1, startTime="2026-01-31T12:00:01Z"))
-    assert index.of("Job", "ponds") == [
+def test_only_what_is_read_is_kept(cache):
+    cache.put("Job", job(7, active=1, startTime="2026-01-31T12:00:01Z"))
+    assert cache.of("Job", "ponds") == [
         {
             "metadata": job(7)["metadata"],
             "spec": {"suspend": False},
@@ -54,10 +54,10 @@ def test_only_what_is_read_is_kept(index):
     ]
 
 
-def test_the_newer_of_two_versions_stays_by_number(index):
-    assert index.see("TrainingRun", run(10, state="RUNNING")) is True
-    assert index.see("TrainingRun", run(9, state="PENDING")) is False
-    assert index.of("TrainingRun", "ponds")[0]["status"] == {"state": "RUNNING"}
+def test_the_newer_of_two_versions_stays_by_number(cache):
+    assert cache.put("TrainingRun", run(10, state="RUNNING")) is True
+    assert cache.put("TrainingRun", run(9, state="PENDING")) is False
+    assert cache.of("TrainingRun", "ponds")[0]["status"] == {"state": "RUNNING"}
 
 
 @pytest.mark.parametrize(
@@ -67,34 +67,34 @@ def test_the_newer_of_two_versions_stays_by_number(index):
         pytest.param({"startTime": "2026-01-31T12:00:01Z", "succeeded": 1}, True, id="what-a-look-reads"),
     ],
 )
-def test_a_change_is_news_when_a_look_would_see_it(index, change, is_new):
-    index.see("Job", job(7, startTime="2026-01-31T12:00:01Z"))
-    assert index.see("Job", job(8, **change)) is is_new
+def test_a_change_is_news_when_a_look_would_see_it(cache, change, is_new):
+    cache.put("Job", job(7, startTime="2026-01-31T12:00:01Z"))
+    assert cache.put("Job", job(8, **change)) is is_new
 
 
-def test_pods_are_kept_while_they_wait_and_when_they_have_failed(index):
-    assert index.see("Pod", pod(1, "Pending")) is True
-    assert [p["status"]["phase"] for p in index.of("Pod", "ponds-train-1")] == ["Pending"]
-    assert index.see("Pod", pod(2, "Running")) is True
-    assert index.of("Pod", "ponds-train-1") == []
-    assert index.see("Pod", pod(3, "Running")) is False
-    assert index.see("Pod", pod(4, "Failed")) is True
+def test_pods_are_kept_while_they_wait_and_when_they_have_failed(cache):
+    assert cache.put("Pod", pod(1, "Pending")) is True
+    assert [p["status"]["phase"] for p in cache.of("Pod", "ponds-train-1")] == ["Pending"]
+    assert cache.put("Pod", pod(2, "Running")) is True
+    assert cache.of("Pod", "ponds-train-1") == []
+    assert cache.put("Pod", pod(3, "Running")) is False
+    assert cache.put("Pod", pod(4, "Failed")) is True
 
 
-def test_what_is_gone_is_forgotten_and_its_successor_of_the_same_name_is_not(index):
-    index.see("Job", job(7, uid="j1"))
-    index.see("Job", job(9, uid="j2"))
-    assert index.forget("Job", job(8, uid="j1")) is False
-    assert index.forget("Job", job(9, uid="j2")) is True
-    assert index.of("Job", "ponds") == []
+def test_what_is_gone_is_forgotten_and_its_successor_of_the_same_name_is_not(cache):
+    cache.put("Job", job(7, uid="j1"))
+    cache.put("Job", job(9, uid="j2"))
+    assert cache.remove("Job", job(8, uid="j1")) is False
+    assert cache.remove("Job", job(9, uid="j2")) is True
+    assert cache.of("Job", "ponds") == []
 
 
-def test_a_list_drops_what_it_does_not_have_but_nothing_that_is_younger(index):
-    index.see("Job", job(7, uid="j1"))
-    index.keep("Job", set(), "6")
-    assert len(index.of("Job", "ponds")) == 1
-    index.keep("Job", set(), "7")
-    assert index.of("Job", "ponds") == []
+def test_a_list_drops_what_it_does_not_have_but_nothing_that_is_younger(cache):
+    cache.put("Job", job(7, uid="j1"))
+    cache.remove_absent("Job", set(), "6")
+    assert len(cache.of("Job", "ponds")) == 1
+    cache.remove_absent("Job", set(), "7")
+    assert cache.of("Job", "ponds") == []
 
 
 def test_an_end_that_no_watch_told_of_is_found_by_refreshing(server, watched):
@@ -125,7 +125,7 @@ def test_a_run_that_changed_meanwhile_is_not_confirmed_and_is_seen_anew(server, 
     before = watched.run("ponds")
     watched.confirm(before)
     server.apply("ponds", suspend=True)
-    with pytest.raises(Conflict, match="ponds is not as it was seen"):
+    with pytest.raises(Conflict, match="ponds has changed since it was read"):
         watched.confirm(before)
     assert watched.run("ponds")["spec"]["suspend"] is True
 
