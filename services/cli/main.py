@@ -1,4 +1,8 @@
-"""``slipway``: the options of every command; what they do is imported when one is called."""
+"""`slipway`: its local commands with their options, and the exit code of every error.
+
+Each command imports its module when it is called, so that `slipway --help` answers at once. The commands that talk to
+an installation are in `remote/options.py`.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -56,11 +60,11 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     as_json: _Json = False,
 ) -> None:
     """Ingest, preprocess, train, evaluate, export, detect; run again, it carries on where it stopped."""
-    from services.cli.commands import run as commands
-    from services.cli.local import run_request as options
+    from services.cli.commands import run as command
+    from services.cli.local.run_request import FIELDS, RunRequest
 
-    chosen = {option: ctx.params[option] for option in options.FIELDS}
-    raise typer.Exit(commands.run(options.Asked(folder, chosen, name, file), out, as_json))
+    options = {option: ctx.params[option] for option in FIELDS}
+    raise typer.Exit(command.run(RunRequest(folder, options, name, file), out, as_json))
 
 
 @app.command()
@@ -75,12 +79,11 @@ def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     as_json: _Json = False,
 ) -> None:
     """Read images and annotations, and report every one that is wrong."""
-    from services.cli.commands import run as commands
-    from services.cli.local import run_request as options
+    from services.cli.commands import check as command
+    from services.cli.local.run_request import RunRequest
 
-    chosen = {"test_ratio": test_ratio, "val_ratio": val_ratio, "seed": seed, "label_map": label_map}
-    asked = options.Asked(folder, {**chosen, "invalid": invalid})
-    raise typer.Exit(commands.check(asked, out, as_json))
+    options = {"test_ratio": test_ratio, "val_ratio": val_ratio, "seed": seed, "label_map": label_map}
+    raise typer.Exit(command.check(RunRequest(folder, {**options, "invalid": invalid}), out, as_json))
 
 
 @app.command()
@@ -92,17 +95,18 @@ def detect(
     as_json: _Json = False,
 ) -> None:
     """Find objects in images with an exported model, and draw them."""
-    from services.cli.commands import run as commands
+    from services.cli.commands import detect as command
 
-    raise typer.Exit(commands.detect(model, images, out, score_threshold, as_json))
+    request = command.DetectRequest(model, images, out, score_threshold)
+    raise typer.Exit(command.detect(request, as_json))
 
 
 @app.command()
 def presets(as_json: _Json = False) -> None:
     """List the presets: what for, image size, batch size, how many GPUs each is made for."""
-    from services.cli.commands import run as commands
+    from services.cli.commands import presets as command
 
-    raise typer.Exit(commands.presets(as_json))
+    raise typer.Exit(command.presets(as_json))
 
 
 @app.command()
@@ -142,16 +146,16 @@ def tensorboard(
     out: Annotated[Path, typer.Option(help="Where runs are, or are fetched to.")] = Path("slipway-out"),
 ) -> None:
     """Show curves in TensorBoard; a run of an installation's is fetched first."""
-    from services.cli.commands import tensorboard as curves
+    from services.cli.commands import tensorboard as command
 
-    raise typer.Exit(curves.tensorboard(run, out, port))
+    raise typer.Exit(command.tensorboard(run, out, port))
 
 
 app.add_typer(remote.app)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
@@ -163,13 +167,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")] = False,
 ) -> None:
     pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and leave with its exit code; what the user can mend is said without a traceback."""
+    """Run the command and leave with its exit code; an error that the user can mend is printed without a traceback."""
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="slipway")
     except SlipwayError as error:

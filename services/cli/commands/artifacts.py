@@ -19,8 +19,8 @@ from slipway.text import format_bytes
 from services.cli.remote.client import Api, Call, pieces, run_path
 from services.cli.remote.credentials import api, write_private
 from services.cli.remote.errors import ApiRefused, ApiUnavailable, plain
-from services.cli.screen.console import display, say_json
-from services.cli.screen.transfer_progress import Heard, Meter, after, timed
+from services.cli.screen.console import display, print_json
+from services.cli.screen.transfer_progress import ReportBytes, TransferProgress, add_offset, timed_stage
 
 ETAGS = ".slipway-etags.json"  # in the folder: which version of each artifact its file is, or is going to be
 _PARTIAL = ".partial"
@@ -52,7 +52,7 @@ def artifacts(run: str, out: Path | None, paths: Sequence[str], as_json: bool) -
         return EXIT_DONE
     total = _fetch_into(out, there, run, items, as_json)
     if as_json:
-        say_json({"event": "fetched", "run": run, "artifacts": len(items), "bytes": total, "out": str(out)})
+        print_json({"event": "fetched", "run": run, "artifacts": len(items), "bytes": total, "out": str(out)})
     else:
         print(f"{len(items)} artifacts, {format_bytes(total)}, are in {out}")
     return EXIT_DONE
@@ -108,7 +108,7 @@ def place(out: Path, path: str) -> Path:
     return file
 
 
-def fetch(there: Api, call: Call, where: tuple[Path, str], heard: Heard) -> None:
+def fetch(there: Api, call: Call, where: tuple[Path, str], heard: ReportBytes) -> None:
     """Fetch one artifact whole; after a break, from where it was, if it is still the same version.
 
     Args:
@@ -140,16 +140,16 @@ def _fetch_into(out: Path, there: Api, run: str, items: Sequence[dict[str, Any]]
     with translated(str(out)):
         out.mkdir(parents=True, exist_ok=True)
     total: int = sum(item["bytes"] for item in items)
-    with display(as_json) as show, timed(show, "fetch"):
-        _fetch_all(there, run, items, (out, Meter(show, "fetch", total).heard))
+    with display(as_json) as show, timed_stage(show, "fetch"):
+        _fetch_all(there, run, items, (out, TransferProgress(show, "fetch", total).update))
     return total
 
 
-def _fetch_all(there: Api, run: str, items: Sequence[dict[str, Any]], where: tuple[Path, Heard]) -> None:
+def _fetch_all(there: Api, run: str, items: Sequence[dict[str, Any]], where: tuple[Path, ReportBytes]) -> None:
     (out, heard), done = where, 0
     for item in items:
         call = Call("GET", run_path(run, f"/artifacts/{quote(item['path'])}"))
-        fetch(there, call, (out, item["path"]), after(done, heard))
+        fetch(there, call, (out, item["path"]), add_offset(done, heard))
         done += item["bytes"]
         heard(done)
 
@@ -163,7 +163,7 @@ def _conditions(target: Target) -> dict[str, str]:
     return {"If-None-Match": target.known} if target.file.exists() else {}
 
 
-def _receive(response: BaseHTTPResponse, target: Target, patience: Patience, heard: Heard) -> None:
+def _receive(response: BaseHTTPResponse, target: Target, patience: Patience, heard: ReportBytes) -> None:
     is_rest = response.status == HTTPStatus.PARTIAL_CONTENT
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if is_rest else os.O_TRUNC)
     with translated(str(target.file)):
@@ -203,7 +203,7 @@ def _is_in(path: str, folder: str) -> bool:
 
 def _list(items: Sequence[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        say_json({"items": list(items)})
+        print_json({"items": list(items)})
         return
     for item in items:
         print(f"{format_bytes(item['bytes']):>10}  {plain(item['path'])}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from slipway.artifacts.dataset import DataReport
 from slipway.errors import EXIT_DONE
 from slipway.retry import with_retries
 from slipway.run.spec import slug
@@ -18,9 +19,9 @@ from services.cli.remote.client import Api, Call, Run, pieces, run_path
 from services.cli.remote.credentials import api, config_folder, write_private
 from services.cli.remote.errors import ApiRefused
 from services.cli.remote.run_events import ending, exit_code, watch
-from services.cli.screen.console import display, say_json
-from services.cli.screen.summary import data_tables
-from services.cli.screen.transfer_progress import Heard, Meter, after, timed
+from services.cli.screen.console import display, print_json
+from services.cli.screen.data_report import print_data_report
+from services.cli.screen.transfer_progress import ReportBytes, TransferProgress, add_offset, timed_stage
 
 IN_ONE_BYTES = 64 << 20  # up to this, a broken transfer may as well begin anew
 _LONGEST_NAME = 43  # a run's name has at most 52 letters, and "-" with eight digits follows
@@ -47,19 +48,19 @@ def push(folder: Path, name: str | None, as_json: bool) -> int:
     """Send a folder, wait until it is ingested, and say what was found in it and what it is called."""
     there, name = api(), name or slug(folder.resolve().name, _LONGEST_NAME)
     with display(as_json) as show:
-        with timed(show, "survey"):
-            archive = survey(folder, Meter(show, "survey").heard)
-        with timed(show, "upload"):
-            answer = send(there, archive, name, Meter(show, "upload", archive.size).heard)
+        with timed_stage(show, "survey"):
+            archive = survey(folder, TransferProgress(show, "survey").update)
+        with timed_stage(show, "upload"):
+            answer = send(there, archive, name, TransferProgress(show, "upload", archive.size).update)
     run = watch(there, answer["run"], as_json)
     code = exit_code(there, run)
     if code != EXIT_DONE:
-        say_json({"event": "push_over", "code": code, "run": run}) if as_json else print(ending(run), file=sys.stderr)
+        print_json({"event": "push_over", "code": code, "run": run}) if as_json else print(ending(run), file=sys.stderr)
         return code
     return _tell(there, run, as_json)
 
 
-def send(there: Api, archive: Archive, name: str, heard: Heard) -> dict[str, Any]:
+def send(there: Api, archive: Archive, name: str, heard: ReportBytes) -> dict[str, Any]:
     """Send the archive in the way that fits its size, and return what the server made of it."""
     if archive.size > IN_ONE_BYTES and (upload := _begun(there, archive, name)):
         answer = _send_parts(there, archive, upload, heard)
@@ -68,7 +69,7 @@ def send(there: Api, archive: Archive, name: str, heard: Heard) -> dict[str, Any
     return _send_whole(there, archive, name, heard)
 
 
-def _send_whole(there: Api, archive: Archive, name: str, heard: Heard) -> dict[str, Any]:
+def _send_whole(there: Api, archive: Archive, name: str, heard: ReportBytes) -> dict[str, Any]:
     """Send the archive in one request; nothing of it is kept here, so a new try makes it anew."""
     call = Call(
         "POST",
@@ -82,12 +83,12 @@ def _send_whole(there: Api, archive: Archive, name: str, heard: Heard) -> dict[s
     return answer
 
 
-def _send_parts(there: Api, archive: Archive, upload: Upload, heard: Heard) -> dict[str, Any]:
+def _send_parts(there: Api, archive: Archive, upload: Upload, heard: ReportBytes) -> dict[str, Any]:
     """Send the parts that are not there yet, and have them put together."""
     sent = 0
     for number, content in enumerate(archive.parts(upload.part_bytes), start=1):
         if number in upload.addresses:
-            upload = _send_part(there, upload, (number, content), after(sent, heard))
+            upload = _send_part(there, upload, (number, content), add_offset(sent, heard))
         sent += len(content)
         heard(sent)
     answer: dict[str, Any] = there.json(Call("POST", upload_path(upload.id, ":complete"), read_sec=_UNPACKING_SEC))
@@ -101,9 +102,9 @@ def _tell(there: Api, run: Run, as_json: bool) -> int:
     ref = f"{name}@{sha256}"
     report = there.json(Call("GET", f"/v1/datasets/{ref}/report", headers={"Accept": "application/json"}))
     if as_json:
-        say_json({"event": "push_over", "code": EXIT_DONE, "dataset": ref, "report": report})
+        print_json({"event": "push_over", "code": EXIT_DONE, "dataset": ref, "report": report})
     else:
-        data_tables(report)
+        print_data_report(DataReport.model_validate(report))
         print(f"dataset: {ref}")
     return EXIT_DONE
 
@@ -138,7 +139,7 @@ def _upload(answer: dict[str, Any]) -> Upload:
     )
 
 
-def _send_part(there: Api, upload: Upload, part: tuple[int, bytes], heard: Heard) -> Upload:
+def _send_part(there: Api, upload: Upload, part: tuple[int, bytes], heard: ReportBytes) -> Upload:
     """Send one part; its address is good for a while only, and a new one is asked for when it has expired."""
     number, content = part
 
@@ -159,7 +160,7 @@ def _send_part(there: Api, upload: Upload, part: tuple[int, bytes], heard: Heard
     return upload
 
 
-def _slices(chunks: Iterable[bytes], heard: Heard) -> Iterator[bytes]:
+def _slices(chunks: Iterable[bytes], heard: ReportBytes) -> Iterator[bytes]:
     """Cut what is sent, so that its progress is seen on a slow line."""
     sent = 0
     for chunk in chunks:

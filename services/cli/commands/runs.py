@@ -19,7 +19,7 @@ from services.cli.remote.client import Api, Call, Run, run_path
 from services.cli.remote.credentials import api
 from services.cli.remote.errors import ApiRefused, plain
 from services.cli.remote.run_events import ending, exit_code, get_run, is_final, stages, state, status, watch
-from services.cli.screen.console import say_json
+from services.cli.screen.console import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,7 +55,7 @@ def submit(asked: Submission, watched: bool, as_json: bool) -> int:
     if watched:
         return _watched(there, name, as_json)
     if as_json:
-        say_json(run)
+        print_json(run)
     elif code == _CREATED:
         print(f"follow it with: slipway status {name} --watch")
     return EXIT_DONE
@@ -93,7 +93,7 @@ def show_runs(limit: int, watched: bool, as_json: bool) -> int:
         raise SpecError("--watch follows one run; name it: slipway status RUN --watch")
     runs = list(islice(_runs(api()), limit))
     if as_json:
-        say_json({"items": runs})
+        print_json({"items": runs})
     elif runs:
         _print(_runs_table(runs))
     else:
@@ -108,7 +108,7 @@ def show_run(name: str, watched: bool, as_json: bool) -> int:
         return _watched(there, name, as_json)
     run = get_run(there, name)
     if as_json:
-        say_json(run)
+        print_json(run)
         return EXIT_DONE
     is_ = status(run)
     reason = plain(is_.get("reason") or "")
@@ -133,7 +133,7 @@ def act(name: str, verb: str, as_json: bool) -> int:
         if run["spec"].get("attempt", 1) == before["spec"].get("attempt", 1):
             raise
     if as_json:
-        say_json(run)
+        print_json(run)
     else:
         print(f"run {name}: {verb} is asked for; it is {state(run)}")
     return EXIT_DONE
@@ -154,7 +154,7 @@ def _watched(there: Api, name: str, as_json: bool) -> int:
     run = watch(there, name, as_json)
     code = exit_code(there, run)
     if as_json:
-        say_json({"event": "run_over", "run": name, "state": state(run), "code": code, "status": status(run)})
+        print_json({"event": "run_over", "run": name, "state": state(run), "code": code, "status": status(run)})
     elif code == EXIT_DONE:
         print(f"{ending(run)}; fetch it with: slipway artifacts {name} --out DIR")
     else:

@@ -1,4 +1,4 @@
-"""One run at a time: the lock on its folder, and the scratch folder that goes with it."""
+"""The lock that lets one command at a time work on a run, and the scratch folder that goes with it."""
 
 import fcntl
 import os
@@ -14,61 +14,62 @@ from slipway.store.file_errors import translated
 from slipway.store.folder import FolderStore
 from slipway.store.interface import TEMPORARY
 
-_ORPHANS_SEC = 30.0  # what a killed runner left stops by itself in half of that
+_ORPHANS_SEC = 30.0  # the processes of a killed runner stop by themselves in half of that
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a run's processes work.
+class LockedRun:
+    """A run that belongs to this command alone.
 
     Attributes:
-      scratch: Emptied at the start, so that what a killed runner left goes, and removed at the end.
-      lock: Descriptor of the locked file. The stages inherit it: the lock lasts until the last of them is gone.
+      scratch: The folder of its processes: emptied at the start, in case a killed runner left files, and removed at
+        the end.
+      descriptor: Of the locked file. The stages inherit it: the lock lasts until the last of them has ended.
     """
 
     scratch: Path
-    lock: int
+    descriptor: int
 
 
 @contextmanager
-def hold(store: FolderStore, run: str) -> Iterator[Place]:
-    """Take the run for this process.
+def lock_run(store: FolderStore, run: str) -> Iterator[LockedRun]:
+    """Lock a run for this command.
 
     Raises:
-      TransientError: Another process has it; the message says which.
+      TransientError: Another command holds it; the message names its pid.
     """
     scratch = store.root / TEMPORARY / run
     with translated(str(scratch)):
         scratch.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{scratch}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(f"{scratch}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
         with translated(str(scratch)):
-            _acquire(lock, run)
+            _acquire(descriptor, run)
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
         try:
-            yield Place(scratch, lock)
+            yield LockedRun(scratch, descriptor)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     finally:
-        os.close(lock)
+        os.close(descriptor)
 
 
-def _acquire(lock: int, run: str) -> None:
-    patience = time.monotonic() + _ORPHANS_SEC
+def _acquire(descriptor: int, run: str) -> None:
+    deadline = time.monotonic() + _ORPHANS_SEC
     while True:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode().strip()
-            if _is_alive(owner) or time.monotonic() > patience:
+            owner = os.pread(descriptor, 20, 0).decode().strip()
+            if _is_alive(owner) or time.monotonic() > deadline:
                 raise TransientError(
                     f"run {run!r} is already running as pid {owner or 'unknown'}; wait for it, or stop it first"
                 ) from None
             time.sleep(0.1)
         else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return
 
 

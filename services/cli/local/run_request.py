@@ -1,4 +1,4 @@
-"""Command-line options → the run that they ask for."""
+"""The command line's request for a run: options and run file → TrainingRun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
+from slipway.run.names import LONGEST_NAME
 from slipway.run.plan import load_preset
-from slipway.run.spec import Metadata, RunSpec, TrainingRun, parse_run, slug
+from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun, parse_run, slug
 from slipway.store.from_url import open_store
 
-# Option to the fields of the spec that it sets.
+# Option → the fields of the spec that it sets.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "preset": ("train.preset",),
     "steps": ("train.steps",),
@@ -35,15 +36,15 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "workers": ("preprocess.workers",),
     "until": ("until",),
 }
-_LONGEST_FOLDER = 43  # a name has at most 52 letters, and "-" with eight of the digest follows
+_LONGEST_FOLDER = LONGEST_NAME - 9  # "-" and eight digits of the digest follow
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command line says, unchecked.
+class RunRequest:
+    """The command line's request for a run, not yet checked.
 
     Attributes:
-      options: By their names in `FIELDS`; None where not given.
+      options: By their names in `FIELDS`; None where an option was not given.
       name: Of the run; made from its content when absent.
       file: A TrainingRun in YAML; the options given beside it win.
     """
@@ -54,67 +55,75 @@ class Asked:
     file: Path | None = None
 
 
-def training_run(asked: Asked, out: Path) -> TrainingRun:
-    """Check what was asked, read the source once for its digest, and give the run its name.
+def training_run(request: RunRequest, out: Path) -> TrainingRun:
+    """Check a request, read the source once for its digest, and name the run.
 
     Args:
-      out: Where the run will write; it must not be inside the source.
+      out: The folder to which the run will write; it must not be inside the source.
 
     Raises:
       SpecError: An option or a field is wrong; the message names it.
       InputError: The folder or a file is not there.
     """
-    filed = parse_run(_text(asked.file), str(asked.file)) if asked.file else None
-    spec = _spec(asked, filed)
+    base = parse_run(_read_text(request.file), str(request.file)) if request.file else None
+    spec = _spec(request, base)
     if spec.suspend or spec.cancel:
-        raise SpecError(f"{asked.file}: suspend and cancel are for a cluster; remove them, and stop with Ctrl-C")
+        raise SpecError(f"{request.file}: suspend and cancel are for a cluster; remove them, and stop with Ctrl-C")
     if spec.train.preset:
         load_preset(spec.train.preset)
     source = "dataset"
     if spec.dataset.source:
         source = Path(spec.dataset.source).name
         spec = _with_digest(spec, out)
-    name = asked.name or (filed.metadata.name if filed else f"{slug(source, _LONGEST_FOLDER)}-{spec.digest()[:8]}")
+    name = request.name or (base.metadata.name if base else f"{slug(source, _LONGEST_FOLDER)}-{spec.digest()[:8]}")
     try:
         return TrainingRun(metadata=Metadata(name=name), spec=spec)
     except ValidationError as error:
         raise SpecError(explain(error, {"name": "--name"})) from error
 
 
-def _spec(asked: Asked, filed: TrainingRun | None) -> RunSpec:
+def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
     """Lay the options over the file's spec, or over the defaults."""
-    if (asked.folder is None) == (filed is None):
+    if (request.folder is None) == (base is None):
         raise SpecError("give either a FOLDER of annotated images, or a run file with -f")
-    fields = filed.spec.model_dump(exclude_unset=True) if filed else {"dataset": {"source": str(asked.folder)}}
-    source, base = fields["dataset"].get("source"), asked.file.parent if asked.file else Path()
-    if source and "://" not in source:
-        fields["dataset"]["source"] = str((base / source).resolve())
-    for option, value in asked.options.items():
+    sections = _base_sections(request, base)
+    for option, value in request.options.items():
         for field in FIELDS[option] if value is not None else ():
             *section, last = field.split(".")
-            (fields.setdefault(section[0], {}) if section else fields)[last] = _local(option, value, asked.folder)
+            fields = sections.setdefault(section[0], {}) if section else sections
+            fields[last] = _independent_of_folder(option, value, request.folder)
     try:
-        return RunSpec.model_validate(fields)
+        return RunSpec.model_validate(sections)
     except ValidationError as error:
         names = {field: f"--{option.replace('_', '-')}" for option, fields in FIELDS.items() for field in fields}
         raise SpecError(explain(error, names)) from error
 
 
-def _local(option: str, value: Any, folder: Path | None) -> Any:
-    """Make what an option says independent of the current folder: a label map's text, a checkpoint's whole path."""
+def _base_sections(request: RunRequest, base: TrainingRun | None) -> dict[str, Any]:
+    """Return the fields over which the options are laid; a source folder is relative to the run file."""
+    dataset = base.spec.dataset if base else DatasetSpec(source=str(request.folder))
+    folder = request.file.parent if request.file else Path()
+    fields = dataset.model_dump(exclude_unset=True)
+    if dataset.source and "://" not in dataset.source:
+        fields |= {"source": str((folder / dataset.source).resolve())}
+    return (base.spec.model_dump(exclude_unset=True) if base else {}) | {"dataset": fields}
+
+
+def _independent_of_folder(option: str, value: Any, folder: Path | None) -> Any:
+    """Replace a label map's file by its text, and a checkpoint's relative path by its absolute one."""
     if option == "label_map":
-        places = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
-        if not places:
+        files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
+        if not files:
             raise InputError(f"--label-map {value}: no such file; give a label_map.pbtxt")
-        text = _text(places[0])
-        LabelMap.parse(text, f"--label-map {places[0]}")
+        text = _read_text(files[0])
+        LabelMap.parse(text, f"--label-map {files[0]}")
         return text
     if option == "initial_checkpoint" and value != "scratch" and "://" not in value:
         return str(Path(value).absolute())
     return value
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""The processes of a stage together: started, watched, tried again, stopped."""
+"""The processes of a stage together: starts, watches, retries and stops them."""
 
 import signal
 import time
@@ -9,108 +9,116 @@ from types import FrameType
 
 from slipway.errors import EXIT_DONE, EXIT_RETRY
 
-from services.cli.local.process import Child, Crew, Ended, Show
+from services.cli.local.process import ExitStatus, ManagedProcess, StageProcesses
+from services.cli.screen.events import Show
 
 EXIT_INTERRUPTED = 130
 RETRY_WAITS_SEC = (1.0, 3.0, 9.0)  # an attempt has three more tries, as a Job's backoffLimit would give it
-_LEAVE_SEC = 30.0  # for a process that has nothing left to do, or that was asked to stop because another failed
+_LEAVE_SEC = 30.0  # for a process that has nothing left to do, or that must stop because another failed
 _POLL_SEC = 0.05
 
 
 @dataclass
 class Interrupts:
-    """How often the user asked to stop. A plain counter: a lock must not be taken inside a signal handler."""
+    """The number of times that the user asked to stop. A plain counter: a signal handler must not take a lock."""
 
     count: int = 0
 
     @contextmanager
-    def counted(self) -> Iterator["Interrupts"]:
-        """Count Ctrl-C and SIGTERM instead of dying of them."""
-        before = {number: signal.signal(number, self._count) for number in (signal.SIGINT, signal.SIGTERM)}
+    def catch_signals(self) -> Iterator["Interrupts"]:
+        """Count Ctrl-C and SIGTERM, which would otherwise end the command at once."""
+        handlers = {number: signal.signal(number, self._count) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:
-            for number, handler in before.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
 
 
-def run_crew(crew: Crew, show: Show, interrupts: Interrupts) -> Ended:
-    """Run a stage's processes to their end; what may pass by itself is tried again a few times."""
+def run_processes(stage: StageProcesses, show: Show, interrupts: Interrupts) -> ExitStatus:
+    """Run a stage's processes to their end; retry a few times what may pass by itself."""
     for wait in (*RETRY_WAITS_SEC, None):
-        ended = _try(crew, show, interrupts)
+        status = _run_once(stage, show, interrupts)
         if interrupts.count:
-            return Ended(EXIT_INTERRUPTED, ended.reason)
-        if ended.code != EXIT_RETRY or wait is None:
-            return ended
-        show({"event": "stage_retried", "stage": crew.stage, "reason": ended.reason, "wait_sec": wait})
+            return ExitStatus(EXIT_INTERRUPTED, status.reason)
+        if status.code != EXIT_RETRY or wait is None:
+            return status
+        show({"event": "stage_retried", "stage": stage.stage, "reason": status.reason, "wait_sec": wait})
         _sleep(wait, interrupts)
     raise AssertionError("the last wait is None")
 
 
-def _try(crew: Crew, show: Show, interrupts: Interrupts) -> Ended:
-    """Run the processes once; when one fails, the others are asked to stop."""
-    children: list[Child] = []
+def _run_once(stage: StageProcesses, show: Show, interrupts: Interrupts) -> ExitStatus:
+    """Run the processes once; when one fails, ask the others to stop."""
+    processes: list[ManagedProcess] = []
     try:
-        for part in crew.parts:
-            children.append(Child(part, crew, show))
-        return _watch(children, interrupts)
+        for spec in stage.specs:
+            processes.append(ManagedProcess(spec, stage, show))
+        return _watch(processes, interrupts)
     finally:
-        _dismiss(children, interrupts, patience=None if interrupts.count else _LEAVE_SEC)
+        _end_all(processes, interrupts, limit_sec=None if interrupts.count else _LEAVE_SEC)
 
 
-def _watch(children: list[Child], interrupts: Interrupts) -> Ended:
+def _watch(processes: list[ManagedProcess], interrupts: Interrupts) -> ExitStatus:
     """Wait until the work is done, or one process has failed for good, or the user asks to stop."""
     while not interrupts.count:
-        ends = [child.ended() for child in children]  # asked once: a moment later another may have ended, and badly
-        for position, (child, ended) in enumerate(zip(children, ends, strict=True)):
-            if ended is None or ended.code == EXIT_DONE:
+        # Polled once in each round: a moment later another may have ended, and badly.
+        statuses = [process.poll() for process in processes]
+        for position, (process, status) in enumerate(zip(processes, statuses, strict=True)):
+            if status is None or status.code == EXIT_DONE:
                 continue
-            if not (child.part.is_sidecar and ended.code == EXIT_RETRY and child.restarts < len(RETRY_WAITS_SEC)):
-                return ended
-            children[position] = _restarted(child, ended, interrupts)
-        if all(ended for child, ended in zip(children, ends, strict=True) if not child.part.is_sidecar):
-            _await(children, interrupts, _LEAVE_SEC)
-            return Ended(EXIT_DONE)
+            if not _may_restart(process, status):
+                return status
+            processes[position] = _restart(process, status, interrupts)
+        if all(status for process, status in zip(processes, statuses, strict=True) if not process.spec.is_sidecar):
+            _await_end(processes, interrupts, _LEAVE_SEC)
+            return ExitStatus(EXIT_DONE)
         time.sleep(_POLL_SEC)
-    return _stopped(children, interrupts)
+    return _stop(processes, interrupts)
 
 
-def _restarted(child: Child, ended: Ended, interrupts: Interrupts) -> Child:
+def _may_restart(process: ManagedProcess, status: ExitStatus) -> bool:
+    return process.spec.is_sidecar and status.code == EXIT_RETRY and process.restarts < len(RETRY_WAITS_SEC)
+
+
+def _restart(process: ManagedProcess, status: ExitStatus, interrupts: Interrupts) -> ManagedProcess:
     """Start a sidecar again, alone."""
-    wait = RETRY_WAITS_SEC[child.restarts]
-    child.show({"event": "stage_retried", "stage": child.crew.stage, "reason": ended.reason, "wait_sec": wait})
-    child.close()
+    wait = RETRY_WAITS_SEC[process.restarts]
+    event = {"event": "stage_retried", "stage": process.stage.stage, "reason": status.reason, "wait_sec": wait}
+    process.show(event)
+    process.close()
     _sleep(wait, interrupts)
-    return Child(child.part, child.crew, child.show, child.restarts + 1)
+    return ManagedProcess(process.spec, process.stage, process.show, process.restarts + 1)
 
 
-def _stopped(children: list[Child], interrupts: Interrupts) -> Ended:
-    """Ask all to stop, and give them the time they need to save their work."""
-    for child in children:
-        child.ask_to_stop()
-    _await(children, interrupts, patience=None)
-    reasons = [ended.reason for child in children if (ended := child.ended()) and not child.part.is_sidecar]
-    return Ended(EXIT_INTERRUPTED, next(filter(None, reasons), ""))
+def _stop(processes: list[ManagedProcess], interrupts: Interrupts) -> ExitStatus:
+    """Ask all to stop, and give them the time that they need to save their work."""
+    for process in processes:
+        process.ask_to_stop()
+    _await_end(processes, interrupts, limit_sec=None)
+    statuses = [process.poll() for process in processes if not process.spec.is_sidecar]
+    reasons = [status.reason for status in statuses if status]
+    return ExitStatus(EXIT_INTERRUPTED, next(filter(None, reasons), ""))
 
 
-def _dismiss(children: Sequence[Child], interrupts: Interrupts, patience: float | None) -> None:
-    """End every process: asked first, killed when patience or the user's is at its end."""
-    for child in children:
-        child.ask_to_stop()
-    _await(children, interrupts, patience)
-    for child in children:
-        if child.ended() is None:
-            child.kill()
-        child.close()
+def _end_all(processes: Sequence[ManagedProcess], interrupts: Interrupts, limit_sec: float | None) -> None:
+    """Ask every process to stop; kill it when the time is up or the user interrupts a second time."""
+    for process in processes:
+        process.ask_to_stop()
+    _await_end(processes, interrupts, limit_sec)
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.close()
 
 
-def _await(children: Sequence[Child], interrupts: Interrupts, patience: float | None) -> None:
-    """Wait for the end of all, but not past the patience in seconds nor past a second Ctrl-C."""
-    deadline = time.monotonic() + patience if patience is not None else None
-    while any(child.ended() is None for child in children):
+def _await_end(processes: Sequence[ManagedProcess], interrupts: Interrupts, limit_sec: float | None) -> None:
+    """Wait for the end of all, but not past the limit nor past a second Ctrl-C."""
+    deadline = time.monotonic() + limit_sec if limit_sec is not None else None
+    while any(process.poll() is None for process in processes):
         if interrupts.count > 1 or (deadline is not None and time.monotonic() > deadline):
             return
         time.sleep(_POLL_SEC)

@@ -10,10 +10,10 @@ from slipway.run.names import STAGES
 from slipway.run.pipeline import State
 from slipway.text import seconds_between
 
-from services.cli.local.process import Event
 from services.cli.remote.client import Api, Call, Run, run_path
 from services.cli.remote.errors import ApiRefused, plain
 from services.cli.screen.console import display
+from services.cli.screen.events import Event
 
 _PROGRESS = re.compile(r"(\d+)/(\d+) (\w+)")
 

@@ -1,4 +1,4 @@
-"""A transfer, shown as a stage is: how much, how fast, how much longer."""
+"""The progress of a transfer, shown as a stage's is: amount, speed, time left."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,27 +7,34 @@ from dataclasses import dataclass
 
 from slipway.errors import EXIT_DONE
 
-from services.cli.local.process import Show
+from services.cli.screen.events import Show
 
 _EVERY_SEC = 0.2
-_SMALL_BYTES = 10**7  # of which whole megabytes would say little
+_SMALL_BYTES = 10**7  # whole megabytes would be too coarse for less
 
-Heard = Callable[[int], None]  # how many bytes of it are there, or gone, by now
-
-
-@contextmanager
-def timed(show: Show, stage: str) -> Iterator[None]:
-    """Show when a stage of ours begins and, if it ends well, how long it took."""
-    started = time.monotonic()
-    show({"event": "stage_begun", "stage": stage})
-    yield
-    seconds = round(time.monotonic() - started, 1)
-    show({"event": "stage_over", "stage": stage, "code": EXIT_DONE, "duration_sec": seconds})
+ReportBytes = Callable[[int], None]  # its argument: the bytes transferred so far
 
 
 @dataclass
-class Meter:
-    """Shows progress, a few times a second.
+class StageTimer:
+    """The stage that `timed_stage` shows; its exit code can be set while it goes on."""
+
+    code: int = EXIT_DONE
+
+
+@contextmanager
+def timed_stage(show: Show, stage: str) -> Iterator[StageTimer]:
+    """Show the beginning of one of the command's own stages and, unless an error is raised, its end and duration."""
+    timer, start = StageTimer(), time.monotonic()
+    show({"event": "stage_begun", "stage": stage})
+    yield timer
+    seconds = round(time.monotonic() - start, 1)
+    show({"event": "stage_over", "stage": stage, "code": timer.code, "duration_sec": seconds})
+
+
+@dataclass
+class TransferProgress:
+    """Shows a transfer's progress, a few times a second.
 
     Attributes:
       total: Bytes; 0 while that is not known.
@@ -36,17 +43,17 @@ class Meter:
     show: Show
     stage: str
     total: int = 0
-    said_at: float = 0.0
+    last_time: float = 0.0
 
-    def heard(self, done: int) -> None:
+    def update(self, done: int) -> None:
         now = time.monotonic()
-        if now - self.said_at >= _EVERY_SEC or done == self.total:
-            self.said_at = now
+        if now - self.last_time >= _EVERY_SEC or done == self.total:
+            self.last_time = now
             unit, factor = ("kB", 10**3) if 0 < self.total < _SMALL_BYTES else ("MB", 10**6)
             amount = {"done": done // factor, "total": self.total // factor, "unit": unit}
             self.show({"event": "progress", "stage": self.stage, **amount})
 
 
-def after(start: int, heard: Heard) -> Heard:
-    """Hear of one piece of a whole, which begins at `start`."""
-    return lambda done: heard(start + done)
+def add_offset(offset: int, report: ReportBytes) -> ReportBytes:
+    """Return a function that reports the bytes of one piece, which begins at `offset` of the whole."""
+    return lambda done: report(offset + done)

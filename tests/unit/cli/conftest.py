@@ -1,9 +1,12 @@
-"""The command against the API itself, served over a folder and runs in memory."""
+"""The command: with fake stages, and against the API itself, with a folder for a store and runs in memory."""
 
 import hashlib
 import json
+import os
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -18,9 +21,12 @@ from tests.fakes.stages import REPORT
 from services.api.app import create_app
 from services.api.context import ApiContext
 from services.api.settings import ApiSettings
+from services.cli.local import process, supervisor
 from services.cli.main import main
 from services.cli.remote.client import Api, Server
 
+ROOT = Path(__file__).parents[3]
+FAKE_STAGES = ROOT / "tests" / "fakes" / "stages.py"
 TOKEN = "do-93ab5d1f"
 SHA = "0ff1ce" * 10 + "0ff1"
 
@@ -113,8 +119,34 @@ def api(url):
     return Api(Server(url, TOKEN), patience_sec=2)
 
 
+@pytest.fixture
+def source(tmp_path):
+    """A folder of annotations."""
+    folder = tmp_path / "My Ponds!"
+    folder.mkdir()
+    (folder / "a.xml").write_text("<annotation/>")
+    return folder
+
+
+@pytest.fixture
+def fake_stages(tmp_path, monkeypatch):
+    """The folder that tells fake stages, which run in the place of the services, how to behave."""
+    folder = tmp_path / "behaviours"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_STAGES", str(folder))
+    path = os.pathsep.join([str(ROOT / "shared"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setattr(process, "command_line", fake_command_line)
+    monkeypatch.setattr(supervisor, "RETRY_WAITS_SEC", (0.0, 0.0, 0.0))
+    return folder
+
+
+def fake_command_line(spec):
+    return [sys.executable, str(FAKE_STAGES), spec.module, *spec.arguments]
+
+
 def slipway(*arguments):
     """Run the command and return its exit code."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
-    return left.value.code
+    return end.value.code

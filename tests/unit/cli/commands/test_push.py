@@ -16,7 +16,7 @@ from services.cli.commands import push as remote_push
 from services.cli.remote import archive_stream as remote_archive
 from services.cli.remote.archive_stream import survey
 from services.cli.remote.client import Call
-from services.cli.screen.transfer_progress import Meter
+from services.cli.screen.transfer_progress import TransferProgress
 
 FILES = {"a.xml": b"<annotation/>", "images/a.jpg": bytes(range(256)) * 20, "images/é.jpg": b""}
 
@@ -161,7 +161,7 @@ def test_a_dataset_that_is_refused_says_why_and_is_65(logged_in, ponds, capsys):
 )
 def test_a_transfer_is_shown_in_fitting_units(total, shown):
     events = []
-    Meter(events.append, "upload", total).heard(2_000)
+    TransferProgress(events.append, "upload", total).update(2_000)
     assert [(event["done"], event["total"], event["unit"]) for event in events] == [shown]
 
 

@@ -1,0 +1,20 @@
+"""`slipway presets`: the presets that `--preset` may name."""
+
+from slipway.errors import EXIT_DONE
+from slipway.run.plan import load_preset, preset_names
+
+from services.cli.screen.console import print_json
+
+
+def presets(as_json: bool) -> int:
+    """Print the presets, and return the exit code."""
+    rows = [load_preset(name) for name in preset_names()]
+    fields = ("name", "summary", "image_size", "batch_size", "gpus")
+    if as_json:
+        print_json({"presets": [{field: getattr(row, field) for field in fields} for row in rows]})
+        return EXIT_DONE
+    width = max(len(row.name) for row in rows)
+    print(f"{'preset':<{width}}  image  batch  GPUs  what for")
+    for row in rows:
+        print(f"{row.name:<{width}}  {row.image_size:>5}  {row.batch_size:>5}  {row.gpus:>4}  {row.summary}")
+    return EXIT_DONE

@@ -1,0 +1,61 @@
+"""The lines that the screen shows of an event."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slipway.text import format_duration
+
+from services.cli.screen.events import Event
+from services.cli.screen.stage_progress import number
+
+_MOST_FINDINGS = 10  # more are read in the report
+
+
+def event_lines(event: Event) -> list[str]:
+    """Return the lines that tell the user of an event: none for one that is only for the log, or is malformed."""
+    stage, lines = event.get("stage"), []
+    match event:
+        case {"event": "run_begun", "run": run, "folder": folder}:
+            lines = [f"run {run} in {folder}"]
+        case {"event": "stage_skipped"}:
+            lines = [f"{stage}: done before"]
+        case {"event": "stage_over", "code": 0, "duration_sec": seconds}:
+            lines = [f"{stage}: done in {format_duration(seconds)}"]
+        case {"event": "stage_retried", "reason": reason, "wait_sec": seconds}:
+            lines = [f"{stage}: {reason}; trying again in {seconds:g} s"]
+        case {"event": "choices", "choices": choices}:
+            lines = [_choice_line(**choice) for choice in choices]
+        case {"event": "findings", "counts": counts, "findings": findings, "notes": notes, "report": report}:
+            lines = [f"  {note}" for note in notes] + _finding_lines(counts, findings, report)
+        case {"event": "image_skipped", "reason": reason}:
+            lines = [f"skipped {finding_line({**event, 'message': reason})}"]
+        case {"event": "tflite_omitted", "reason": reason}:
+            lines = [f"{stage}: no TFLite model: {reason}"]
+        case {"event": "detected", "images": images, "detections": detections}:
+            lines = [f"{stage}: {detections} detections in {images} images"]
+        case {"level": ("ERROR" | "CRITICAL") as level, "message": message}:
+            lines = [f"{stage}: {level}: {message}"]
+    return lines
+
+
+def finding_line(finding: Mapping[str, Any]) -> str:
+    """Name the file, the box and what is wrong, each of them once."""
+    message, file, index = str(finding.get("message", "")), str(finding.get("file", "")), finding.get("object")
+    if file and file in message:
+        return message
+    if index is None or f"object {index}" in message:
+        return f"{file}: {message}"
+    return f"{file}: object {index}: {message}"
+
+
+def _choice_line(field: str, value: Any, reason: str) -> str:
+    return f"  {field.replace('_', ' ')} {number(value)}: {reason}"
+
+
+def _finding_lines(counts: Mapping[str, int], findings: Sequence[Event], report: str) -> list[str]:
+    if not any(counts.values()):
+        return ["  findings: none"]
+    lines = ["  findings: " + ", ".join(f"{count} {code}" for code, count in counts.items() if count)]
+    if len(findings) <= _MOST_FINDINGS:
+        lines += [f"    {finding_line(finding)}" for finding in findings]
+    return [*lines, f"    all of them: {report}"]

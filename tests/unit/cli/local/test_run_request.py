@@ -1,0 +1,130 @@
+import pytest
+
+from slipway.errors import InputError, SpecError
+
+from services.cli.local.run_request import RunRequest, training_run
+
+LABEL_MAP = "item { id: 1 name: 'duck' }\n"
+
+
+def run_of(source, **options):
+    return training_run(RunRequest(source, options), source.parent / "out")
+
+
+def test_a_run_is_named_after_its_folder_and_its_digest(source):
+    run = run_of(source)
+    assert run.metadata.name == f"my-ponds-{run.spec.digest()[:8]}"
+
+
+def test_the_same_folder_and_options_are_the_same_run(source):
+    assert run_of(source, steps=7) == run_of(source, steps=7)
+
+
+def test_another_option_is_another_run(source):
+    assert run_of(source, steps=7).metadata.name != run_of(source, steps=8).metadata.name
+
+
+def test_a_changed_folder_is_another_run(source):
+    before = run_of(source).metadata.name
+    (source / "a.xml").write_text("<annotation></annotation>")
+    assert run_of(source).metadata.name != before
+
+
+def test_the_seed_is_the_partitions_and_the_trainings(source):
+    spec = run_of(source, seed=5).spec
+    assert (spec.ingest.seed, spec.train.seed) == (5, 5)
+
+
+def test_options_that_are_not_given_set_nothing(source):
+    assert run_of(source, steps=None, invalid=None).spec == run_of(source).spec
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"steps": 0}, r"--steps: .*greater than or equal to 1 \(got 0\)"),
+        ({"batch_size": 0}, r"--batch-size: .* \(got 0\)"),
+        ({"image_size": 100}, r"--image-size: .*multiple of 32 \(got 100\)"),
+        ({"learning_rate": -1.0}, r"--learning-rate: .* \(got -1.0\)"),
+        ({"test_ratio": 1.5}, r"--test-ratio: .* \(got 1.5\)"),
+        ({"seed": -1}, r"--seed: .* \(got -1\)"),
+        ({"invalid": "ignore"}, r"--invalid: .*'fail' or 'drop' \(got 'ignore'\)"),
+        ({"until": "lunch"}, r"--until: .*'ingest', 'preprocess'.* \(got 'lunch'\)"),
+        ({"preset": "yolo"}, "preset 'yolo' does not exist; choose one of retinanet"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_wrong_option_is_named_with_what_was_given(source, options, says):
+    with pytest.raises(SpecError, match=says):
+        run_of(source, **options)
+
+
+def test_a_wrong_name_is_named(source):
+    with pytest.raises(SpecError, match=r"--name: .*\(got 'My Run'\)"):
+        training_run(RunRequest(source, {}, name="My Run"), source.parent / "out")
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(InputError, match="none: no such folder"):
+        run_of(tmp_path / "none")
+
+
+@pytest.mark.parametrize("inside", ["slipway-out", ".", "deep/out"])
+def test_outputs_inside_the_folder_are_refused(source, inside):
+    with pytest.raises(InputError, match="outputs would become input"):
+        training_run(RunRequest(source, {}), source / inside)
+
+
+@pytest.mark.parametrize("place", ["outside", "inside"])
+def test_a_label_map_is_taken_as_text(source, tmp_path, place):
+    folder = tmp_path if place == "outside" else source
+    (folder / "map.pbtxt").write_text(LABEL_MAP)
+    label_map = str(tmp_path / "map.pbtxt") if place == "outside" else "map.pbtxt"
+    assert run_of(source, label_map=label_map).spec.ingest.label_map == LABEL_MAP
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "no such file"), ("", "--label-map .*map.pbtxt"), (b"\xff", "cannot be read as text")]
+)
+def test_a_label_map_that_is_none_is_refused_before_anything_is_read(source, tmp_path, content, says):
+    if content is not None:
+        (tmp_path / "map.pbtxt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=says):
+        run_of(source, label_map=str(tmp_path / "map.pbtxt"))
+
+
+def test_a_local_initial_checkpoint_does_not_depend_on_where_one_stands(source, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert run_of(source, initial_checkpoint="weights").spec.train.initial_checkpoint == str(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("value", ["scratch", "https://host/w.tar.gz"])
+def test_any_other_initial_checkpoint_is_left_alone(source, value):
+    assert run_of(source, initial_checkpoint=value).spec.train.initial_checkpoint == value
+
+
+def run_file(source, spec="train: {steps: 7, batchSize: 2}"):
+    file = source.parent / "run.yaml"
+    file.write_text(f"metadata: {{name: filed}}\nspec:\n  dataset: {{source: '{source.name}'}}\n  {spec}\n")
+    return file
+
+
+def test_a_run_files_source_is_beside_the_file(source):
+    run = training_run(RunRequest(None, {}, file=run_file(source)), source.parent / "out")
+    assert (run.metadata.name, run.spec.dataset.source, run.spec.train.steps) == ("filed", str(source), 7)
+
+
+def test_options_beside_a_run_file_win(source):
+    run = training_run(RunRequest(None, {"steps": 9}, "other", run_file(source)), source.parent / "out")
+    assert (run.metadata.name, run.spec.train.steps, run.spec.train.batch_size) == ("other", 9, 2)
+
+
+def test_a_run_file_that_suspends_is_for_a_cluster(source):
+    with pytest.raises(SpecError, match="suspend and cancel are for a cluster"):
+        training_run(RunRequest(None, {}, file=run_file(source, "suspend: true")), source.parent / "out")
+
+
+def test_either_a_folder_or_a_file(source):
+    for both in (RunRequest(source, {}, file=run_file(source)), RunRequest(None, {})):
+        with pytest.raises(SpecError, match="give either a FOLDER of annotated images, or a run file"):
+            training_run(both, source.parent / "out")
