@@ -9,6 +9,7 @@ from slipway.dataset.annotations import AnnotatedImage
 from slipway.dataset.boxes import iou
 from slipway.dataset.labels import LabelMap
 from slipway.report.box_drawing import Mark, draw, resize
+from slipway.report.pages import SamplePictures
 
 from services.detector.detect import Detection
 from services.detector.images import jpeg
@@ -61,15 +62,15 @@ def choose(samples: Iterable[Sample]) -> list[Sample]:
     return sorted([*wrong, *rest[: _MOST - len(wrong)]], key=lambda s: s.image.filename)
 
 
-def draw_sample(sample: Sample, image: Image.Image, labels: LabelMap) -> dict[str, str | bytes]:
-    """Draw annotated boxes and detections side by side, as `RunReport.samples` has them."""
+def draw_sample(sample: Sample, image: Image.Image, labels: LabelMap) -> SamplePictures:
+    """Draw annotated boxes and detections, for the page of the run."""
     scale = min(_SIDE / max(image.size), _MOST_ENLARGED)
     shown = resize(image, scale)
     truth = [Mark(b.box, labels.id(b.label), b.label).scaled(scale) for b in sample.image.boxes]
     found = [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}").scaled(scale) for d in sample.detections]
-    return {
-        "filename": sample.image.filename,
-        "truth": jpeg(draw(shown, truth)),
-        "detections": jpeg(draw(shown, found)),
-        "caption": sample.caption,
-    }
+    return SamplePictures(
+        filename=sample.image.filename,
+        truth=jpeg(draw(shown, truth)),
+        detections=jpeg(draw(shown, found)),
+        caption=sample.caption,
+    )

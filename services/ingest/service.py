@@ -147,7 +147,7 @@ def _write_dataset(store: ObjectStore, dataset: Dataset) -> str:
     store.write(keys.label_map(folder), label_text)
     report = build_report(dataset, sha256)
     write_document(store, keys.data_report(folder, "json"), report)
-    store.write(keys.data_report(folder, "html"), data_report(report.content()).encode())
+    store.write(keys.data_report(folder, "html"), data_report(report).encode())
     write_document(store, keys.manifest(folder), build_manifest(dataset, sha256))
     counts = {f"{split}_images": len(images) for split, images in dataset.splits.items()}
     event("dataset_written", dataset=folder, classes=len(dataset.labels), findings=len(dataset.findings), **counts)

@@ -139,12 +139,10 @@ class Course:
 
 def course(store: ObjectStore, shown: RunView) -> Course:
     """Draw what was measured so far."""
-    lines = read_valid_lines(store, keys.progress(shown.name), ProgressLine)
-    progress = [line.content() for line in lines]
-    measured = [row.content() for row in read_valid_lines(store, keys.metrics(shown.name), MeasuredRow)]
-    best = {"step": shown.best["step"]} if "step" in shown.best else {}
-    charts = [sections.ap_chart(measured, best), *sections.training_charts(progress)]
-    return Course([chart for chart in charts if chart], progress[-1] if progress else {})
+    progress = read_valid_lines(store, keys.progress(shown.name), ProgressLine)
+    rows = read_valid_lines(store, keys.metrics(shown.name), MeasuredRow)
+    charts = [sections.ap_chart(rows, shown.best.get("step")), *sections.training_charts(progress)]
+    return Course([chart for chart in charts if chart], progress[-1].content() if progress else {})
 
 
 def samples(store: ObjectStore, run: str) -> list[str]:

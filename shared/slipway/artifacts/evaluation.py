@@ -7,6 +7,7 @@ from pydantic import Field, RootModel
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
 
+FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
 _NO_BOXES = -1.0
 
 

@@ -10,12 +10,32 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from slipway.artifacts.dataset import DataReport, SplitCounts
+from slipway.artifacts.evaluation import BestCheckpoint, Curve, MeasuredRow
+from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
-from slipway.report.sections import Chart, measured
+from slipway.report.sections import Chart, ClassRow, FindingGroup, measured
+from slipway.run.plan import Plan
 from slipway.text import format_duration
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+@dataclass(frozen=True)
+class SamplePictures:
+    """One test image as two pictures.
+
+    Attributes:
+      truth: JPEG with the annotated boxes.
+      detections: JPEG with the detections.
+      caption: What was detected, and what was not.
+    """
+
+    filename: str
+    truth: bytes
+    detections: bytes
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,16 +44,9 @@ class RunReport:
 
     Attributes:
       name: The run's.
-      data: The dataset's report.json, as `data_report` takes it.
-      resolved: {field, value, reason}: what was done, and why that.
-      progress: {step, loss, learning_rate, images_per_sec} per report of the trainer, any number.
-      metrics: {step, split, AP, AP50, AP75, APs, APm, APl, ARmax1, ARmax10, ARmax100} per measured checkpoint.
-      best: {step, split, metrics, chosen_on, note}: `split` is the one `metrics` was measured on.
-        An optional `images` is their number; without it `data` is asked.
-      last: {step, split, metrics} of the last checkpoint.
-      per_class: {label, AP, AP50, images, boxes}; AP of -1 or NaN where the class has no boxes.
-      curves: Per label {recall, precision}, equally long lists at IoU 0.5.
-      samples: {filename, truth, detections, caption}; truth and detections are JPEG bytes.
+      progress: Any number of lines.
+      metrics: A row for each measured checkpoint and split.
+      curves: By label.
       lineage: Names to digests, versions, seeds.
       durations: Seconds per stage, in the order they ran.
       usage: Shell commands that use the export.
@@ -41,65 +54,82 @@ class RunReport:
     """
 
     name: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    resolved: Sequence[Mapping[str, Any]] = ()
-    progress: Sequence[Mapping[str, Any]] = ()
-    metrics: Sequence[Mapping[str, Any]] = ()
-    best: Mapping[str, Any] = field(default_factory=dict)
-    last: Mapping[str, Any] = field(default_factory=dict)
-    per_class: Sequence[Mapping[str, Any]] = ()
-    curves: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
-    samples: Sequence[Mapping[str, Any]] = ()
+    data: DataReport | None = None
+    plan: Plan | None = None
+    progress: Sequence[ProgressLine] = ()
+    metrics: Sequence[MeasuredRow] = ()
+    best: BestCheckpoint | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    samples: Sequence[SamplePictures] = ()
     lineage: Mapping[str, str] = field(default_factory=dict)
     durations: Mapping[str, float] = field(default_factory=dict)
     usage: Sequence[str] = ()
     caveats: Sequence[str] = ()
 
+    @property
+    def splits(self) -> Mapping[str, SplitCounts]:
+        return self.data.splits if self.data else {}
 
-def data_report(report: Mapping[str, Any]) -> str:
-    """Write the page of a dataset.
 
-    Args:
-      report: report.json of ingest; every key is optional, unknown keys are ignored.
-    """
+@dataclass(frozen=True)
+class DataSection:
+    """The part that both pages have: what a dataset holds, and what was found in it."""
+
+    splits: Mapping[str, SplitCounts]
+    sha256: str
+    classes: Sequence[ClassRow]
+    sizes: Sequence[Chart]
+    groups: Sequence[FindingGroup]
+    notes: Sequence[str]
+
+
+def data_report(report: DataReport) -> str:
+    """Write the page of a dataset."""
     data = _data(report)
-    return _render("data_report.html", name=report.get("name", "dataset"), sentence=_data_sentence(data), data=data)
+    return _render("data_report.html", name=report.name, sentence=_data_sentence(data), data=data)
 
 
 def run_report(report: RunReport) -> str:
     """Write the page of a run, from what was put in to how to use what came out."""
-    scores = sections.class_scores(report.per_class)
+    best = report.best
+    scores = sections.class_scores(best.per_class if best else ())
+    notes = [best.note] if best and best.note else []
     return _render(
         "report.html",
         run=report,
         name=report.name,
         sentence=_result_sentence(report),
         figures=_figures(report),
-        caveats=list(dict.fromkeys([*report.caveats, *filter(None, [report.best.get("note")])])),
+        caveats=list(dict.fromkeys([*report.caveats, *notes])),
         data=_data(report.data) if report.data else None,
         charts=_training_charts(report),
         scores=scores,
-        curves=sections.curve_charts(report.curves, [str(row["label"]) for row in scores]),
-        metric_rows=_metric_rows(report),
+        curves=sections.curve_charts(report.curves, [row.label for row in scores]),
+        metric_rows=_metric_rows(best) if best else [],
+        choices=report.plan.choices if report.plan else {},
         longest=max(report.durations.values(), default=0) or 1,
     )
 
 
 def _result_sentence(report: RunReport) -> str:
-    metrics, best = report.best.get("metrics") or {}, report.best
-    if measured(metrics.get("AP50")) is None:
-        return "No checkpoint was measured." if not metrics else "The measured images hold no boxes, so there is no AP."
-    split = best.get("split", "test")
-    images = best.get("images") or (report.data.get("splits") or {}).get(split, {}).get("images")
-    where = f" on {images:,} {split} images" if images else f" on {split} images"
-    step = f"best checkpoint, step {int(best['step']):,}" if "step" in best else "best checkpoint"
-    return f"AP50 {score(metrics['AP50'])}, AP {score(metrics.get('AP'))}{where} ({step})"
+    best = report.best
+    if best is None:
+        return "No checkpoint was measured."
+    if measured(best.metrics.ap50) is None:
+        return "The measured images hold no boxes, so there is no AP."
+    split = report.splits.get(best.split)
+    images = best.images or (split.images if split else 0)
+    where = f" on {images:,} {best.split} images" if images else f" on {best.split} images"
+    return f"AP50 {score(best.metrics.ap50)}, AP {score(best.metrics.ap)}{where} (best checkpoint, step {best.step:,})"
 
 
-def _data_sentence(data: Mapping[str, Any]) -> str:
-    images, boxes = (sum(split.get(key, 0) for split in data["splits"].values()) for key in ("images", "boxes"))
-    findings = sum(group.count for group in data["groups"])
-    counts = {"image/s": images, "box/es": boxes, "class/es": len(data["classes"]), "finding/s": findings}
+def _data_sentence(data: DataSection) -> str:
+    counts = {
+        "image/s": sum(split.images for split in data.splits.values()),
+        "box/es": sum(split.boxes for split in data.splits.values()),
+        "class/es": len(data.classes),
+        "finding/s": sum(group.count for group in data.groups),
+    }
     return ", ".join(
         f"{n:,} {words.replace('/', '') if n != 1 else words.split('/')[0]}" for words, n in counts.items()
     )
@@ -107,46 +137,46 @@ def _data_sentence(data: Mapping[str, Any]) -> str:
 
 def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     """List (name, number, explanation) of the big numbers on top."""
-    metrics = {name: value for name, value in (report.best.get("metrics") or {}).items() if measured(value) is not None}
-    wanted = {"AP50": "IoU at least 0.5", "AP": "IoU 0.50 to 0.95", "ARmax100": "recall, 100 detections"}
-    shown = [(name, score(metrics[name]), why) for name, why in wanted.items() if name in metrics]
-    splits = report.data.get("splits") or {}
-    if splits:
-        by_split = " + ".join(f"{split.get('images', 0):,} {name}" for name, split in splits.items())
-        shown.append(("images", f"{sum(split.get('images', 0) for split in splits.values()):,}", by_split))
+    metrics = report.best.metrics.by_name() if report.best else {}
+    meanings = {"AP50": "IoU at least 0.5", "AP": "IoU 0.50 to 0.95", "ARmax100": "recall, 100 detections"}
+    figures = [
+        (name, score(metrics[name]), meaning)
+        for name, meaning in meanings.items()
+        if measured(metrics.get(name)) is not None
+    ]
+    if report.splits:
+        by_split = " + ".join(f"{split.images:,} {name}" for name, split in report.splits.items())
+        figures.append(("images", f"{sum(split.images for split in report.splits.values()):,}", by_split))
     if report.durations:
         longest = max(report.durations, key=lambda stage: report.durations[stage])
         total = sum(report.durations.values())
-        shown.append(
-            ("total time", format_duration(total), f"{longest} took {format_duration(report.durations[longest])}")
-        )
-    return shown
+        took = f"{longest} took {format_duration(report.durations[longest])}"
+        figures.append(("total time", format_duration(total), took))
+    return figures
 
 
-def _metric_rows(report: RunReport) -> list[tuple[str, str, Any, Any]]:
+def _metric_rows(best: BestCheckpoint) -> list[tuple[str, str, float | None, float | None]]:
     """List (name, meaning, of the best, of the last checkpoint) of what was measured of either."""
-    best, last = report.best.get("metrics") or {}, report.last.get("metrics") or {}
-    names = [name for name in sections.METRICS if name in best or name in last]
-    return [(name, sections.METRICS[name], best.get(name), last.get(name)) for name in names]
+    of_best, of_last = best.metrics.by_name(), best.last.metrics.by_name() if best.last else {}
+    names = [name for name in sections.METRICS if name in of_best or name in of_last]
+    return [(name, sections.METRICS[name], of_best.get(name), of_last.get(name)) for name in names]
 
 
 def _training_charts(report: RunReport) -> list[Chart]:
-    charts = [sections.ap_chart(report.metrics, report.best), *sections.training_charts(report.progress)]
-    return [chart for chart in charts if chart]
+    best = report.best
+    ap = sections.ap_chart(report.metrics, best.step, best.chosen_on) if best else sections.ap_chart(report.metrics)
+    return [chart for chart in (ap, *sections.training_charts(report.progress)) if chart]
 
 
-def _data(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Prepare the data section, which both pages have."""
-    splits = report.get("splits") or {}
-    findings, counts = report.get("findings") or [], report.get("counts") or {}
-    return {
-        "splits": splits,
-        "sha256": report.get("sha256", ""),
-        "classes": sections.class_table(splits, report.get("labels") or []),
-        "sizes": sections.size_charts(report),
-        "groups": sections.finding_groups(findings, counts),
-        "notes": report.get("notes") or [],
-    }
+def _data(report: DataReport) -> DataSection:
+    return DataSection(
+        splits=report.splits,
+        sha256=report.sha256,
+        classes=sections.class_table(report.splits, report.labels),
+        sizes=sections.size_charts(report),
+        groups=sections.finding_groups(report.findings, report.counts),
+        notes=report.notes,
+    )
 
 
 @cache

@@ -1,70 +1,69 @@
-"""Gather what the stages left in the store for the page of a run."""
+"""The content of a run's page, gathered from what the stages left in the store."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-import yaml
+from collections.abc import Sequence
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json, read_optional
-from slipway.errors import MissingKey
-from slipway.report.pages import RunReport
+from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, Curves, MeasuredRow
+from slipway.artifacts.export import ExportManifest
+from slipway.artifacts.inputs import RunInputs
+from slipway.artifacts.json_io import read_document, read_lines, read_optional
+from slipway.artifacts.outcome import StageResult
+from slipway.artifacts.training import ProgressLine
+from slipway.report.pages import RunReport, SamplePictures
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore
 
-_FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
 _TIMED = ("ingest", "preprocess", "train", "export")  # the evaluator works beside the trainer, inside its time
 
 
-def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[Mapping[str, Any]], seconds: float) -> RunReport:
+def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictures], seconds: float) -> RunReport:
     """Put the report together.
 
     Args:
-      samples: As `RunReport.samples`.
       seconds: How long detecting took.
+
+    Raises:
+      MissingKey: The run was not exported.
     """
-    name = run.metadata.name
-    dataset = read_json(store, keys.result(name, "ingest"))["dataset"]
-    best, manifest = read_json(store, keys.best(name)), read_json(store, keys.export_manifest(name))
-    resolved = yaml.safe_load(store.read(keys.resolved(name)))
+    name, inputs = run.metadata.name, RunInputs.load(store, run)
+    best = read_document(store, keys.best(name), BestCheckpoint)
+    manifest = read_document(store, keys.export_manifest(name), ExportManifest)
+    curves = read_optional(store, keys.curves(name), Curves)
     return RunReport(
         name=name,
-        data=read_optional(store, keys.data_report(dataset, "json")),
-        resolved=[{"field": field, **row} for field, row in resolved.items()],
-        progress=_lines(store, keys.progress(name)),
-        metrics=_lines(store, keys.metrics(name)),
+        data=read_optional(store, keys.data_report(inputs.dataset, "json"), DataReport),
+        plan=inputs.plan,
+        progress=read_lines(store, keys.progress(name), ProgressLine),
+        metrics=read_lines(store, keys.metrics(name), MeasuredRow),
         best=best,
-        last=best.get("last") or {},
-        per_class=best.get("per_class", ()),
-        curves=read_optional(store, keys.curves(name)),
+        curves=curves.root if curves else {},
         samples=samples,
-        lineage=_lineage(run, store, dataset, manifest),
+        lineage=_lineage(inputs, manifest),
         durations=_durations(store, name) | {"detect": seconds},
         usage=_usage(name),
         caveats=_caveats(best),
     )
 
 
-def _lineage(run: TrainingRun, store: ObjectStore, dataset: str, manifest: Mapping[str, Any]) -> dict[str, str]:
-    data = read_json(store, keys.manifest(dataset))
-    records = read_json(store, keys.result(run.metadata.name, "preprocess"))["records"]
+def _lineage(inputs: RunInputs, manifest: ExportManifest) -> dict[str, str]:
+    spec = inputs.run.spec
     lineage = {
-        "run": run.spec.digest(),
-        "source": data.get("source_sha256"),
-        "dataset": data["sha256"],
-        "records": records,
-        "preset": manifest["preset"],
-        "seed": run.spec.train.seed,
-        "checkpoint step": manifest["step"],
-        **manifest["versions"],
+        "run": spec.digest(),
+        "source": spec.dataset.sha256,
+        "dataset": inputs.manifest.sha256,
+        "records": inputs.records.records,
+        "preset": manifest.preset,
+        "seed": spec.train.seed,
+        "checkpoint step": manifest.step,
+        **manifest.versions,
     }
-    return {key: str(value) for key, value in lineage.items() if value is not None}
+    return {name: str(value) for name, value in lineage.items() if value is not None}
 
 
 def _durations(store: ObjectStore, run: str) -> dict[str, float]:
-    results = {stage: read_optional(store, keys.result(run, stage)) for stage in _TIMED}
-    return {stage: float(result["duration_sec"]) for stage, result in results.items() if "duration_sec" in result}
+    results = {stage: read_optional(store, keys.result(run, stage), StageResult) for stage in _TIMED}
+    return {stage: r.duration_sec for stage, r in results.items() if r and r.duration_sec is not None}
 
 
 def _usage(run: str) -> list[str]:
@@ -81,15 +80,7 @@ def _usage(run: str) -> list[str]:
     ]
 
 
-def _caveats(best: Mapping[str, Any]) -> list[str]:
-    images = best.get("images", 0)
-    if images >= _FEW_IMAGES:
+def _caveats(best: BestCheckpoint) -> list[str]:
+    if best.images >= FEW_IMAGES:
         return []
-    return [f"Measured on {images} {best.get('split', 'test')} images only: the figures are noisy by several points."]
-
-
-def _lines(store: ObjectStore, key: str) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in store.read(key).splitlines()]
-    except MissingKey:
-        return []
+    return [f"Measured on {best.images} {best.split} images only: the figures are noisy by several points."]

@@ -3,18 +3,17 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from slipway.artifacts.dataset import DataReport, Finding, SplitCounts
+from slipway.artifacts.evaluation import ClassScore, Curve, MeasuredRow
+from slipway.artifacts.training import ProgressLine
 from slipway.report.axes import Axis, Point, smooth
 from slipway.report.charts import MOST_COLOURS, Bar, Mark, Series, bar_chart, line_chart, small_line
-
-Findings = Sequence[Mapping[str, Any]]
 
 # A page with every finding of a broken dataset would not open; the counts are always complete.
 MOST_FINDINGS = 200
 # Eight in a row make twelve rows; beyond that nobody compares curves by eye.
 MOST_CURVES = 96
-STATISTICS = {"min", "max", "mean", "median", "p5", "p50", "p95"}
 SEVERITIES = ("error", "warning", "info")
 METRICS = {
     "AP": "mean over IoU 0.50 to 0.95",
@@ -53,7 +52,36 @@ class FindingGroup:
     count: int
     action: str
     has_objects: bool
-    shown: Findings
+    shown: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """Boxes of one class.
+
+    Attributes:
+      boxes: Of each split.
+      shares: Each split's share of the longest row, in percent.
+    """
+
+    label: str
+    boxes: Sequence[int]
+    shares: Sequence[float]
+
+    @property
+    def total(self) -> int:
+        return sum(self.boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """What was measured of one class; ap and ap50 are None where it has no boxes."""
+
+    label: str
+    ap: float | None
+    ap50: float | None
+    images: int
+    boxes: int
 
 
 def measured(value: object) -> float | None:
@@ -63,23 +91,21 @@ def measured(value: object) -> float | None:
     return None
 
 
-def class_table(splits: Mapping[str, Mapping[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """Count boxes per class: the most frequent first, each split's share of the longest bar in percent."""
-    counts = {name: split.get("per_class") or {} for name, split in splits.items()}
-    names = dict.fromkeys([*labels, *(label for per_class in counts.values() for label in per_class)])
-    rows = [{"label": n, "boxes": [int(c.get(n, 0)) for c in counts.values()]} for n in names]
-    longest = max((sum(row["boxes"]) for row in rows), default=0) or 1
-    for row in rows:
-        row["total"] = sum(row["boxes"])
-        row["shares"] = [100 * boxes / longest for boxes in row["boxes"]]
-    return sorted(rows, key=lambda row: -row["total"])
+def class_table(splits: Mapping[str, SplitCounts], labels: Sequence[str]) -> list[ClassRow]:
+    """Count boxes per class, the most frequent first."""
+    counts = [split.per_class for split in splits.values()]
+    names = dict.fromkeys([*labels, *(label for per_class in counts for label in per_class)])
+    boxes = {name: [per_class.get(name, 0) for per_class in counts] for name in names}
+    longest = max(map(sum, boxes.values()), default=0) or 1
+    rows = [ClassRow(name, row, [100 * count / longest for count in row]) for name, row in boxes.items()]
+    return sorted(rows, key=lambda row: -row.total)
 
 
-def finding_groups(findings: Iterable[Mapping[str, Any]], counts: Mapping[str, int]) -> list[FindingGroup]:
+def finding_groups(findings: Iterable[Finding], counts: Mapping[str, int]) -> list[FindingGroup]:
     """Group findings by code, gravest first; small groups are shown whole, large ones share what is left."""
-    by_code: dict[str, list[Mapping[str, Any]]] = {code: [] for code, count in counts.items() if count}
+    by_code: dict[str, list[Finding]] = {code: [] for code, count in counts.items() if count}
     for finding in findings:
-        by_code.setdefault(str(finding.get("code", "other")), []).append(finding)
+        by_code.setdefault(finding.code, []).append(finding)
     room, waiting, shown = MOST_FINDINGS, len(by_code), {}
     for code in sorted(by_code, key=lambda code: len(by_code[code])):
         shown[code] = by_code[code][: room // waiting]
@@ -88,9 +114,11 @@ def finding_groups(findings: Iterable[Mapping[str, Any]], counts: Mapping[str, i
     return sorted(groups, key=lambda group: (_rank(group.severity), -group.count))
 
 
-def training_charts(progress: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def training_charts(progress: Sequence[ProgressLine]) -> list[Chart]:
     """Draw loss, learning rate and speed over the global step; those never reported are left out."""
-    loss, rate, speed = (_points(progress, key) for key in ("loss", "learning_rate", "images_per_sec"))
+    loss = _points((line.step, line.loss) for line in progress)
+    rate = _points((line.step, line.learning_rate) for line in progress if "learning_rate" in line.model_fields_set)
+    speed = _points((line.step, line.images_per_sec) for line in progress)
     charts = []
     if loss:
         charts.append(_noisy_chart("Training loss", "loss", loss))
@@ -102,22 +130,26 @@ def training_charts(progress: Sequence[Mapping[str, Any]]) -> list[Chart]:
     return charts
 
 
-def ap_chart(metrics: Sequence[Mapping[str, Any]], best: Mapping[str, Any]) -> Chart | None:
-    """Draw AP50, AP and AP75 of every measured checkpoint of the split the best was chosen on."""
-    split = best.get("chosen_on") or best.get("split") or (metrics[-1].get("split") if metrics else None)
-    rows = [row for row in metrics if row.get("split", split) == split]
+def ap_chart(metrics: Sequence[MeasuredRow], best_step: int | None = None, split: str | None = None) -> Chart | None:
+    """Draw AP50, AP and AP75 of every checkpoint that was measured on a split.
+
+    Args:
+      split: The one the best was chosen on; that of the last row when None.
+    """
+    split = split or (metrics[-1].split if metrics else None)
+    rows = [(row.step, row.by_name()) for row in metrics if row.split == split]
     if not rows:
         return None
     names = ("AP50", "AP", "AP75")
-    series = [Series(name, _points(rows, name)) for name in names]
-    mark = Mark(float(best["step"]), "best") if "step" in best else None
-    title = f"AP on {split} images" if split else "AP"
+    series = [Series(name, _points((step, values.get(name)) for step, values in rows)) for name in names]
+    mark = None if best_step is None else Mark(float(best_step), "best")
+    title = f"AP on {split} images"
     high = max((y for one in series for _, y in one.points if y <= 1), default=1.0)
     axes = (Axis("step"), Axis("", low=0, high=1.0 if high > 0.5 else None))
     return Chart(title, line_chart(title, series, axes, mark), names)
 
 
-def curve_charts(curves: Mapping[str, Mapping[str, Sequence[float]]], order: Sequence[str]) -> list[Chart]:
+def curve_charts(curves: Mapping[str, Curve], order: Sequence[str]) -> list[Chart]:
     """Draw precision over recall: up to six classes in one chart, more as small multiples, in `order`."""
     points = {label: _curve(curves[label]) for label in order if label in curves}
     points |= {label: _curve(curve) for label, curve in curves.items() if label not in points}
@@ -133,42 +165,27 @@ def curve_charts(curves: Mapping[str, Mapping[str, Sequence[float]]], order: Seq
     return [Chart(label, small_line(label, curve, axes)) for label, curve in shown]
 
 
-def class_scores(per_class: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Order classes by AP, best first; those without boxes come last, with None for their metrics."""
-    rows = [{**row, "AP": measured(row.get("AP")), "AP50": measured(row.get("AP50"))} for row in per_class]
-    return sorted(rows, key=lambda row: -1.0 if row["AP"] is None else row["AP"], reverse=True)
+def class_scores(per_class: Iterable[ClassScore]) -> list[ScoreRow]:
+    """Order classes by AP, best first; those without boxes come last."""
+    rows = [ScoreRow(row.label, measured(row.ap), measured(row.ap50), row.images, row.boxes) for row in per_class]
+    return sorted(rows, key=lambda row: -1.0 if row.ap is None else row.ap, reverse=True)
 
 
 def histogram(title: str, counts: Mapping[str, int], axes: tuple[str, str]) -> Chart:
     """Draw counts per named bin, in the order given."""
-    bars = [Bar(str(name), float(count), f"{name}: {count:,}") for name, count in counts.items()]
+    bars = [Bar(name, float(count), f"{name}: {count:,}") for name, count in counts.items()]
     return Chart(title, bar_chart(title, bars, axes))
 
 
-def size_charts(report: Mapping[str, Any]) -> list[Chart]:
-    """Draw the counts of `box_sizes` and `image_sizes`, nested or not; statistics that are no counts are left out."""
-    wanted = {"box_sizes": ("Box sizes", "boxes"), "image_sizes": ("Image sizes", "images")}
+def size_charts(report: DataReport) -> list[Chart]:
+    """Draw how many boxes and images there are of each size."""
+    image_sizes = {f"{size.width} x {size.height}": size.count for size in report.image_sizes}
     charts = []
-    for key, (title, unit) in wanted.items():
-        value = report.get(key) or {}
-        for name, bins in {"": value, **(value if isinstance(value, Mapping) else {})}.items():
-            counts = _bins(bins)
-            if counts:
-                full = f"{title}, {name.replace('_', ' ')}" if name else title
-                charts.append(histogram(full, counts, ("pixels", unit)))
+    if report.box_sizes:
+        charts.append(histogram("Box sizes", report.box_sizes, ("pixels", "boxes")))
+    if image_sizes:
+        charts.append(histogram("Image sizes", image_sizes, ("pixels", "images")))
     return charts
-
-
-def _bins(value: Any) -> dict[str, int]:
-    """Read {name: count}, {edges, counts} or [{width, height, count}]; empty for anything else."""
-    if isinstance(value, Mapping) and "edges" in value and "counts" in value:
-        pairs = zip(value["edges"], value["edges"][1:], strict=False)
-        return {f"{low:g}-{high:g}": n for (low, high), n in zip(pairs, value["counts"], strict=False)}
-    if isinstance(value, Mapping) and not STATISTICS & set(value):
-        return dict(value) if all(isinstance(n, int) for n in value.values()) else {}
-    if isinstance(value, list) and all(isinstance(row, Mapping) and "width" in row for row in value):
-        return {f"{row['width']} x {row['height']}": int(row.get("count", 1)) for row in value[:12]}
-    return {}
 
 
 def _noisy_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
@@ -187,27 +204,27 @@ def _noisy_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
     return Chart(title, line_chart(title, series, axes), note=words.strip())
 
 
-def _points(rows: Sequence[Mapping[str, Any]], key: str) -> list[Point]:
-    """Pick (step, value) of the rows that have the key; NaN and COCO's -1 become a gap."""
-    points = ((row.get("step"), measured(row[key])) for row in rows if row.get(key) is not None)
-    return sorted((float(x), math.nan if y is None else y) for x, y in points if isinstance(x, int | float))
+def _points(pairs: Iterable[tuple[int, float | None]]) -> list[Point]:
+    """Return (step, value), leaving out what was not reported; NaN and COCO's -1 become a gap."""
+    points = ((step, measured(value)) for step, value in pairs if value is not None)
+    return sorted((float(step), math.nan if value is None else value) for step, value in points)
 
 
-def _curve(curve: Mapping[str, Sequence[float]]) -> list[Point]:
+def _curve(curve: Curve) -> list[Point]:
     """Pair the lists up to the highest recall reached; COCO writes a precision of 0 beyond it."""
-    pairs = zip(curve.get("recall", ()), curve.get("precision", ()), strict=False)
-    points = [(float(x), float(y)) for x, y in pairs if measured(x) is not None and measured(y) is not None]
+    pairs = zip(curve.recall, curve.precision, strict=False)
+    points = [(x, y) for x, y in pairs if measured(x) is not None and measured(y) is not None]
     reached = max((index for index, (_, y) in enumerate(points) if y > 0), default=-2)
     return points[: reached + 2]
 
 
-def _group(code: str, found: Findings, shown: Findings, count: int) -> FindingGroup:
-    severity = min((str(f.get("severity", "info")) for f in found), key=_rank, default="info")
-    actions = {str(f.get("action") or "") for f in found}
-    has_objects = any(f.get("object") is not None for f in shown)
+def _group(code: str, findings: Sequence[Finding], shown: Sequence[Finding], count: int) -> FindingGroup:
+    severity = min((finding.severity for finding in findings), key=_rank, default="info")
+    actions = {finding.action for finding in findings}
+    has_objects = any(finding.object is not None for finding in shown)
     action = actions.pop() if len(actions) == 1 else ""
-    return FindingGroup(code, severity, max(count, len(found)), action, has_objects, shown)
+    return FindingGroup(code, severity, max(count, len(findings)), action, has_objects, shown)
 
 
 def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+    return SEVERITIES.index(severity)

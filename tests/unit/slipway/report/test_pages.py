@@ -6,7 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from slipway.report.pages import RunReport, data_report, run_report, score
+from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.evaluation import BestCheckpoint, CocoMetrics, Curve, MeasuredRow
+from slipway.artifacts.training import ProgressLine
+from slipway.report.pages import RunReport, SamplePictures, data_report, run_report, score
+from tests.fakes.plans import small_plan
 
 INJECTION = '"><script src="http://evil.example/x.js"></script><img src=x onerror=alert(1)>.jpg'
 DATA = {
@@ -18,6 +22,7 @@ DATA = {
         "test": {"images": 73, "boxes": 81, "per_class": {"raccoon": 80, "fox": 1}},
     },
 }
+EMPTY = {"name": "raccoon", "splits": {}}
 METRICS = {"AP": 0.54, "AP50": 0.87, "AP75": 0.6, "APs": -1.0, "ARmax100": 0.62}
 BEST = {"step": 1800, "split": "test", "metrics": METRICS, "chosen_on": "test", "note": "Chosen on test."}
 
@@ -38,23 +43,40 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
+def run(**parts):
+    """Write the page of a run whose parts are given as they are stored."""
+    return run_report(RunReport(name="raccoon-7", **parts))
+
+
+def data(**parts):
+    return DataReport.model_validate(DATA | parts)
+
+
+def best(**parts):
+    return BestCheckpoint.model_validate(BEST | parts)
+
+
+def rows(split, *steps):
+    metrics = CocoMetrics(AP=0.5, AP50=0.5, AP75=0.5)
+    return [MeasuredRow.of(step, split, 1.5, metrics) for step in steps]
+
+
 def finding(code, severity="warning", file="a.xml"):
     return {"code": code, "severity": severity, "file": file, "object": 0, "message": "is empty", "action": "dropped"}
 
 
 def hostile_run():
-    best = BEST | {"note": INJECTION, "split": INJECTION, "chosen_on": INJECTION}
-    curve = {"recall": [0, 1], "precision": [1, 0.5]}
-    findings = [finding(INJECTION, INJECTION, INJECTION)]
+    curve = Curve(recall=(0, 1), precision=(1, 0.5))
+    scores = [{"label": INJECTION, "AP": 0.5, "AP50": 0.5, "images": 1, "boxes": 1}]
+    choices = small_plan(preset=INJECTION, reasons={"preset": INJECTION})
     return RunReport(
         name=INJECTION,
-        data=DATA | {"labels": [INJECTION], "notes": [INJECTION], "findings": findings},
-        resolved=[{"field": INJECTION, "value": INJECTION, "reason": INJECTION}],
-        metrics=[METRICS | {"step": 1800, "split": INJECTION}],
-        best=best,
-        per_class=[{"label": INJECTION, "AP": 0.5, "AP50": 0.5, "images": 1, "boxes": 1}],
+        data=data(labels=[INJECTION], notes=[INJECTION], findings=[finding(INJECTION, file=INJECTION)]),
+        plan=choices,
+        metrics=rows(INJECTION, 1800),
+        best=best(note=INJECTION, split=INJECTION, chosen_on=INJECTION, per_class=scores),
         curves={INJECTION: curve} | {f"{INJECTION}{i}": curve for i in range(9)},
-        samples=[{"filename": INJECTION, "truth": b"jpeg", "detections": b"jpeg", "caption": INJECTION}],
+        samples=[SamplePictures(INJECTION, b"jpeg", b"jpeg", INJECTION)],
         lineage={INJECTION: INJECTION},
         durations={INJECTION: 1.0},
         usage=[INJECTION],
@@ -63,31 +85,32 @@ def hostile_run():
 
 
 def test_result_is_one_sentence_at_the_top():
-    page = Page(run_report(RunReport(name="raccoon-7", data=DATA, best=BEST)))
+    page = Page(run(data=data(), best=best()))
     assert "raccoon-7 AP50 0.87, AP 0.54 on 73 test images (best checkpoint, step 1,800)" in page.text
 
 
 def test_caveats_stand_before_the_first_section_and_only_once():
-    html = run_report(RunReport(name="raccoon-7", best=BEST, caveats=["Chosen on test.", "Few images."]))
+    html = run(best=best(), caveats=["Chosen on test.", "Few images."])
     assert html.count("Chosen on test.") == 1
     assert html.index("Few images.") < html.index("<section>")
 
 
 def test_empty_run_is_a_page():
-    assert "No checkpoint was measured." in Page(run_report(RunReport(name="raccoon-7"))).text
+    assert "No checkpoint was measured." in Page(run()).text
 
 
-@pytest.mark.parametrize("value", [-1, -1.0, math.nan, None], ids=["minus-one", "minus-one-float", "nan", "none"])
-def test_class_without_boxes_says_no_boxes(value):
-    row = {"label": "fox", "AP": value, "AP50": value, "images": 0, "boxes": 0}
-    html = run_report(RunReport(name="raccoon-7", per_class=[row]))
+@pytest.mark.parametrize(
+    "scores", [{"AP": -1, "AP50": -1}, {"AP": math.nan, "AP50": math.nan}, {}], ids=["minus-one", "nan", "absent"]
+)
+def test_class_without_boxes_says_no_boxes(scores):
+    html = run(best=best(per_class=[{"label": "fox", **scores, "images": 0, "boxes": 0}]))
     assert "fox no boxes 0 0" in Page(html).text
     assert "nan" not in html
 
 
 def test_classes_are_ordered_by_ap():
-    rows = [{"label": label, "AP": ap, "AP50": ap} for label, ap in [("a", 0.1), ("b", -1), ("c", 0.0), ("d", 0.9)]]
-    text = Page(run_report(RunReport(name="raccoon-7", per_class=rows))).text
+    scores = [{"label": label, "AP": ap, "AP50": ap} for label, ap in [("a", 0.1), ("b", -1), ("c", 0.0), ("d", 0.9)]]
+    text = Page(run(best=best(per_class=scores))).text
     assert re.findall(r" ([abcd]) (?=0\.|no boxes)", text) == ["d", "a", "c", "b"]
 
 
@@ -99,7 +122,7 @@ def test_nothing_from_a_dataset_becomes_markup():
 
 
 def test_pages_reference_nothing_outside_themselves():
-    for html in (run_report(hostile_run()), data_report(DATA)):
+    for html in (run_report(hostile_run()), data_report(data())):
         page = Page(html)
         sources = [attrs[name] for _, attrs in page.tags for name in ("src", "href", "xlink:href") if name in attrs]
         assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
@@ -110,8 +133,7 @@ def test_pages_reference_nothing_outside_themselves():
 
 
 def test_samples_are_embedded_in_pairs():
-    sample = {"filename": "a.jpg", "truth": b"truth", "detections": b"found", "caption": "1 of 1 found"}
-    page = Page(run_report(RunReport(name="raccoon-7", samples=[sample])))
+    page = Page(run(samples=[SamplePictures("a.jpg", b"truth", b"found", "1 of 1 found")]))
     assert [attrs["src"] for tag, attrs in page.tags if tag == "img"] == [
         "data:image/jpeg;base64,dHJ1dGg=",
         "data:image/jpeg;base64,Zm91bmQ=",
@@ -119,24 +141,25 @@ def test_samples_are_embedded_in_pairs():
 
 
 def test_name_that_is_no_unicode_can_be_written():
-    html = data_report(DATA | {"name": "caf\udce9"})
+    html = data_report(data(name="caf\udce9"))
     assert "caf?" in html.encode().decode()
 
 
 def test_data_page_counts_images_boxes_classes_and_findings():
-    text = Page(data_report(DATA)).text
+    text = Page(data_report(data())).text
     assert "233 images, 254 boxes, 2 classes, 0 findings" in text
     assert "raccoon 253 173 80 fox 1 none 1" in text
     assert "Nothing wrong was found." in text
 
 
-def test_report_without_any_key_is_a_page():
-    assert "0 images, 0 boxes, 0 classes, 0 findings" in Page(data_report({})).text
+def test_an_empty_dataset_is_a_page():
+    report = DataReport.model_validate(EMPTY)
+    assert "0 images, 0 boxes, 0 classes, 0 findings" in Page(data_report(report)).text
 
 
 def test_thousands_of_findings_show_200_rows_and_every_count():
     findings = [finding("box_empty")] * 3000 + [finding("image_unreadable", "error")] * 5
-    html = data_report(DATA | {"findings": findings, "counts": {"box_empty": 4000, "image_unreadable": 5}})
+    html = data_report(data(findings=findings, counts={"box_empty": 4000, "image_unreadable": 5}))
     assert html.count('<td class="file">') == 200
     text = Page(html).text
     assert "195 of 4,000 shown." in text
@@ -145,51 +168,46 @@ def test_thousands_of_findings_show_200_rows_and_every_count():
 
 def test_action_is_said_once_where_all_findings_of_a_code_share_it():
     same = [finding("box_empty"), finding("box_empty", file="b.xml")]
-    assert data_report({"findings": same}).count("dropped") == 1
+    assert data_report(data(findings=same)).count("dropped") == 1
     differing = [finding("box_empty"), finding("box_empty", file="b.xml") | {"action": "kept"}]
-    assert "a.xml 0 is empty dropped b.xml 0 is empty kept" in Page(data_report({"findings": differing})).text
-
-
-def test_finding_may_lack_everything_but_its_code():
-    assert "image unreadable 1" in Page(data_report({"findings": [{"code": "image_unreadable"}]})).text
+    assert "a.xml 0 is empty dropped b.xml 0 is empty kept" in Page(data_report(data(findings=differing))).text
 
 
 def test_ap_curve_is_of_the_split_the_best_was_chosen_on():
-    rows = [{"step": 100, "split": split, "AP": 0.5, "AP50": 0.5, "AP75": 0.5} for split in ("val", "test")]
-    page = Page(run_report(RunReport(name="r", metrics=rows, best=BEST | {"chosen_on": "val"})))
+    page = Page(run(metrics=[*rows("val", 100), *rows("test", 100)], best=best(chosen_on="val")))
     assert "AP on val images" in page.text
     assert page.text.count("AP50: 0.5 at step 100") == 1
 
 
 def test_setting_without_a_value_says_none():
-    row = {"field": "initial_checkpoint", "value": None, "reason": "trained from scratch"}
-    text = Page(run_report(RunReport(name="r", resolved=[row]))).text
+    text = Page(run(plan=small_plan(reasons={"initial_checkpoint": "trained from scratch"}))).text
     assert "initial_checkpoint none trained from scratch" in text
 
 
 def test_diverged_loss_is_said():
-    progress = [{"step": step, "loss": 1.0 if step < 3 else math.nan} for step in range(5)]
-    assert "2 of 5 reports were not a number." in Page(run_report(RunReport(name="r", progress=progress))).text
+    progress = [ProgressLine(step=step, loss=1.0 if step < 3 else math.nan) for step in range(5)]
+    assert "2 of 5 reports were not a number." in Page(run(progress=progress)).text
 
 
 def test_hundred_thousand_progress_points_make_a_small_page():
-    progress = [{"step": s, "loss": 1 / (s + 1), "learning_rate": 0.1, "images_per_sec": 9.0} for s in range(100_000)]
-    assert len(run_report(RunReport(name="r", progress=progress))) < 100_000
+    progress = [ProgressLine(step=s, loss=1 / (s + 1), learning_rate=0.1, images_per_sec=9.0) for s in range(100_000)]
+    assert len(run(progress=progress)) < 100_000
 
 
 @pytest.mark.parametrize(("classes", "figures"), [(1, 1), (6, 1), (80, 80), (200, 96)])
 def test_many_curves_become_small_multiples(classes, figures):
-    curves = {f"class-{i}": {"recall": [0, 0.5, 1], "precision": [1, 0.5, 0]} for i in range(classes)}
-    assert run_report(RunReport(name="r", curves=curves)).count("<figure") == figures
+    curves = {f"class-{i}": Curve(recall=(0, 0.5, 1), precision=(1, 0.5, 0)) for i in range(classes)}
+    assert run(curves=curves).count("<figure") == figures
 
 
 @pytest.mark.parametrize(
     "sizes",
-    [{"small": 3, "large": 1}, {"edges": [0, 32, 96], "counts": [3, 1]}, [{"width": 640, "height": 480, "count": 4}]],
-    ids=["named", "edges", "sizes"],
+    [{"box_sizes": {"8–16": 3, "16–32": 1}}, {"image_sizes": [{"width": 640, "height": 480, "count": 4}]}],
+    ids=["boxes", "images"],
 )
 def test_sizes_are_a_bar_chart(sizes):
-    assert data_report({"box_sizes": sizes}).count('class="column"') == len(sizes)
+    (bins,) = sizes.values()
+    assert data_report(data(**sizes)).count('class="column"') == len(bins)
 
 
 def test_scores_have_two_decimals():

@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from slipway import keys
+from slipway.artifacts.evaluation import CocoMetrics, MeasuredRow
+from slipway.artifacts.json_io import write_lines
+from slipway.dataset.labels import LabelMap
 from slipway.errors import MissingKey
 from slipway.report.pages import run_report
 from slipway.report.run_report import assemble
+from slipway.run.plan import Choice
 from slipway.run.spec import parse_run
 from slipway.store.folder import FolderStore
 from slipway.store.interface import ObjectStore
 from tests.fakes.plans import small_plan
 
+SOURCE = "cd" * 32
 RUN = parse_run(
     "{apiVersion: slipway.dev/v1alpha1, kind: TrainingRun, metadata: {name: cats}, "
-    "spec: {dataset: {source: /cats}, train: {seed: 7}}}",
+    f"spec: {{dataset: {{source: /cats, sha256: {SOURCE}}}, train: {{seed: 7}}}}}}",
     "test",
 )
 DATASET = keys.dataset("cats", "ab" * 32)
@@ -33,10 +38,16 @@ def store(tmp_path: Path) -> ObjectStore:
     )
     contents: dict[str, Any] = {
         keys.result("cats", "ingest"): {"dataset": DATASET, "duration_sec": 1.5},
-        keys.result("cats", "preprocess"): {"records": "records/a/b"},
-        keys.result("cats", "train"): {"duration_sec": 60.0},
-        keys.manifest(DATASET): {"name": "cats", "sha256": "ab" * 32, "source_sha256": "cd" * 32},
-        keys.data_report(DATASET, "json"): {"splits": {"test": {"images": 12, "boxes": 20}}},
+        keys.result("cats", "preprocess"): {"records": "records/a/b", "splits": {}, "max_boxes": 1},
+        keys.result("cats", "train"): {"steps": 100, "best_step": 90, "duration_sec": 60.0},
+        keys.manifest(DATASET): {
+            "name": "cats",
+            "sha256": "ab" * 32,
+            "labels": ["cat"],
+            "splits": {},
+            "median_size": [64, 48],
+        },
+        keys.data_report(DATASET, "json"): {"name": "cats", "splits": {"test": {"images": 12, "boxes": 20}}},
         keys.best("cats"): {
             "step": 90,
             "split": "test",
@@ -50,12 +61,17 @@ def store(tmp_path: Path) -> ObjectStore:
         keys.export_manifest("cats"): {
             "preset": "retinanet_resnet10_320",
             "step": 90,
+            "image_size": 320,
+            "labels": ["cat"],
             "versions": {"slipway": "0.1.0"},
+            "files": {"label_map.pbtxt": "0" * 64},
         },
     }
     for key, content in contents.items():
         store.write(key, json.dumps(content).encode())
-    store.write(keys.metrics("cats"), b'{"step": 90, "split": "test", "AP": 0.5}\n{"step": 100, "split": "test"}\n')
+    store.write(keys.label_map(DATASET), LabelMap(("cat",)).dump().encode())
+    rows = [MeasuredRow.of(step, "test", 1.5, CocoMetrics.model_validate(METRICS)) for step in (90, 100)]
+    write_lines(store, keys.metrics("cats"), rows)
     return store
 
 
@@ -65,7 +81,7 @@ def test_the_report_holds_what_the_stages_left(store: ObjectStore) -> None:
     assert report.durations == {"ingest": 1.5, "train": 60.0, "detect": 2.5}
     assert report.lineage == {
         "run": RUN.spec.digest(),
-        "source": "cd" * 32,
+        "source": SOURCE,
         "dataset": "ab" * 32,
         "records": "records/a/b",
         "preset": "retinanet_resnet10_320",
@@ -73,9 +89,9 @@ def test_the_report_holds_what_the_stages_left(store: ObjectStore) -> None:
         "checkpoint step": "90",
         "slipway": "0.1.0",
     }
-    assert report.last["step"] == 100
-    assert [row["step"] for row in report.metrics] == [90, 100]
-    assert {"field": "steps", "value": 100, "reason": "as asked"} in report.resolved
+    assert report.best and report.best.last and report.best.last.step == 100
+    assert [row.step for row in report.metrics] == [90, 100]
+    assert report.plan and report.plan.choices["steps"] == Choice(value=100, reason="as asked")
 
 
 def test_what_was_never_written_is_left_out_of_the_page(store: ObjectStore) -> None:
