@@ -16,7 +16,7 @@ import yaml
 from slipway.errors import EXIT_INPUT, SlipwayError, SpecError
 from slipway.events import event, start_log
 from slipway.kube.objects import KubernetesObject
-from slipway.run.spec import parse_run
+from slipway.run.run_file import parse_run
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
 from slipway.store.from_url import open_store

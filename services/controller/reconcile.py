@@ -32,7 +32,8 @@ from slipway.run.pipeline import (
     Unit,
     next_actions,
 )
-from slipway.run.spec import Metadata, RunSpec, TrainingRun, begin
+from slipway.run.run_file import begin_run
+from slipway.run.spec import Metadata, RunSpec, TrainingRun
 from slipway.store.interface import ObjectStore
 
 from services.controller import job_state as observe
@@ -118,7 +119,7 @@ def _admit(run: TrainingRun, found: KubernetesObject, status: Status, desk: Desk
       SpecError: It asks for what cannot be had, or its name belongs to another run.
     """
     check_request(run.spec, desk.settings)
-    begin(run, desk.store)
+    begin_run(run, desk.store)
     text = blueprint.blueprints().encode()
     digest = hashlib.sha256(text).hexdigest()
     desk.store.write(keys.blueprints(digest), text)

@@ -16,7 +16,8 @@ from slipway.artifacts.inputs import RunInputs
 from slipway.errors import MissingKey
 from slipway.events import event
 from slipway.metrics import registry
-from slipway.run.plan import Plan, load_preset
+from slipway.run.plan import Plan
+from slipway.run.presets import load_preset
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 

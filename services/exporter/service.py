@@ -14,7 +14,8 @@ from slipway.artifacts.untyped_json import read_json
 from slipway.dataset.labels import LabelMap
 from slipway.events import event
 from slipway.metrics import registry as metrics
-from slipway.run.plan import Plan, load_preset
+from slipway.run.plan import Plan
+from slipway.run.presets import load_preset
 from slipway.stage.runner import Result, StageParams, write_result
 from slipway.store.interface import ObjectStore, upload_all
 

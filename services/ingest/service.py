@@ -15,8 +15,9 @@ from slipway.errors import InputError
 from slipway.events import event
 from slipway.metrics import registry as metrics
 from slipway.report.pages import data_report
+from slipway.run.names import slug
 from slipway.run.plan import resolve
-from slipway.run.spec import DatasetSpec, slug
+from slipway.run.spec import DatasetSpec
 from slipway.stage.runner import Result, StageParams, write_result
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore

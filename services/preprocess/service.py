@@ -13,10 +13,10 @@ from slipway.artifacts.json_io import read_document
 from slipway.artifacts.records import PreprocessResult, RecordSplit, ShardPart
 from slipway.dataset.annotations import AnnotatedImage, parse
 from slipway.dataset.labels import LabelMap
+from slipway.digests import sha256_json
 from slipway.errors import InputError
 from slipway.events import event
 from slipway.metrics import registry as metrics
-from slipway.run.spec import sha256_json
 from slipway.stage.progress import tracked
 from slipway.stage.runner import Result, StageParams, write_result
 from slipway.store.interface import ObjectStore

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from slipway.run.plan import Plan, load_preset
+from slipway.run.plan import Plan
+from slipway.run.presets import load_preset
 
 if TYPE_CHECKING:
     from official.core.config_definitions import ExperimentConfig

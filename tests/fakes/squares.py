@@ -17,7 +17,7 @@ from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
-from slipway.run.spec import begin, parse_run
+from slipway.run.run_file import begin_run, parse_run
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
 from slipway.store.interface import ObjectStore
@@ -65,7 +65,7 @@ def draw(size: ImageSize, number: int) -> File:
 
 def write_dataset(store: ObjectStore, files: list[File]) -> None:
     """Write what ingest leaves, with every image in both splits, and the records."""
-    begin(RUN, store)
+    begin_run(RUN, store)
     images = []
     for number, (name, content, size, boxes) in enumerate(files, start=1):
         digest = hashlib.sha256(content).hexdigest()

@@ -120,7 +120,8 @@ def test_frames_are_those_that_tensorflow_reads(tmp_path):
 def test_config_of_every_preset_is_one_that_model_garden_takes():
     from official.core import task_factory
 
-    from slipway.run.plan import preset_names, resolve
+    from slipway.run.plan import resolve
+    from slipway.run.presets import preset_names
     from slipway.run.spec import TrainSpec
 
     from services.trainer.pipeline_config import dump, pipeline_config

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from slipway.run.spec import TrainingRun, begin
+from slipway.run.run_file import begin_run
+from slipway.run.spec import TrainingRun
 from slipway.store.folder import FolderStore
 from tests.fakes.harbour import draw
 from tests.ports import free_ports
@@ -83,7 +84,7 @@ def cluster(tmp_path):
     cluster = Cluster(tmp_path)
     train = {"steps": STEPS, "batchSize": 4, "imageSize": 128, "checkpointEvery": STEPS, "workers": 2}
     spec = {"dataset": {"source": str(tmp_path / "harbour")}, "preprocess": {"workers": 1}, "train": train}
-    begin(TrainingRun.model_validate({"metadata": {"name": "harbour"}, "spec": spec}), cluster.store)
+    begin_run(TrainingRun.model_validate({"metadata": {"name": "harbour"}, "spec": spec}), cluster.store)
     for stage in ("ingest", "preprocess"):
         assert cluster.start(stage).wait(60) == 0
     yield cluster

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from slipway import errors
 from slipway.run.names import STAGES
-from slipway.run.plan import preset_names
+from slipway.run.presets import preset_names
 from slipway.run.spec import RunSpec
 from slipway.stage.settings import Settings
 

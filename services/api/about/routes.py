@@ -1,13 +1,12 @@
 """`/v1/presets`, `/v1/schemas`, and the health checks."""
 
-from importlib import resources
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
 from slipway.http.problems import FieldError, Problem, answers
 from slipway.models import AnswerModel
-from slipway.run.plan import load_preset, preset_names
+from slipway.run.presets import load_preset, preset_names, preset_text
 
 from services.api.auth.roles import Viewer
 from services.api.runs.submit import RunRequest
@@ -85,7 +84,7 @@ def presets() -> list[PresetAnswer]:
 
 def _preset(name: str) -> PresetAnswer:
     preset = load_preset(name)
-    text = (resources.files("slipway.run") / "presets" / f"{name}.yaml").read_text()
+    text = preset_text(name)
     evidence = "\n".join(line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#"))
     fields = {field: getattr(preset, field) for field in PresetAnswer.model_fields if field != "evidence"}
     return PresetAnswer(**fields, evidence=evidence)

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION
+from slipway.digests import sha256_json
 from slipway.http.problems import FieldError, Problem
 from slipway.kube.objects import KubernetesObject
+from slipway.run.names import slug
 from slipway.run.pipeline import State
-from slipway.run.spec import RunSpec, sha256_json, slug
+from slipway.run.spec import RunSpec
 from slipway.store.interface import ObjectStore
 
 from services.api.kube.runs import RunsCluster

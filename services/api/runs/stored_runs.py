@@ -11,7 +11,8 @@ from slipway.artifacts.untyped_json import read_json
 from slipway.errors import MissingKey, SlipwayError, SpecError
 from slipway.kube.objects import KubernetesObject, ObjectMeta
 from slipway.run.pipeline import State
-from slipway.run.spec import TrainingRun, load
+from slipway.run.run_file import load_run
+from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore, in_parallel
 
 _LISTED_SEC = 5.0  # how old the list may be; the cluster's objects are seen at once
@@ -59,7 +60,7 @@ class History:
     def run(self, name: str, made_at: str | None = None) -> KubernetesObject | None:
         """Return one run, or None when the store has none of that name."""
         try:
-            asked = load(name, self._store)
+            asked = load_run(name, self._store)
         except (MissingKey, SpecError):
             return None
         spec = asked.spec.model_dump(mode="json", by_alias=True, exclude_none=True)

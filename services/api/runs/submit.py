@@ -16,13 +16,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from slipway import API_VERSION, keys
+from slipway.digests import sha256_json
 from slipway.errors import AlreadyExists, MissingKey
 from slipway.http.problems import Problem, invalid, wrong_field
 from slipway.http.tokens import User
 from slipway.kube.objects import KubernetesObject
 from slipway.run.names import Name
-from slipway.run.plan import preset_names
-from slipway.run.spec import Metadata, RunSpec, TrainingRun, load, sha256_json
+from slipway.run.presets import preset_names
+from slipway.run.run_file import load_run
+from slipway.run.spec import Metadata, RunSpec, TrainingRun
 from slipway.store.interface import ObjectStore
 
 from services.api.kube.runs import RunsCluster
@@ -154,6 +156,6 @@ def _check_name_of_key(key: str, name: str, cluster: RunsCluster) -> None:
 def _is_of_another(run: TrainingRun, store: ObjectStore) -> bool:
     """Say whether the store keeps results of another run under this name: the controller would refuse this one."""
     try:
-        return load(run.metadata.name, store).spec.digest() != run.spec.digest()
+        return load_run(run.metadata.name, store).spec.digest() != run.spec.digest()
     except MissingKey:
         return False

@@ -1,7 +1,7 @@
 """`slipway presets`: the presets that `--preset` may name."""
 
 from slipway.errors import EXIT_DONE
-from slipway.run.plan import load_preset, preset_names
+from slipway.run.presets import load_preset, preset_names
 
 from services.cli.screen.console import print_json
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from slipway.artifacts.dataset import DataReport
 from slipway.errors import EXIT_DONE
 from slipway.retry import with_retries
-from slipway.run.spec import slug
+from slipway.run.names import slug
 
 from services.cli.remote.archive_stream import Archive, survey
 from services.cli.remote.client import Api, Call, Run, pieces, run_path

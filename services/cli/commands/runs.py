@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from slipway.digests import sha256_json
 from slipway.errors import EXIT_DONE, InputError, SpecError
 from slipway.retry import with_retries
-from slipway.run.spec import sha256_json
 
 from services.cli.remote.client import Api, Call, Run, run_path
 from services.cli.remote.credentials import api

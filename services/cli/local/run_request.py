@@ -11,9 +11,10 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
-from slipway.run.names import LONGEST_NAME
-from slipway.run.plan import load_preset
-from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun, parse_run, slug
+from slipway.run.names import LONGEST_NAME, slug
+from slipway.run.presets import load_preset
+from slipway.run.run_file import parse_run
+from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun
 from slipway.store.from_url import open_store
 
 # Option → the fields of the spec that it sets.

@@ -12,7 +12,8 @@ from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
 from slipway.run.names import Stage, processes_of
 from slipway.run.pipeline import Conclude, Observed, Phase, Start, State, Unit, next_actions
 from slipway.run.plan import Plan
-from slipway.run.spec import RunSpec, TrainingRun, begin, load
+from slipway.run.run_file import begin_run, load_run
+from slipway.run.spec import RunSpec, TrainingRun
 from slipway.store.folder import FolderStore
 
 from services.cli.local.process import ExitStatus, ProcessSpec, StageProcesses
@@ -45,8 +46,8 @@ def run_local(run: TrainingRun, store: FolderStore, show: Show) -> Outcome:
       SlipwayError: The run cannot begin: its name is taken, it runs already, or the folder cannot be written.
     """
     name = run.metadata.name
-    begin(_limit_workers(run), store)
-    spec = load(name, store).spec
+    begin_run(_limit_workers(run), store)
+    spec = load_run(name, store).spec
     if all(unit.phase is Phase.DONE for unit in observe_stages(store, name, spec).values()):
         return Outcome(State.SUCCEEDED, is_new=False)
     with lock_run(store, name) as lock, Interrupts().catch_signals() as interrupts:

@@ -10,9 +10,10 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from slipway import keys
+from slipway.digests import sha256_file
 from slipway.errors import BrokenExport, InputError, MissingKey, StoreRefused
 from slipway.run.names import Sha256
-from slipway.run.spec import load as load_run
+from slipway.run.run_file import load_run
 from slipway.store.interface import ObjectStore, in_parallel
 from slipway.text import timestamp
 
@@ -112,8 +113,7 @@ def _fetch(store: ObjectStore, export: Export, folder: Path) -> None:
     def fetch(name: str) -> None:
         key = f"{keys.stage(export.run, 'export')}/{name}"
         store.download(key, folder / name)
-        with (folder / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_file(folder / name)
         if digest != export.manifest.files[name]:
             raise InputError(
                 f"{key}: its SHA-256 is {digest[:8]}…, the manifest says {export.manifest.files[name][:8]}…; "

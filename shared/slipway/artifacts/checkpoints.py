@@ -1,6 +1,5 @@
 """A run's checkpoints in the store: published whole with their digests, fetched and verified."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from slipway import keys
 from slipway.artifacts.json_io import read_document, write_document
 from slipway.artifacts.training import CheckpointListing
+from slipway.digests import sha256_file
 from slipway.errors import MissingKey, TransientError
 from slipway.store.interface import ObjectStore
 
@@ -43,7 +43,7 @@ class Checkpoints:
         digests = {}
         for file in files:
             self.store.upload(file, f"{self.folder}/{file.name}")
-            digests[file.name] = _digest(file)
+            digests[file.name] = sha256_file(file)
         listing = CheckpointListing(step=step, files=digests, last=last)
         write_document(self.store, keys.checkpoint_listing(self.folder, step), listing)
 
@@ -56,7 +56,7 @@ class Checkpoints:
         """
         for name, expected in self.listing(step).files.items():
             self.store.download(f"{self.folder}/{name}", folder / name)
-            got = _digest(folder / name)
+            got = sha256_file(folder / name)
             if got != expected:
                 raise TransientError(
                     f"{self.folder}/{name}: digest {got[:12]}, listed as {expected[:12]}; "
@@ -73,8 +73,3 @@ class Checkpoints:
         self.store.delete(keys.checkpoint_listing(self.folder, step))
         for name in names:
             self.store.delete(f"{self.folder}/{name}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,8 @@ from slipway.artifacts.outcome import RunRecord
 from slipway.errors import BrokenDocument, SpecError
 from slipway.run.names import NAME_PATTERN, PROCESS_NAMES, SHA256_PATTERN
 from slipway.run.pipeline import State
-from slipway.run.spec import TrainingRun, load
+from slipway.run.run_file import load_run
+from slipway.run.spec import TrainingRun
 from slipway.store.interface import Listed, ObjectStore
 
 BLOB_AGE_SEC = 86400.0  # what an ingest that broke off has stored is kept so long, for it may carry on
@@ -198,7 +199,7 @@ def _stored_run(store: ObjectStore, group: Group) -> StoredRun:
     ingested = read_optional(store, keys.result(group.name, "ingest"), IngestResult)
     made = ingested.dataset if ingested else None
     try:
-        run = load(group.name, store)
+        run = load_run(group.name, store)
         record = read_optional(store, keys.record(group.name), RunRecord)
     except (SpecError, BrokenDocument):  # of another version, or damaged: what cannot be read has not ended
         return StoredRun(group, dataset=made)

@@ -3,6 +3,7 @@
 A new stage is named here, in `Stage` and in `PROCESSES`, and has its folder in `services/`: everything else follows.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, get_args
 
@@ -69,3 +70,8 @@ def processes_of(stage: Stage) -> list[Process]:
 def main_process(stage: Stage) -> Process:
     """Return the process that writes the stage's result."""
     return processes_of(stage)[0]
+
+
+def slug(folder: str, longest: int = LONGEST_NAME) -> str:
+    """Make a name of small letters, digits and dashes from a folder's name."""
+    return re.sub(r"[^a-z0-9]+", "-", folder.lower())[:longest].strip("-") or "images"

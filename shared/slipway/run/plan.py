@@ -1,9 +1,7 @@
-"""What a run will really do: preset, size and length, from the spec and the manifest, each with its reason."""
+"""The plan of a run: preset, image size, length and whatever else its spec leaves open, each with its reason."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import yaml
@@ -11,38 +9,13 @@ from pydantic import RootModel
 
 from slipway.errors import SpecError
 from slipway.models import ArtifactModel, broken, validate
+from slipway.run.presets import Preset, load_preset
 from slipway.run.spec import TrainSpec
 
 _CPU_PRESET = "retinanet_resnet10_320"
 _GPU_PRESET = "retinanet_resnet50_640"
 _SMALLEST_IMAGE = 96
-_EVALUATIONS = 10  # a curve that can be read, for a share of the training time that can be afforded
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One file of `presets/`.
-
-    Attributes:
-      experiment: Model Garden's name of the configuration that `overrides` changes.
-      image_size: Side of the square input, pixels.
-      epochs: How often each training image is seen, within `min_steps` and `max_steps`.
-      gpus: How many it is made for.
-      initial_checkpoint: Where the pretrained weights are; none when trained from scratch.
-    """
-
-    name: str
-    summary: str
-    experiment: str
-    image_size: int
-    batch_size: int
-    learning_rate: float
-    epochs: int
-    min_steps: int
-    max_steps: int
-    gpus: int
-    overrides: Mapping[str, Any]
-    initial_checkpoint: str | None = None
+_EVALUATIONS = 10  # enough for a curve; more would take too large a share of the training time
 
 
 class Choice(ArtifactModel):
@@ -77,8 +50,8 @@ class Plan(ArtifactModel):
     @property
     def choices(self) -> dict[str, Choice]:
         """Value and reason of each field."""
-        chosen = self.model_dump(exclude={"reasons"})
-        return {field: Choice(value=value, reason=self.reasons.get(field, "")) for field, value in chosen.items()}
+        values = self.model_dump(exclude={"reasons"})
+        return {field: Choice(value=value, reason=self.reasons.get(field, "")) for field, value in values.items()}
 
     def dump(self) -> bytes:
         """Write `resolved.yaml`: field, value, reason."""
@@ -105,23 +78,6 @@ class _Choices(RootModel[dict[str, Choice]]):
     """The content of `resolved.yaml`."""
 
 
-def preset_names() -> list[str]:
-    folder = resources.files("slipway.run") / "presets"
-    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
-
-
-def load_preset(name: str) -> Preset:
-    """Read one preset.
-
-    Raises:
-      SpecError: There is none of that name; the message lists those there are.
-    """
-    if name not in preset_names():
-        raise SpecError(f"preset {name!r} does not exist; choose one of {', '.join(preset_names())}")
-    text = (resources.files("slipway.run") / "presets" / f"{name}.yaml").read_text()
-    return Preset(name=name, **yaml.safe_load(text))
-
-
 def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
     """Choose what the spec leaves open.
 
@@ -129,28 +85,28 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
       images: Of the train split.
       median_size: (width, height) of the dataset's images, pixels.
     """
-    name, why = _preset(spec)
+    reasons: dict[str, str] = {}
+    name, reasons["preset"] = _preset(spec)
     preset = load_preset(name)
-    reasons = {"preset": why}
-    size, reasons["image_size"] = _image_size(spec, preset, median_size)
-    batch, reasons["batch_size"] = _given(spec.batch_size) or _batch_size(preset, images)
-    steps, reasons["steps"] = _given(spec.steps) or _steps(preset, images, batch)
-    rate, reasons["learning_rate"] = _given(spec.learning_rate) or _learning_rate(preset, batch)
-    every, reasons["checkpoint_every"] = _given(spec.checkpoint_every) or _checkpoint_every(steps)
-    initial, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
+    image_size, reasons["image_size"] = _image_size(spec, preset, median_size)
+    batch_size, reasons["batch_size"] = _as_asked(spec.batch_size) or _batch_size(preset, images)
+    steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
+    learning_rate, reasons["learning_rate"] = _as_asked(spec.learning_rate) or _learning_rate(preset, batch_size)
+    checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
+    initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
     return Plan(
         preset=name,
-        image_size=size,
-        batch_size=batch,
+        image_size=image_size,
+        batch_size=batch_size,
         steps=steps,
-        learning_rate=rate,
-        checkpoint_every=every,
-        initial_checkpoint=initial,
+        learning_rate=learning_rate,
+        checkpoint_every=checkpoint_every,
+        initial_checkpoint=initial_checkpoint,
         reasons=reasons,
     )
 
 
-def _given(value: Any) -> tuple[Any, str] | None:
+def _as_asked(value: Any) -> tuple[Any, str] | None:
     return None if value is None else (value, "as asked")
 
 
@@ -166,10 +122,10 @@ def _image_size(spec: TrainSpec, preset: Preset, median_size: tuple[int, int]) -
     """Choose the preset's size, or a smaller one where the images have no more pixels.
 
     Raises:
-      SpecError: The size that was asked for is no multiple of the coarsest features' stride: Model Garden would pad the
-        images to one, and then they would not fit the model.
+      SpecError: The size that was asked for is not a multiple of the coarsest features' stride: Model Garden would pad
+        the images to one, and then they would not fit the model.
     """
-    stride = 2 ** int(preset.overrides["task"]["model"]["max_level"])
+    stride = preset.coarsest_stride
     if spec.image_size and spec.image_size % stride:
         raise SpecError(f"train.imageSize is {spec.image_size}, preset {preset.name} needs a multiple of {stride}")
     if spec.image_size:
@@ -189,28 +145,26 @@ def _batch_size(preset: Preset, images: int) -> tuple[int, str]:
 
 
 def _steps(preset: Preset, images: int, batch: int) -> tuple[int, str]:
-    wanted = math.ceil(preset.epochs * images / batch)
-    steps = min(max(wanted, preset.min_steps), preset.max_steps)
-    why = f"{preset.epochs} epochs of {images} images are {wanted} steps of {batch}"
-    if steps > wanted:
-        why += f"; below {preset.min_steps} a detector from so few images is not done"
-    if steps < wanted:
-        why += f"; more than {preset.max_steps} is not chosen without being asked for"
-    return steps, why
+    steps_by_epochs = math.ceil(preset.epochs * images / batch)
+    steps = min(max(steps_by_epochs, preset.min_steps), preset.max_steps)
+    reason = f"{preset.epochs} epochs of {images} images are {steps_by_epochs} steps of {batch}"
+    if steps > steps_by_epochs:
+        reason += f"; below {preset.min_steps} a detector from so few images is not done"
+    if steps < steps_by_epochs:
+        reason += f"; more than {preset.max_steps} is not chosen without being asked for"
+    return steps, reason
 
 
 def _learning_rate(preset: Preset, batch: int) -> tuple[float, str]:
     if batch == preset.batch_size:
         return preset.learning_rate, "the preset's"
-    rate = preset.learning_rate * math.sqrt(batch / preset.batch_size)
-    return round(
-        rate, 7
-    ), f"the preset's {preset.learning_rate:g} × √(batch {batch} ÷ {preset.batch_size}), as fits Adam"
+    rate = round(preset.learning_rate * math.sqrt(batch / preset.batch_size), 7)
+    return rate, f"the preset's {preset.learning_rate:g} × √(batch {batch} ÷ {preset.batch_size}), as fits Adam"
 
 
 def _checkpoint_every(steps: int) -> tuple[int, str]:
-    every = max(1, math.ceil(steps / _EVALUATIONS))
-    return every, f"{math.ceil(steps / every)} evaluations on the way"
+    interval = max(1, math.ceil(steps / _EVALUATIONS))
+    return interval, f"{math.ceil(steps / interval)} evaluations on the way"
 
 
 def _initial_checkpoint(spec: TrainSpec, preset: Preset) -> tuple[str | None, str]:

@@ -1,18 +1,13 @@
 """What a user asks for: one envelope for the YAML file, the HTTP body and the custom resource."""
 
-import hashlib
-import json
-import re
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from slipway import API_VERSION, keys
-from slipway.errors import SpecError
-from slipway.models import StrictModel, explain
+from slipway import API_VERSION
+from slipway.digests import sha256_json
+from slipway.models import StrictModel
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
-from slipway.store.interface import ObjectStore
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
@@ -170,48 +165,3 @@ class TrainingRun(StrictModel):
 
     def dump(self) -> bytes:
         return self.model_dump_json(by_alias=True, exclude_none=True, indent=1).encode() + b"\n"
-
-
-def parse_run(text: str | bytes, source: str) -> TrainingRun:
-    """Read a run from YAML or JSON.
-
-    Raises:
-      SpecError: The text is no YAML, or a field is unknown, missing or out of range; the message names each.
-    """
-    try:
-        return TrainingRun.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not YAML: {error}") from error
-    except ValidationError as error:
-        raise SpecError(f"{source}: {explain(error)}") from error
-
-
-def begin(run: TrainingRun, store: ObjectStore) -> None:
-    """Write `run.json` once; accept the same run again.
-
-    Raises:
-      SpecError: A run of that name asks for something else.
-    """
-    key = keys.run(run.metadata.name)
-    store.create(key, run.dump())
-    there = parse_run(store.read(key), key)
-    if there.spec.digest() != run.spec.digest():
-        raise SpecError(
-            f"run {run.metadata.name!r} exists with digest {there.spec.digest()[:8]}, this one has "
-            f"{run.spec.digest()[:8]}; give the new run another name"
-        )
-
-
-def load(name: str, store: ObjectStore) -> TrainingRun:
-    """Read `run.json`. Raises `MissingKey` when there is no such run."""
-    return parse_run(store.read(keys.run(name)), keys.run(name))
-
-
-def slug(folder: str, longest: int = 52) -> str:
-    """Make a name of small letters, digits and dashes from a folder's."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.lower())[:longest].strip("-") or "images"
-
-
-def sha256_json(content: Any) -> str:
-    """Return the sha256 of the content's canonical JSON: equal contents, equal digests."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -20,7 +20,8 @@ from slipway import keys
 from slipway.artifacts.outcome import StageResult
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError
 from slipway.events import event, start_log
-from slipway.run.spec import TrainingRun, load
+from slipway.run.run_file import load_run
+from slipway.run.spec import TrainingRun
 from slipway.stage.settings import Settings
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
@@ -117,7 +118,7 @@ def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: 
     scratch = settings.scratch / f"slipway-{stage}-{settings.index}-{uuid.uuid4().hex[:8]}"
     try:
         store = open_store(settings.store)
-        run = load(settings.run, store)
+        run = load_run(settings.run, store)
         scratch.mkdir(parents=True)
         event("stage_started", stage_attempt=settings.attempt, index=settings.index)
         function(StageParams(run, settings.index, scratch, stopping), store)

@@ -18,7 +18,7 @@ from slipway.artifacts.records import PreprocessResult, ShardPart
 from slipway.artifacts.training import CheckpointListing, ProgressLine, TrainResult
 from slipway.dataset import annotations
 from slipway.run.plan import Plan
-from slipway.run.spec import load
+from slipway.run.run_file import load_run
 from slipway.store.folder import FolderStore
 
 from services.api.datasets.uploads import Archive, Upload
@@ -106,7 +106,7 @@ def test_a_plan_is_written_in_the_very_same_bytes(key):
 
 @pytest.mark.parametrize("key", matching(r"runs/.*/run\.json"))
 def test_a_run_is_written_in_the_very_same_bytes(key):
-    assert load(key.split("/")[1], OLD).dump() == OLD.read(key)
+    assert load_run(key.split("/")[1], OLD).dump() == OLD.read(key)
 
 
 def test_the_documents_of_an_upload_are_read():
@@ -117,7 +117,7 @@ def test_the_documents_of_an_upload_are_read():
 
 
 def test_the_inputs_of_a_stage_are_gathered_from_an_old_run():
-    inputs = RunInputs.load(OLD, load("harbour", OLD))
+    inputs = RunInputs.load(OLD, load_run("harbour", OLD))
     assert inputs.dataset == inputs.manifest.folder
     assert inputs.labels.names == inputs.manifest.labels == ("buoy", "sailboat", "ship")
     assert inputs.records.records.startswith(f"records/{inputs.manifest.sha256}/")

@@ -14,7 +14,7 @@ from slipway.errors import MissingKey
 from slipway.report.pages import run_report
 from slipway.report.run_report import assemble
 from slipway.run.plan import Choice
-from slipway.run.spec import parse_run
+from slipway.run.run_file import parse_run
 from slipway.store.folder import FolderStore
 from slipway.store.interface import ObjectStore
 from tests.fakes.plans import small_plan

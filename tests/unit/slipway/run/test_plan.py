@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.errors import BrokenDocument, SpecError
-from slipway.run.plan import Plan, load_preset, preset_names, resolve
+from slipway.run.plan import Plan, resolve
 from slipway.run.spec import TrainSpec
 
 
@@ -108,14 +108,6 @@ def test_what_is_not_a_plan_is_refused(text):
 def test_an_unknown_preset_is_answered_with_those_there_are():
     with pytest.raises(SpecError, match=r"'yolo' does not exist; choose one of .*retinanet_resnet10_320"):
         plan(preset="yolo")
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_a_preset_is_complete(name):
-    preset = load_preset(name)
-    assert preset.summary
-    assert preset.image_size % 32 == 0
-    assert preset.min_steps <= preset.max_steps
 
 
 def test_size_that_the_preset_cannot_take_is_refused_and_names_the_multiple():

@@ -16,7 +16,7 @@ from slipway.artifacts.untyped_json import read_json
 from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.events import event
 from slipway.metrics import registry as metrics
-from slipway.run.spec import begin, parse_run
+from slipway.run.run_file import begin_run, parse_run
 from slipway.stage import metric_snapshots as snapshots
 from slipway.stage import runner as shell
 from slipway.stage.runner import run_stage, write_result
@@ -29,7 +29,7 @@ RUN = parse_run("{metadata: {name: ponds-1}, spec: {dataset: {source: s3://b/pon
 def store(tmp_path, monkeypatch):
     """A begun run, and the environment that a stage of it gets; the process is left as it was."""
     store = FolderStore(tmp_path / "store")
-    begin(RUN, store)
+    begin_run(RUN, store)
     for name, value in {
         "SLIPWAY_STORE": store.url,
         "SLIPWAY_RUN": "ponds-1",

@@ -1,0 +1,65 @@
+"""Presets: the configurations of Model Garden's detectors that are measured and shipped, one YAML file each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from slipway.errors import SpecError
+
+_FOLDER = resources.files("slipway.run") / "presets"
+_SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One file of `presets/`.
+
+    Attributes:
+      experiment: Model Garden's name of the configuration that `overrides` changes.
+      image_size: Side of the square input, pixels.
+      epochs: Number of times that each training image is seen, within `min_steps` and `max_steps`.
+      gpus: Number of GPUs that it is made for.
+      initial_checkpoint: Folder or address of the pretrained weights; none when trained from scratch.
+    """
+
+    name: str
+    summary: str
+    experiment: str
+    image_size: int
+    batch_size: int
+    learning_rate: float
+    epochs: int
+    min_steps: int
+    max_steps: int
+    gpus: int
+    overrides: Mapping[str, Any]
+    initial_checkpoint: str | None = None
+
+    @property
+    def coarsest_stride(self) -> int:
+        """Pixels of the input to one cell of the coarsest features: the input's side must be a multiple of it."""
+        return 1 << int(self.overrides["task"]["model"]["max_level"])
+
+
+def preset_names() -> list[str]:
+    """Return the names of all presets, sorted."""
+    return sorted(file.name.removesuffix(_SUFFIX) for file in _FOLDER.iterdir() if file.name.endswith(_SUFFIX))
+
+
+def preset_text(name: str) -> str:
+    """Return the YAML of one preset; its comments hold the measurements behind it.
+
+    Raises:
+      SpecError: There is no preset of that name; the message lists the names.
+    """
+    if name not in preset_names():
+        raise SpecError(f"preset {name!r} does not exist; choose one of {', '.join(preset_names())}")
+    return (_FOLDER / f"{name}{_SUFFIX}").read_text()
+
+
+def load_preset(name: str) -> Preset:
+    """Read one preset. Raises `SpecError` when there is none of that name."""
+    return Preset(name=name, **yaml.safe_load(preset_text(name)))
