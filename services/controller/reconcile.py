@@ -22,7 +22,7 @@ from slipway.run.names import Stage
 from slipway.run.pipeline import (
     Action,
     Conclude,
-    Observed,
+    Observation,
     Phase,
     Resume,
     Start,
@@ -168,7 +168,7 @@ def _unit(job: KubernetesObject, pods: list[KubernetesObject]) -> Unit:
 
 def _advance(spec: RunSpec, found: KubernetesObject, look: Look, desk: Desk) -> bool:
     """Do what the state machine says, and write down how the run stands; say whether it has ended."""
-    actions = next_actions(spec, Observed(look.units))
+    actions = next_actions(spec, Observation(look.units))
     if actions:
         desk.cluster.confirm(found)
     refusal = None

@@ -11,7 +11,7 @@ from slipway.artifacts.untyped_json import read_json
 from slipway.errors import MissingKey
 from slipway.kube.objects import KubernetesObject
 from slipway.run.names import Stage
-from slipway.run.pipeline import Conclude, Observed, Phase, State, Unit, state
+from slipway.run.pipeline import Conclude, Observation, Phase, State, Unit, state
 from slipway.run.plan import Plan
 from slipway.run.spec import RunSpec
 from slipway.store.interface import ObjectStore
@@ -47,7 +47,7 @@ class Look:
         return next((s for s in self.spec.stages if self.unit(s).phase is not Phase.DONE), None)
 
     def unit(self, stage: Stage) -> Unit:
-        return Observed(self.units).unit(stage)
+        return Observation(self.units).unit(stage)
 
 
 def described(look: Look, ended: Conclude | None, store: ObjectStore, now: str, refusal: str | None) -> Status:
@@ -107,7 +107,7 @@ def conditions(word: State, reason: str | None, earlier: Sequence[Condition], no
 
 def _word(look: Look, waits: str | None) -> State:
     """Say in one word how the run stands; one whose pods all wait does not run."""
-    word = state(look.spec, Observed(look.units))
+    word = state(look.spec, Observation(look.units))
     has_to_wait = word is State.RUNNING and waits and not any(map(observe.runs, look.pods))
     return State.PENDING if has_to_wait else word
 

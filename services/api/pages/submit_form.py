@@ -15,7 +15,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from slipway.http.problems import FieldError, pointer
-from slipway.run.json_schema import Schema, described, resolved
+from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 from slipway.store.interface import ObjectStore
 
 from services.api.about.routes import presets
@@ -124,9 +124,9 @@ def _leaves() -> dict[str, tuple[Schema, str]]:
 
 
 def _walk(schema: Schema, definitions: Mapping[str, Schema], path: list[str]) -> Iterator[tuple[str, Any]]:
-    _, told = described(schema.get("description", ""))
+    _, told = split_docstring(schema.get("description", ""))
     for name, inner in schema["properties"].items():
-        found, where = resolved(inner, definitions), [*path, name]
+        found, where = resolve_schema(inner, definitions), [*path, name]
         if "properties" in found:
             yield from _walk(found, definitions, where)
         else:
@@ -202,7 +202,7 @@ def _groups(fields: Mapping[str, Field]) -> list[Group]:
     for part, schema in parts.items():
         own = [field for where, field in fields.items() if where.split("/")[2] == part]
         if own:
-            said, _ = described(resolved(schema, definitions).get("description", ""))
+            said, _ = split_docstring(resolve_schema(schema, definitions).get("description", ""))
             groups.append(Group(part.capitalize(), said.partition(";")[0].rstrip("."), own))
     return groups
 

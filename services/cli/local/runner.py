@@ -10,7 +10,7 @@ from slipway.artifacts.json_io import read_document, read_optional, write_docume
 from slipway.artifacts.outcome import StageFailure
 from slipway.errors import EXIT_BUG, EXIT_DONE, SlipwayError
 from slipway.run.names import Stage, processes_of
-from slipway.run.pipeline import Conclude, Observed, Phase, Start, State, Unit, next_actions
+from slipway.run.pipeline import Conclude, Observation, Phase, Start, State, Unit, next_actions
 from slipway.run.plan import Plan
 from slipway.run.run_file import begin_run, load_run
 from slipway.run.spec import RunSpec, TrainingRun
@@ -80,7 +80,7 @@ class Runner:
         for stage in (s for s in spec.stages if units[s].phase is Phase.DONE):
             self.show({"event": "stage_skipped", "stage": stage})
         while True:
-            match next_actions(spec, Observed(self._observe(spec))):
+            match next_actions(spec, Observation(self._observe(spec))):
                 case [Start(stage, attempt)] if not self.interrupts.count:
                     status = self._run_stage(stage, attempt, spec)
                     if status.code == EXIT_INTERRUPTED:

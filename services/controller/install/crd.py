@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from slipway.kube.names import GROUP, PLURAL, VERSION
-from slipway.run.json_schema import Schema, described, resolved
+from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 from slipway.run.spec import RunSpec
 
 from services.controller.status import Status
@@ -91,8 +91,8 @@ def _immutable(properties: Mapping[str, Schema]) -> list[dict[str, str]]:
 
 
 def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
-    schema = resolved(schema, definitions)
-    summary, attributes = described(schema.get("description", ""))
+    schema = resolve_schema(schema, definitions)
+    summary, attributes = split_docstring(schema.get("description", ""))
     flat = {key: schema[key] for key in _KEPT if schema.get(key) is not None}
     for bound in ("minimum", "maximum"):
         exclusive = f"exclusive{bound.capitalize()}"

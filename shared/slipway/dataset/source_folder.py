@@ -12,7 +12,7 @@ _SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 def source_files(source: ObjectStore) -> list[str]:
     """List the source's keys, sorted, without hidden files and those that other systems add."""
-    keys = (listed.key for listed in source.scan())
+    keys = (file.key for file in source.scan())
     return [key for key in keys if not any(is_system_file(name) for name in key.split("/"))]
 
 

@@ -1,4 +1,4 @@
-"""What a model's JSON schema says of a field, with what its docstring says besides."""
+"""JSON schemas of models: resolves their references, and reads the descriptions of fields from docstrings."""
 
 import re
 from collections.abc import Mapping
@@ -9,21 +9,22 @@ Schema = dict[str, Any]
 _ATTRIBUTE = re.compile(r"^ {2}(\w+): (.*(?:\n {4}.*)*)", re.MULTILINE)
 
 
-def resolved(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
-    """Put what is referred to, or is the alternative to null, in its place."""
-    found = dict(schema)
-    for kept in (a for a in found.pop("anyOf", []) if a != {"type": "null"}):
-        found = kept | found
-    if reference := found.pop("$ref", None):
-        found = definitions[reference.rpartition("/")[2]] | found
-    return found
+def resolve_schema(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
+    """Return the schema with its reference, and its alternative to null, merged into it."""
+    resolved_schema = dict(schema)
+    for alternative in resolved_schema.pop("anyOf", []):
+        if alternative != {"type": "null"}:
+            resolved_schema = alternative | resolved_schema
+    if reference := resolved_schema.pop("$ref", None):
+        resolved_schema = definitions[reference.rpartition("/")[2]] | resolved_schema
+    return resolved_schema
 
 
-def described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Split a docstring into its text and what it says of each field."""
+def split_docstring(docstring: str) -> tuple[str, dict[str, str]]:
+    """Return a docstring's text, and the description of each field under the field's name in JSON."""
     text, _, attributes = docstring.partition("\n\nAttributes:\n")
-    told = {_camel(name): " ".join(said.split()) for name, said in _ATTRIBUTE.findall(attributes)}
-    return " ".join(text.split()), told
+    descriptions = {_camel(name): " ".join(lines.split()) for name, lines in _ATTRIBUTE.findall(attributes)}
+    return " ".join(text.split()), descriptions
 
 
 def _camel(name: str) -> str:

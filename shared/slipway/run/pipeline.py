@@ -1,7 +1,7 @@
 """The state machine of a run: the only place that knows the order of the stages.
 
-It is pure, so a laptop's runner and a cluster's controller are driven by the same function: each looks what is there,
-asks what to do next, does it, and looks again. Nothing is remembered between two looks.
+It is pure, so a laptop's runner and a cluster's controller are driven by the same function: each observes the stages,
+asks for the next actions, takes them, and observes again. Nothing is remembered between two observations.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from slipway.run.spec import RunSpec
 
 
 class Phase(StrEnum):
-    """How a stage's unit is seen: a Job in a cluster, processes on a laptop.
+    """The phase of a stage's unit, which is a Job in a cluster and a group of processes on a laptop.
 
-    A queued unit waits for someone else's word, such as Kueue's; a suspended one waits for ours.
+    A queued unit waits until another program, such as Kueue, admits it; a suspended one, until its user resumes it.
     """
 
     ABSENT = "absent"
@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 
 class State(StrEnum):
-    """How a run is seen by its user."""
+    """The state of a run as its user sees it."""
 
     PENDING = "PENDING"
     QUEUED = "QUEUED"
@@ -45,10 +45,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Unit:
-    """One stage as it was seen.
+    """One stage as it was observed.
 
     Attributes:
-      attempt: Which attempt this is, from 1; 0 while absent.
+      attempt: The number of the attempt, from 1; 0 while absent.
       reason: Why it failed.
     """
 
@@ -61,15 +61,15 @@ ABSENT = Unit(Phase.ABSENT)
 
 
 @dataclass(frozen=True)
-class Observed:
-    """Everything that is there. A stage that is not named is absent.
+class Observation:
+    """The stages of a run at one time. A stage without a unit is absent.
 
     Attributes:
-      concluded: The final state that was recorded, if any; whoever starts a later attempt clears it first.
+      final_state: The final state that was recorded, if any; it is cleared before a later attempt is started.
     """
 
     units: Mapping[Stage, Unit] = field(default_factory=dict)
-    concluded: State | None = None
+    final_state: State | None = None
 
     def unit(self, stage: Stage) -> Unit:
         return self.units.get(stage, ABSENT)
@@ -102,7 +102,7 @@ class Resume:
 
 @dataclass(frozen=True)
 class Conclude:
-    """Record the run's final state, before anything may expire."""
+    """Record the run's final state, before anything of it may expire."""
 
     state: State
     stage: Stage | None = None
@@ -112,42 +112,42 @@ class Conclude:
 Action = Start | Stop | Suspend | Resume | Conclude
 
 
-def next_actions(spec: RunSpec, observed: Observed) -> list[Action]:
-    """Say what is to be done now; an empty list means: wait, or nothing is left.
+def next_actions(spec: RunSpec, observation: Observation) -> list[Action]:
+    """Return the actions that are due; none when there is something to wait for, or nothing left to do.
 
-    A failed stage is started again only when the user asks for a higher attempt, and what ended otherwise stays ended.
-    Deadlines are the stages' own, so no clock is needed here.
+    A failed stage is started again only when the user asks for a higher attempt; a run that succeeded or was canceled
+    is never started again. Each stage keeps its own deadline, so no clock is needed here.
     """
-    if observed.concluded in (State.SUCCEEDED, State.CANCELED):
+    if observation.final_state in (State.SUCCEEDED, State.CANCELED):
         return []
-    current = _current(spec, observed)
+    current = _current(spec, observation)
     if current is None:
         return [Conclude(State.SUCCEEDED)]
-    unit = observed.unit(current)
-    if _has_failed(spec, unit) and (observed.concluded or not spec.cancel):
-        return [] if observed.concluded else [Conclude(State.FAILED, current, unit.reason)]
-    return _cancel(spec, observed) if spec.cancel else _proceed(spec, current, unit)
+    unit = observation.unit(current)
+    if _has_failed(spec, unit) and (observation.final_state or not spec.cancel):
+        return [] if observation.final_state else [Conclude(State.FAILED, current, unit.reason)]
+    return _cancel(spec, observation) if spec.cancel else _proceed(spec, current, unit)
 
 
-def state(spec: RunSpec, observed: Observed) -> State:
-    """Say in one word how the run stands."""
-    if observed.concluded in (State.SUCCEEDED, State.CANCELED):
-        return observed.concluded
-    current = _current(spec, observed)
+def state(spec: RunSpec, observation: Observation) -> State:
+    """Return the state of the run."""
+    if observation.final_state in (State.SUCCEEDED, State.CANCELED):
+        return observation.final_state
+    current = _current(spec, observation)
     if current is None:
         return State.RUNNING  # until its success is recorded
-    if _has_failed(spec, observed.unit(current)) and (observed.concluded or not spec.cancel):
+    if _has_failed(spec, observation.unit(current)) and (observation.final_state or not spec.cancel):
         return State.FAILED
     if spec.cancel or spec.suspend:
         return State.CANCELING if spec.cancel else State.SUSPENDED
-    is_untouched = all(observed.unit(stage).phase is Phase.ABSENT for stage in spec.stages)
-    if observed.unit(current).phase is Phase.QUEUED:
+    is_untouched = all(observation.unit(stage).phase is Phase.ABSENT for stage in spec.stages)
+    if observation.unit(current).phase is Phase.QUEUED:
         return State.QUEUED
     return State.PENDING if is_untouched else State.RUNNING
 
 
-def _cancel(spec: RunSpec, observed: Observed) -> list[Action]:
-    live = [s for s in spec.stages if observed.unit(s).phase in (Phase.QUEUED, Phase.RUNNING, Phase.SUSPENDED)]
+def _cancel(spec: RunSpec, observation: Observation) -> list[Action]:
+    live = [s for s in spec.stages if observation.unit(s).phase in (Phase.QUEUED, Phase.RUNNING, Phase.SUSPENDED)]
     return [Stop(stage) for stage in live] or [Conclude(State.CANCELED)]
 
 
@@ -161,11 +161,11 @@ def _proceed(spec: RunSpec, current: Stage, unit: Unit) -> list[Action]:
             return [] if spec.suspend else [Start(current, spec.attempt)]
 
 
-def _current(spec: RunSpec, observed: Observed) -> Stage | None:
+def _current(spec: RunSpec, observation: Observation) -> Stage | None:
     """Return the first stage that is not done."""
-    return next((s for s in spec.stages if observed.unit(s).phase is not Phase.DONE), None)
+    return next((s for s in spec.stages if observation.unit(s).phase is not Phase.DONE), None)
 
 
 def _has_failed(spec: RunSpec, unit: Unit) -> bool:
-    """Say whether the newest attempt that the user asked for has failed."""
+    """Check whether the newest attempt that the user asked for has failed."""
     return unit.phase is Phase.FAILED and unit.attempt >= spec.attempt

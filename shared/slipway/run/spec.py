@@ -1,4 +1,4 @@
-"""What a user asks for: one envelope for the YAML file, the HTTP body and the custom resource."""
+"""The specification of a run: one envelope for the YAML file, the HTTP body and the custom resource."""
 
 from typing import Annotated, Any, Literal
 
@@ -106,7 +106,7 @@ class DetectSpec(StrictModel):
     max_images: Annotated[int, Field(ge=0)] = 50
 
 
-_DECIDES_NOTHING: Any = {
+_NOT_IN_DIGEST: Any = {
     **dict.fromkeys(("suspend", "cancel", "attempt", "queue", "preprocess"), True),
     "train": {"workers", "pool"},
 }
@@ -141,14 +141,15 @@ class RunSpec(StrictModel):
         return STAGES[: STAGES.index(self.until) + 1]
 
     def digest(self) -> str:
-        """Return the sha256 of what decides the run's results.
+        """Return the sha256 of the fields that decide the run's results.
 
-        Neither where nor by how many workers it is done decides any, nor the folder once its content's digest is known.
+        Neither the place nor the number of workers decides any, nor the source's folder once the digest of its content
+        is known.
         """
-        asked = self.model_dump(by_alias=True, exclude_none=True, exclude=_DECIDES_NOTHING)
+        fields = self.model_dump(by_alias=True, exclude_none=True, exclude=_NOT_IN_DIGEST)
         if self.dataset.sha256:
-            asked["dataset"].pop("source", None)
-        return sha256_json(asked)
+            fields["dataset"].pop("source", None)
+        return sha256_json(fields)
 
 
 class Metadata(StrictModel):

@@ -2,7 +2,7 @@ import pytest
 
 from slipway.run.pipeline import (
     Conclude,
-    Observed,
+    Observation,
     Phase,
     Resume,
     Start,
@@ -27,7 +27,7 @@ def spec(**fields):
     return RunSpec.model_validate({"dataset": {"source": "ponds"}, **fields})
 
 
-# What is asked, what is seen, what was recorded: what is to be done, and the one word for the user.
+# Fields of the spec, observed units, recorded final state; expected actions, and the state that the user sees.
 CASES = {
     "nothing-yet": ({}, {}, None, [Start("ingest", 1)], "PENDING"),
     "first-runs": ({}, {"ingest": RUNNING}, None, [], "RUNNING"),
@@ -107,26 +107,26 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("asked", "units", "concluded", "actions", "_word"), CASES.values(), ids=CASES)
-def test_next_actions_are(asked, units, concluded, actions, _word):
-    assert next_actions(spec(**asked), Observed(units, concluded)) == actions
+@pytest.mark.parametrize(("fields", "units", "final_state", "actions", "_state"), CASES.values(), ids=CASES)
+def test_next_actions_are(fields, units, final_state, actions, _state):
+    assert next_actions(spec(**fields), Observation(units, final_state)) == actions
 
 
-@pytest.mark.parametrize(("asked", "units", "concluded", "_actions", "word"), CASES.values(), ids=CASES)
-def test_state_is(asked, units, concluded, _actions, word):
-    assert state(spec(**asked), Observed(units, concluded)) == word
+@pytest.mark.parametrize(("fields", "units", "final_state", "_actions", "expected"), CASES.values(), ids=CASES)
+def test_state_is(fields, units, final_state, _actions, expected):
+    assert state(spec(**fields), Observation(units, final_state)) == expected
 
 
-def test_a_run_is_brought_to_its_end_one_look_at_a_time():
-    asked, units, done = spec(), {}, []
+def test_a_run_ends_after_one_observation_for_each_action():
+    run, units, done_stages = spec(), {}, []
     while True:
-        match next_actions(asked, Observed(units)):
+        match next_actions(run, Observation(units)):
             case [Start(stage, 1)]:
                 units[stage] = DONE
-                done.append(stage)
+                done_stages.append(stage)
             case [Conclude(State.SUCCEEDED)]:
                 break
-    assert done == ["ingest", "preprocess", "train", "export", "detect"]
+    assert done_stages == ["ingest", "preprocess", "train", "export", "detect"]
 
 
 @pytest.mark.parametrize("word", ["SUCCEEDED", "FAILED", "CANCELED"])

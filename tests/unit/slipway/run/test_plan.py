@@ -5,14 +5,14 @@ from slipway.run.plan import Plan, resolve
 from slipway.run.spec import TrainSpec
 
 
-def plan(images=400, median=(640, 480), **asked):
-    return resolve(TrainSpec(**asked), images, median)
+def plan(images=400, median=(640, 480), **fields):
+    return resolve(TrainSpec(**fields), images, median)
 
 
-def test_nothing_asked_for_is_the_preset_for_a_cpu():
-    chosen = plan()
-    assert (chosen.preset, chosen.image_size, chosen.batch_size) == ("retinanet_resnet10_320", 320, 8)
-    assert chosen.reasons["preset"].startswith("no GPU asked for")
+def test_spec_without_a_gpu_gets_the_preset_for_a_cpu():
+    run_plan = plan()
+    assert (run_plan.preset, run_plan.image_size, run_plan.batch_size) == ("retinanet_resnet10_320", 320, 8)
+    assert run_plan.reasons["preset"].startswith("no GPU asked for")
 
 
 def test_a_gpu_brings_the_preset_for_it():
@@ -31,14 +31,14 @@ def test_a_gpu_brings_the_preset_for_it():
         ("initial_checkpoint", "/weights"),
     ],
 )
-def test_what_is_asked_for_is_done(field, value):
-    chosen = plan(**{field: value})
-    assert (getattr(chosen, field), chosen.reasons[field]) == (value, "as asked")
+def test_field_of_the_spec_is_used_as_it_is(field, value):
+    run_plan = plan(**{field: value})
+    assert (getattr(run_plan, field), run_plan.reasons[field]) == (value, "as asked")
 
 
 def test_every_choice_has_a_reason():
-    chosen = plan()
-    assert set(chosen.reasons) == set(Plan.model_fields) - {"reasons"}
+    run_plan = plan()
+    assert set(run_plan.reasons) == set(Plan.model_fields) - {"reasons"}
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_images_are_not_enlarged(median, size):
 
 
 @pytest.mark.parametrize(
-    ("images", "steps", "why"),
+    ("images", "steps", "reason"),
     [
         pytest.param(400, 1500, "30 epochs of 400 images are 1500 steps of 8", id="by-epochs"),
         pytest.param(40, 1000, "below 1000 a detector from so few images is not done", id="few"),
         pytest.param(100_000, 20_000, "more than 20000 is not chosen without being asked for", id="many"),
     ],
 )
-def test_the_length_follows_the_number_of_images(images, steps, why):
-    chosen = plan(images=images)
-    assert chosen.steps == steps
-    assert why in chosen.reasons["steps"]
+def test_the_length_follows_the_number_of_images(images, steps, reason):
+    run_plan = plan(images=images)
+    assert run_plan.steps == steps
+    assert reason in run_plan.reasons["steps"]
 
 
 def test_a_batch_is_no_larger_than_the_train_split():
