@@ -18,7 +18,7 @@ from slipway.report.pages import data_report
 from slipway.run.names import slug
 from slipway.run.plan import resolve
 from slipway.run.spec import DatasetSpec
-from slipway.stage.runner import Result, StageParams, write_result
+from slipway.stage.runner import StageParams, write_result
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
 from slipway.store.sweep_lock import ingesting
@@ -41,7 +41,7 @@ from services.ingest.validate import check_dataset
 _FAULTS_IN_MESSAGE = 5  # the file that the message names has all of them
 
 
-def ingest(params: StageParams, store: ObjectStore) -> Result:
+def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
     """Check and store the run's source, or take the dataset that the run refers to, and resolve the run's plan."""
     with ingesting(store, params.name):
         start = time.monotonic()
@@ -61,7 +61,7 @@ def ingest(params: StageParams, store: ObjectStore) -> Result:
             notes=manifest.notes,
             duration_sec=round(time.monotonic() - start, 2),
         )
-        return write_result(store, params.name, "ingest", result.content())
+        return write_result(store, params.name, "ingest", result)
 
 
 def _existing_dataset(ref: str, store: ObjectStore) -> str:

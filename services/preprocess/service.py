@@ -18,7 +18,7 @@ from slipway.errors import InputError
 from slipway.events import event
 from slipway.metrics import registry as metrics
 from slipway.stage.progress import tracked
-from slipway.stage.runner import Result, StageParams, write_result
+from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
 from services.preprocess.csv_to_tfrecord import to_example
@@ -69,7 +69,7 @@ class RecordFolder:
         return self.store.stat(self.part_key(shard)) is not None
 
 
-def preprocess(params: StageParams, store: ObjectStore) -> Result:
+def preprocess(params: StageParams, store: ObjectStore) -> PreprocessResult | None:
     """Write this worker's shards; the worker that finds every shard complete writes the tables and the result."""
     dataset = read_document(store, keys.result(params.name, "ingest"), IngestResult).dataset
     manifest = read_document(store, keys.manifest(dataset), DatasetManifest)
@@ -85,7 +85,7 @@ def preprocess(params: StageParams, store: ObjectStore) -> Result:
             _write_shard(folder, shard, labels, params.scratch)
     if all(folder.is_complete(shard) for shard in shards):
         return _finish(folder, params.name, shards)
-    return {}
+    return None
 
 
 def _write_shard(folder: RecordFolder, shard: Shard, labels: LabelMap, scratch: Path) -> None:
@@ -133,7 +133,7 @@ def _read_image(store: ObjectStore, image: AnnotatedImage) -> bytes:
     return content
 
 
-def _finish(folder: RecordFolder, run: str, shards: list[Shard]) -> Result:
+def _finish(folder: RecordFolder, run: str, shards: list[Shard]) -> PreprocessResult:
     """Write tables and result: each worker would write the same bytes, so it is harmless when two of them do."""
     splits: dict[str, RecordSplit] = {}
     max_boxes = 0
@@ -150,7 +150,7 @@ def _finish(folder: RecordFolder, run: str, shards: list[Shard]) -> Result:
         _write_table(folder, name, split_shards)
     event("records_written", images=sum(split.images for split in splits.values()), shards=len(shards))
     result = PreprocessResult(records=folder.records, splits=splits, max_boxes=max_boxes)
-    return write_result(folder.store, run, "preprocess", result.content())
+    return write_result(folder.store, run, "preprocess", result)
 
 
 def _write_table(folder: RecordFolder, split: str, shards: list[Shard]) -> None:

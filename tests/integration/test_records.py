@@ -7,7 +7,8 @@ from xml.etree.ElementTree import parse
 import pytest
 
 from slipway import keys
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.json_io import read_document
 from slipway.dataset.labels import LabelMap
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
@@ -41,8 +42,8 @@ def decode_all(store, records, splits):
 
     decoder = TfExampleDecoder()
     for split, counts in splits.items():
-        for number in range(counts["shards"]):
-            path = str(store.root / keys.shard(records, split, number, counts["shards"]))
+        for number in range(counts.shards):
+            path = str(store.root / keys.shard(records, split, number, counts.shards))
             for record in tf.data.TFRecordDataset(path):
                 filename = tf.train.Example.FromString(record.numpy()).features.feature["image/filename"]
                 yield filename.bytes_list.value[0].decode(), decoder.decode(record)
@@ -67,16 +68,16 @@ def test_decoded_boxes_are_those_of_the_xml(tmp_path, name):
     elif not source.is_dir():
         pytest.skip(f"{source} is not on this machine")
     store, dataset, made = ingested(tmp_path, source)
-    labels = LabelMap.parse(store.read(keys.label_map(dataset["dataset"])).decode())
+    labels = LabelMap.parse(store.read(keys.label_map(dataset.dataset)).decode())
     seen = set()
-    for filename, decoded in decode_all(store, made["records"], made["splits"]):
+    for filename, decoded in decode_all(store, made.records, made.splits):
         expected = sorted(boxes_of(source / "annotations" / f"{Path(filename).stem}.xml"))
         ids, boxes = decoded["groundtruth_classes"].numpy().tolist(), decoded["groundtruth_boxes"].numpy().tolist()
         got = sorted((labels.names[class_id - 1], *box) for class_id, box in zip(ids, boxes, strict=True))
         assert [row[0] for row in got] == [row[0] for row in expected]
         assert [v for row in got for v in row[1:]] == pytest.approx([v for row in expected for v in row[1:]], abs=1e-6)
         seen.add(int(decoded["source_id"]))
-    images = sum(counts["images"] for counts in made["splits"].values())
+    images = sum(counts.images for counts in made.splits.values())
     assert seen == set(range(1, images + 1))
     assert images == len(list((source / "annotations").glob("*.xml")))
 
@@ -87,11 +88,11 @@ def test_dropped_boxes_are_all_that_is_missing(tmp_path):
         pytest.skip(f"{source} is not on this machine")
     store, dataset, made = ingested(tmp_path, source)
     drawn = sum(1 for xml in (source / "annotations").glob("*.xml") for _ in parse(xml).getroot().iter("object"))
-    kept = sum(counts["boxes"] for counts in made["splits"].values())
-    assert dataset["counts"] == {"box_empty": 2}
+    kept = sum(counts.boxes for counts in made.splits.values())
+    assert dataset.counts == {"box_empty": 2}
     assert drawn - kept == 2
-    report = read_json(store, keys.data_report(dataset["dataset"], "json"))
-    assert [(f["file"], f["object"]) for f in report["findings"]] == [
+    report = read_document(store, keys.data_report(dataset.dataset, "json"), DataReport)
+    assert [(f.file, f.object) for f in report.findings] == [
         ("annotations/BloodImage_00338.xml", 12),
         ("annotations/BloodImage_00343.xml", 3),
     ]

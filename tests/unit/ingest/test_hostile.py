@@ -54,7 +54,7 @@ def take_in(tmp_path, source, store):
 
 
 def images_of(result):
-    return sum(split["images"] for split in result["splits"].values())
+    return sum(split.images for split in result.splits.values())
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_label_of_any_letters_comes_through_and_does_no_harm(source, store, take
     escaped = label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     (source / "0.xml").write_text(annotation("0.jpg", escaped), encoding="utf-8")
     result = take_in()
-    assert set(result["labels"]) == {"ship", label}
-    assert "<script>alert" not in store.read(f"{result['dataset']}/report.html").decode()
+    assert set(result.labels) == {"ship", label}
+    assert "<script>alert" not in store.read(f"{result.dataset}/report.html").decode()
 
 
 @pytest.mark.parametrize("name", ["4.xml", "4.jpg"])
@@ -126,7 +126,7 @@ def test_xml_that_is_nested_deeply_is_read_or_refused_quickly():
 
 def test_size_of_any_number_is_compared_not_trusted(source, take_in):
     (source / "0.xml").write_text(annotation("0.jpg").replace(">64<", ">1e300<"))
-    assert take_in()["counts"] == {"size_mismatch": 1}
+    assert take_in().counts == {"size_mismatch": 1}
 
 
 def chunk(name, content):
@@ -139,7 +139,7 @@ def test_picture_that_would_fill_the_memory_is_an_error_of_its_own(source, take_
     (source / "0.jpg").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
     with pytest.raises(InputError, match=r"0\.jpg: has more pixels than can be read"):
         take_in()
-    assert take_in("drop")["counts"] == {"image_too_large": 1}
+    assert take_in("drop").counts == {"image_too_large": 1}
 
 
 def encoded(picture, kind, **options):

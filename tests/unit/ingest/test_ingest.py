@@ -82,12 +82,12 @@ def digests(store, prefix):
 
 def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
     result = ingest(params(tmp_path, source), store)
-    assert result["dataset"].startswith("datasets/harbour-photos/")
-    manifest = read_document(store, keys.manifest(result["dataset"]), DatasetManifest)
+    assert result.dataset.startswith("datasets/harbour-photos/")
+    manifest = read_document(store, keys.manifest(result.dataset), DatasetManifest)
     assert manifest.labels == ("buoy", "ship")
     assert {split: counts.images for split, counts in manifest.splits.items()} == {"train": 27, "test": 3}
     assert manifest.median_size == (64, 48)
-    images = all_images(store, result["dataset"])
+    images = all_images(store, result.dataset)
     assert sorted(i.source_id for split in images.values() for i in split) == list(range(1, 31))
     for image in images["test"]:
         stored = store.read(keys.blob(image.sha256))
@@ -103,23 +103,23 @@ def test_users_files_stay_as_they_are(tmp_path, source, store):
 def test_same_files_elsewhere_are_the_same_dataset(tmp_path, source, store):
     moved = tmp_path / "elsewhere" / "Harbour Photos"
     shutil.copytree(source, moved)
-    one = ingest(params(tmp_path, source), store)["dataset"]
-    other = ingest(params(tmp_path, moved, name="s"), store)["dataset"]
+    one = ingest(params(tmp_path, source), store).dataset
+    other = ingest(params(tmp_path, moved, name="s"), store).dataset
     assert one == other
 
 
 def test_dataset_that_is_there_is_taken_up_by_its_digest(tmp_path, source, store):
-    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    dataset = ingest(params(tmp_path, source), store).dataset
     name, sha = dataset.split("/")[1:]
     shutil.rmtree(source)
-    assert ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)["dataset"] == dataset
+    assert ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store).dataset == dataset
     with pytest.raises(InputError, match="not in the store"):
         ingest(params(tmp_path, source, "t", dataset={"ref": f"{name}@{'0' * 64}"}), store)
 
 
 def test_what_was_found_in_a_dataset_is_told_of_every_run_that_takes_it_up(tmp_path, source, store):
     (source / "1.jpg").unlink()
-    name, sha = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)["dataset"].split("/")[1:]
+    name, sha = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store).dataset.split("/")[1:]
     labels = {"code": "image_missing", "severity": "error"}
     metrics.DATASET_FINDINGS.set(0, **labels)
     ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)
@@ -157,8 +157,8 @@ def test_drop_leaves_out_what_cannot_be_used_and_counts_it(tmp_path, source, sto
     draw(source, 40, box=(10, 90))
     (source / "1.jpg").unlink()
     result = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
-    assert result["counts"] == {"box_outside": 1, "image_missing": 1}
-    assert sum(split["images"] for split in result["splits"].values()) == 30
+    assert result.counts == {"box_outside": 1, "image_missing": 1}
+    assert sum(split.images for split in result.splits.values()) == 30
 
 
 def test_dropping_everything_is_refused_without_proposing_it_again(tmp_path, store):
@@ -200,8 +200,8 @@ def test_images_without_any_box_are_refused(tmp_path, store, ingest_spec):
 def test_images_without_xml_are_counted_and_left_out(tmp_path, source, store):
     (source / "3.xml").unlink()
     result = ingest(params(tmp_path, source), store)
-    assert result["counts"] == {"no_annotation": 1}
-    assert sum(split["images"] for split in result["splits"].values()) == 29
+    assert result.counts == {"no_annotation": 1}
+    assert sum(split.images for split in result.splits.values()) == 29
 
 
 def test_two_annotations_of_one_image_are_refused(tmp_path, source, store):
@@ -216,11 +216,11 @@ def test_split_folders_are_kept_and_a_ratio_sets_them_aside(tmp_path, store):
     for number in range(20):
         draw(source / ("train" if number < 12 else "test"), number)
     kept = ingest(params(tmp_path, source), store)
-    assert {split: counts["images"] for split, counts in kept["splits"].items()} == {"train": 12, "test": 8}
-    assert kept["notes"] == ["The split is the source's own, from the folders it came in."]
+    assert {split: counts.images for split, counts in kept.splits.items()} == {"train": 12, "test": 8}
+    assert kept.notes == ("The split is the source's own, from the folders it came in.",)
     anew = ingest(params(tmp_path, source, "s", ingest={"testRatio": 0.2}), store)
-    assert {split: counts["images"] for split, counts in anew["splits"].items()} == {"train": 16, "test": 4}
-    assert "was set aside" in anew["notes"][0]
+    assert {split: counts.images for split, counts in anew.splits.items()} == {"train": 16, "test": 4}
+    assert "was set aside" in anew.notes[0]
 
 
 def test_val_is_called_test_where_there_is_no_test(tmp_path, store):
@@ -228,8 +228,8 @@ def test_val_is_called_test_where_there_is_no_test(tmp_path, store):
     for number in range(6):
         draw(source / ("train" if number < 4 else "valid"), number)
     result = ingest(params(tmp_path, source), store)
-    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 4, "test": 2}
-    assert result["notes"][1] == "It has no test split, so its val split is the test split here."
+    assert {split: counts.images for split, counts in result.splits.items()} == {"train": 4, "test": 2}
+    assert result.notes[1] == "It has no test split, so its val split is the test split here."
 
 
 def test_tutorials_folder_of_images_and_copies_of_them_in_split_folders(tmp_path, store):
@@ -238,8 +238,8 @@ def test_tutorials_folder_of_images_and_copies_of_them_in_split_folders(tmp_path
         draw(source / "images", number)
         draw(source / "images" / ("train" if number < 8 else "test"), number)
     result = ingest(params(tmp_path, source), store)
-    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 8, "test": 2}
-    assert result["counts"] == {"image_in_no_split": 10}
+    assert {split: counts.images for split, counts in result.splits.items()} == {"train": 8, "test": 2}
+    assert result.counts == {"image_in_no_split": 10}
 
 
 def test_image_in_two_lists_is_refused_unless_the_lists_are_set_aside(tmp_path, source, store):
@@ -250,9 +250,9 @@ def test_image_in_two_lists_is_refused_unless_the_lists_are_set_aside(tmp_path, 
     with pytest.raises(InputError, match=r"24\.xml: is in ImageSets/Main/test\.txt and in ImageSets/Main/train\.txt"):
         ingest(params(tmp_path, source), store)
     dropped = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
-    assert dropped["counts"] == {"image_in_no_split": 1, "split_overlap": 1}
+    assert dropped.counts == {"image_in_no_split": 1, "split_overlap": 1}
     anew = ingest(params(tmp_path, source, "t", ingest={"testRatio": 0.1}), store)
-    assert anew["counts"] == {}
+    assert anew.counts == {}
 
 
 def test_lists_that_name_none_of_the_images_are_not_passed_over(tmp_path, source, store):
@@ -270,14 +270,14 @@ def test_image_in_no_list_is_left_out_and_counted(tmp_path, source, store):
     (lists / "train.txt").write_text("\n".join(str(n) for n in range(20)))
     (lists / "test.txt").write_text("\n".join(str(n) for n in range(20, 28)))
     result = ingest(params(tmp_path, source), store)
-    assert result["counts"] == {"image_in_no_split": 2}
-    assert {split: counts["images"] for split, counts in result["splits"].items()} == {"train": 20, "test": 8}
+    assert result.counts == {"image_in_no_split": 2}
+    assert {split: counts.images for split, counts in result.splits.items()} == {"train": 20, "test": 8}
 
 
 def test_label_map_in_the_source_decides_the_class_ids(tmp_path, source, store):
     (source / "map.pbtxt").write_text("item { id: 1 name: 'ship' }\nitem { id: 2 name: 'buoy' }")
     result = ingest(params(tmp_path, source, ingest={"labelMap": "map.pbtxt"}), store)
-    assert result["labels"] == ["ship", "buoy"]
+    assert result.labels == ("ship", "buoy")
     with pytest.raises(InputError, match=r"label map other\.pbtxt: not in"):
         ingest(params(tmp_path, source, "s", ingest={"labelMap": "other.pbtxt"}), store)
 
@@ -290,7 +290,7 @@ def test_entry_that_is_no_file_is_named_and_hangs_nothing(tmp_path, source, stor
             ingest(params(tmp_path, source), store)
     else:
         (source / "folder.xml").mkdir()
-        assert ingest(params(tmp_path, source), store)["counts"] == {}
+        assert ingest(params(tmp_path, source), store).counts == {}
 
 
 def test_link_to_a_folder_above_does_not_loop(tmp_path, source, store):
@@ -304,7 +304,7 @@ def test_name_that_is_no_unicode_is_taken_as_it_is(tmp_path, source, store):
     for suffix in ("jpg", "xml"):
         (source / f"3.{suffix}").rename(source / os.fsdecode(b"caf\xe9." + suffix.encode()))
     result = ingest(params(tmp_path, source), store)
-    assert sum(split["images"] for split in result["splits"].values()) == 30
+    assert sum(split.images for split in result.splits.values()) == 30
     preprocess(params(tmp_path, source, preprocess={"workers": 1}), store)
     tables = [store.read(key) for key in store.list() if key.endswith(".csv")]
     assert sum(b"caf\xe9.jpg" in table for table in tables) == 1
@@ -312,7 +312,7 @@ def test_name_that_is_no_unicode_is_taken_as_it_is(tmp_path, source, store):
 
 def test_findings_are_in_the_report_by_file_and_object(tmp_path, source, store):
     draw(source, 40, box=(10, 10))
-    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    dataset = ingest(params(tmp_path, source), store).dataset
     (finding,) = read_document(store, keys.data_report(dataset, "json"), DataReport).findings
     assert (finding.file, finding.object, finding.code) == ("40.xml", 0, "box_empty")
     assert "40.xml" in store.read(keys.data_report(dataset, "html")).decode()
@@ -333,7 +333,7 @@ def test_records_are_the_same_however_many_workers_make_them(tmp_path, source, s
 
 
 def test_damaged_blob_stops_the_records(tmp_path, source, store):
-    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    dataset = ingest(params(tmp_path, source), store).dataset
     image = all_images(store, dataset)["train"][0]
     store.write(keys.blob(image.sha256), b"damaged")
     with pytest.raises(InputError, match=f"bytes of {image.filename} have digest"):
@@ -350,7 +350,7 @@ def test_neither_stage_needs_tensorflow():
 
 
 def test_lines_of_a_dataset_are_json(tmp_path, source, store):
-    dataset = ingest(params(tmp_path, source), store)["dataset"]
+    dataset = ingest(params(tmp_path, source), store).dataset
     first = store.read(keys.annotations(dataset, "train", 0, 2)).splitlines()[0]
     assert set(json.loads(first)) == {"filename", "source_id", "sha256", "format", "size", "boxes"}
 
@@ -358,4 +358,4 @@ def test_lines_of_a_dataset_are_json(tmp_path, source, store):
 def test_image_of_a_malformed_annotation_is_not_called_unannotated(tmp_path, source, store):
     (source / "0.xml").write_text("<annotation>")
     result = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
-    assert result["counts"] == {"xml_malformed": 1}
+    assert result.counts == {"xml_malformed": 1}

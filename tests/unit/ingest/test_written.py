@@ -59,7 +59,7 @@ def content(store, prefix=""):
 
 
 def test_manifest_is_the_datasets_last_key_and_the_result_the_runs(harbour, store, take_in):
-    dataset = take_in(harbour)["dataset"]
+    dataset = take_in(harbour).dataset
     assert [key for key in store.written if key.startswith("datasets/")][-1] == keys.manifest(dataset)
     assert store.written[-3:] == [keys.manifest(dataset), keys.resolved("r"), keys.result("r", "ingest")]
 
@@ -70,7 +70,7 @@ def test_nothing_is_written_twice(harbour, store, take_in):
 
 
 def test_second_time_writes_the_same_and_no_image(harbour, store, take_in):
-    dataset = take_in(harbour)["dataset"]
+    dataset = take_in(harbour).dataset
     before, store.written = content(store, dataset) | content(store, "blobs"), []
     take_in(harbour)
     assert content(store, dataset) | content(store, "blobs") == before
@@ -78,18 +78,18 @@ def test_second_time_writes_the_same_and_no_image(harbour, store, take_in):
 
 
 def test_dataset_that_was_cut_off_is_completed(harbour, store, take_in):
-    dataset = take_in(harbour)["dataset"]
+    dataset = take_in(harbour).dataset
     before = content(store, dataset)
     for key in (keys.manifest(dataset), keys.label_map(dataset), next(store.list("blobs"))):
         store.delete(key)
-    assert take_in(harbour, "s")["dataset"] == dataset
+    assert take_in(harbour, "s").dataset == dataset
     assert content(store, dataset) == before
     assert len(list(store.list("blobs"))) == 24
 
 
 def test_name_is_made_of_the_folders_unless_one_is_given(harbour, take_in):
-    made = take_in(harbour)["dataset"]
-    given = take_in(harbour, "s", dataset={"source": str(harbour), "name": "port"})["dataset"]
+    made = take_in(harbour).dataset
+    given = take_in(harbour, "s", dataset={"source": str(harbour), "name": "port"}).dataset
     assert (made.split("/")[1], given.split("/")[1]) == ("port-of-m-we-2", "port")
     assert made.split("/")[2] == given.split("/")[2]
 
@@ -100,7 +100,7 @@ def test_equal_folders_are_equal_datasets_wherever_they_are_and_whatever_lies_ab
     (copy / "README.txt").write_text("two harbours")
     (copy / ".DS_Store").write_bytes(b"x")
     elsewhere = FolderStore(tmp_path / "other-store")
-    assert take_in(harbour)["dataset"].split("/")[2] == take_in(copy, to=elsewhere)["dataset"].split("/")[2]
+    assert take_in(harbour).dataset.split("/")[2] == take_in(copy, to=elsewhere).dataset.split("/")[2]
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_equal_folders_are_equal_datasets_wherever_they_are_and_whatever_lies_ab
     ],
 )
 def test_other_split_or_class_ids_are_another_dataset(harbour, take_in, spec):
-    assert take_in(harbour)["dataset"] != take_in(harbour, "s", ingest=spec)["dataset"]
+    assert take_in(harbour).dataset != take_in(harbour, "s", ingest=spec).dataset
 
 
 def test_manifest_says_what_the_shards_hold(harbour, store, take_in):
     result = take_in(harbour, ingest={"testRatio": 0.2, "valRatio": 0.2})
-    manifest = read_document(store, keys.manifest(result["dataset"]), DatasetManifest)
+    manifest = read_document(store, keys.manifest(result.dataset), DatasetManifest)
     assert manifest.labels == ("buoy", "sailboat", "ship")
-    assert LabelMap.parse(store.read(keys.label_map(result["dataset"])).decode()).names == manifest.labels
+    assert LabelMap.parse(store.read(keys.label_map(result.dataset)).decode()).names == manifest.labels
     ids = []
     for split, counts in manifest.splits.items():
         images = [image for key in manifest.annotation_keys(split) for image in annotations.parse(store.read(key))]
@@ -133,20 +133,20 @@ def test_manifest_says_what_the_shards_hold(harbour, store, take_in):
 
 def test_result_tells_what_the_command_shows(harbour, take_in):
     result = take_in(harbour)
-    assert set(result) == {"dataset", "labels", "splits", "counts", "notes", "duration_sec"}
-    assert result["notes"] == ["Partitioned with 10% test, stratified by class, seed 0."]
+    assert set(result.content()) == {"dataset", "labels", "splits", "counts", "notes", "duration_sec"}
+    assert result.notes == ("Partitioned with 10% test, stratified by class, seed 0.",)
 
 
 def test_reference_gives_the_same_plan_as_the_source(harbour, store, take_in):
     first = take_in(harbour)
-    ref = "@".join(first["dataset"].split("/")[1:])
+    ref = "@".join(first.dataset.split("/")[1:])
     second = take_in(harbour, "s", dataset={"ref": ref})
-    assert {**first, "duration_sec": 0} == {**second, "duration_sec": 0}
+    assert first.model_copy(update={"duration_sec": 0}) == second.model_copy(update={"duration_sec": 0})
     assert store.read(keys.resolved("r")) == store.read(keys.resolved("s"))
 
 
 def test_reference_to_a_dataset_without_its_manifest_is_refused(harbour, store, take_in):
-    dataset = take_in(harbour)["dataset"]
+    dataset = take_in(harbour).dataset
     store.delete(keys.manifest(dataset))
     with pytest.raises(InputError, match=r"not in the store .*; ingest its source first"):
         take_in(harbour, "s", dataset={"ref": "@".join(dataset.split("/")[1:])})

@@ -8,7 +8,7 @@ import pytest
 from slipway import keys
 from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
 from slipway.artifacts.json_io import read_document, write_document
-from slipway.artifacts.records import ShardPart
+from slipway.artifacts.records import RecordSplit, ShardPart
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox, dump
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
@@ -70,21 +70,19 @@ def written(store):
 def test_result_counts_what_was_written(tmp_path, store):
     result = preprocess(params(tmp_path), store)
     sizes = {
-        split: sum(store.size(keys.shard(result["records"], split, n, len(own))) for n in range(len(own)))
+        split: sum(store.size(keys.shard(result.records, split, n, len(own))) for n in range(len(own)))
         for split, own in SHARDS.items()
     }
-    assert result.pop("records").startswith(f"records/{'d' * 64}/")
-    assert result == {
-        "splits": {
-            "test": {"images": 1, "boxes": 1, "bytes": sizes["test"], "shards": 1},
-            "train": {"images": 5, "boxes": 5, "bytes": sizes["train"], "shards": 2},
-        },
-        "max_boxes": 2,
+    assert result.records.startswith(f"records/{'d' * 64}/")
+    assert result.splits == {
+        "test": RecordSplit(images=1, boxes=1, bytes=sizes["test"], shards=1),
+        "train": RecordSplit(images=5, boxes=5, bytes=sizes["train"], shards=2),
     }
+    assert result.max_boxes == 2
 
 
 def test_tables_hold_the_rows_of_all_shards_under_one_head(tmp_path, store):
-    records = preprocess(params(tmp_path), store)["records"]
+    records = preprocess(params(tmp_path), store).records
     assert store.read(keys.table(records, "train")).decode().splitlines() == [
         "filename,width,height,class,xmin,ymin,xmax,ymax",
         "0.jpg,64,48,ship,1,2,30,40",
@@ -96,13 +94,13 @@ def test_tables_hold_the_rows_of_all_shards_under_one_head(tmp_path, store):
 
 
 def test_worker_that_is_not_the_last_writes_no_result(tmp_path, store):
-    assert preprocess(params(tmp_path, index=1, workers=2), store) == {}
+    assert preprocess(params(tmp_path, index=1, workers=2), store) is None
     assert store.size(keys.result("r", "preprocess")) is None
-    assert preprocess(params(tmp_path, index=0, workers=2), store)["max_boxes"] == 2
+    assert preprocess(params(tmp_path, index=0, workers=2), store).max_boxes == 2
 
 
 def test_worker_without_a_shard_of_its_own_does_no_harm(tmp_path, store):
-    assert preprocess(params(tmp_path, index=7, workers=8), store) == {}
+    assert preprocess(params(tmp_path, index=7, workers=8), store) is None
     assert written(store) == {}
 
 
@@ -115,7 +113,7 @@ def test_whichever_worker_is_last_the_bytes_are_the_same(tmp_path, store):
 
 
 def test_shard_that_is_complete_is_not_written_again(tmp_path, store):
-    records = preprocess(params(tmp_path), store)["records"]
+    records = preprocess(params(tmp_path), store).records
     marked = keys.shard(records, "test", 0, 1)
     store.write(marked, b"untouched")
     preprocess(params(tmp_path), store)
@@ -123,7 +121,7 @@ def test_shard_that_is_complete_is_not_written_again(tmp_path, store):
 
 
 def test_shard_that_was_cut_off_is_written_again(tmp_path, store):
-    records = preprocess(params(tmp_path), store)["records"]
+    records = preprocess(params(tmp_path), store).records
     whole = written(store)
     store.write(keys.shard(records, "test", 0, 1), b"half")
     store.delete(keys.part(records, "test", 0, 1))
@@ -132,7 +130,7 @@ def test_shard_that_was_cut_off_is_written_again(tmp_path, store):
 
 
 def test_part_has_the_digest_of_its_shard(tmp_path, store):
-    records = preprocess(params(tmp_path), store)["records"]
+    records = preprocess(params(tmp_path), store).records
     part = read_document(store, keys.part(records, "train", 1, 2), ShardPart)
     shard = store.read(keys.shard(records, "train", 1, 2))
     assert (part.sha256, part.bytes) == (hashlib.sha256(shard).hexdigest(), len(shard))

@@ -12,7 +12,6 @@ import pytest
 
 from slipway import keys
 from slipway.artifacts.training import TrainResult
-from slipway.artifacts.untyped_json import read_json
 from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.events import event
 from slipway.metrics import registry as metrics
@@ -187,7 +186,7 @@ def test_sigterm_lets_a_graceful_stage_finish_its_step(store):
         return {}
 
     assert run_stage("train", stage, graceful=True) == 0
-    assert read_json(store, keys.result("ponds-1", "train")) == {"steps": 7}
+    assert json.loads(store.read(keys.result("ponds-1", "train"))) == {"steps": 7}
 
 
 def test_a_result_is_json(store):
@@ -208,7 +207,7 @@ def test_leaving_keeps_what_was_printed_and_the_code():
 
 
 def numbers(store, key="runs/ponds-1/metrics/ingest-1.json"):
-    return {sample["name"]: sample["value"] for sample in read_json(store, key)["samples"]}
+    return {sample["name"]: sample["value"] for sample in json.loads(store.read(key))["samples"]}
 
 
 def test_the_numbers_of_a_stage_are_kept_in_the_store_by_stage_and_index(store):
