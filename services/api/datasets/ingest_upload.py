@@ -17,7 +17,7 @@ from services.api.context import ApiContext
 from services.api.datasets import uploads
 from services.api.datasets.unpack import ArchiveLimits
 from services.api.kube.runs import RunsCluster
-from services.api.runs.submit import RequestMetadata, RunRequest, asked, submit
+from services.api.runs.submit import RequestMetadata, RunRequest, prepare, submit
 
 _UNPACK_LIMITER = CapacityLimiter(2)  # each holds a file in memory, and several that are being written
 _MAX_NUMBERS = 5  # of parts in a message
@@ -149,7 +149,7 @@ def _submit_run(cluster: RunsCluster, store: ObjectStore, user: User, upload: up
         metadata=RequestMetadata(name=f"{upload.name}-{upload.id[-8:]}"),
         spec=RunSpec(dataset=DatasetSpec(source=source, name=upload.name), until="ingest"),
     )
-    submission = asked(request, user, f"upload {upload.id}")
+    submission = prepare(request, user, f"upload {upload.id}")
     submit(submission, cluster, store)
     counts = upload.model_dump(exclude={"user", "folder"})
-    return UploadedDataset(source=source, run=submission.run.metadata.name, **counts)
+    return UploadedDataset(source=source, run=submission.name, **counts)

@@ -1,4 +1,4 @@
-"""Server-sent events: what is new is looked for now and then, in threads of their own."""
+"""Server-sent events: each open stream polls for new events, in threads that only streams use."""
 
 import asyncio
 import re
@@ -15,13 +15,13 @@ from slipway.errors import TransientError
 from slipway.http.problems import Problem
 
 MEDIA_TYPE = "text/event-stream"
-_THREADS = 8  # beside the requests' own, which streams may never use up
-_BEAT_SEC = 15.0  # less than proxies wait for a byte
-_BEAT = ": still here\n\n"
+_THREADS = 8  # beside those of requests, so that streams never use up the latter
+_HEARTBEAT_SEC = 15.0  # shorter than the idle timeout of proxies
+_HEARTBEAT = ": still here\n\n"
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the latter for nginx, which would hold it back
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # the latter keeps nginx from buffering events
 
-Look = Callable[[], tuple[list[str], bool]]  # what is new, and whether that was the last
+Poll = Callable[[], tuple[list[str], bool]]  # returns the new events, and whether they were the last
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ServerEvent:
     """One event.
 
     Attributes:
-      id: What the client says as Last-Event-ID when it comes again.
+      id: The client sends it as Last-Event-ID when it reconnects.
     """
 
     data: str
@@ -43,36 +43,36 @@ class ServerEvent:
 
 
 class Streams:
-    """All streams that are open.
+    """All open streams, and the limit on their number.
 
     Attributes:
-      is_closing: The process ends: each stream does too, and its client comes again to another.
+      is_closing: The process ends, so every stream ends too, and its client reconnects to another replica.
     """
 
-    def __init__(self, most: int, gauge: Gauge, pause_sec: float = 1.0) -> None:
-        self._most, self._gauge, self._pause_sec = most, gauge, pause_sec
-        self._open = 0
+    def __init__(self, max_streams: int, gauge: Gauge, pause_sec: float = 1.0) -> None:
+        self._max_streams, self._gauge, self._pause_sec = max_streams, gauge, pause_sec
+        self._open_streams = 0
         self._threads = anyio.CapacityLimiter(_THREADS)
         self.is_closing = False
 
-    def respond(self, look: Look, media_type: str = MEDIA_TYPE) -> StreamingResponse:
-        """Answer with what looks find, until the last. Raises `Problem` 503 where too many are open."""
-        if self._open >= self._most or self.is_closing:
-            said = f"{self._open} streams are open, no more are served at a time; try again"
-            raise Problem(503, said, "too-many-streams", headers={"Retry-After": "10"})
-        beat = _BEAT if media_type == MEDIA_TYPE else ""
-        return StreamingResponse(self._follow(look, beat), headers=_HEADERS, media_type=media_type)
+    def respond(self, poll: Poll, media_type: str = MEDIA_TYPE) -> StreamingResponse:
+        """Answer with the events of each poll, up to the last. Raises `Problem` 503 when too many streams are open."""
+        if self._open_streams >= self._max_streams or self.is_closing:
+            detail = f"{self._open_streams} streams are open, no more are served at a time; try again"
+            raise Problem(503, detail, "too-many-streams", headers={"Retry-After": "10"})
+        heartbeat = _HEARTBEAT if media_type == MEDIA_TYPE else ""
+        return StreamingResponse(self._follow(poll, heartbeat), headers=_HEADERS, media_type=media_type)
 
-    async def _follow(self, look: Look, beat: str) -> AsyncIterator[str]:
+    async def _follow(self, poll: Poll, heartbeat: str) -> AsyncIterator[str]:
         self._count(1)
         try:
-            told_at = time.monotonic()
+            sent_at = time.monotonic()
             while not self.is_closing:
-                texts, is_last = await self._look(look)
-                if not texts and time.monotonic() - told_at >= _BEAT_SEC:
-                    texts = [beat]
+                texts, is_last = await self._poll(poll)
+                if not texts and time.monotonic() - sent_at >= _HEARTBEAT_SEC:
+                    texts = [heartbeat]
                 for text in texts:
-                    told_at = time.monotonic()
+                    sent_at = time.monotonic()
                     yield text
                 if is_last:
                     return
@@ -80,17 +80,17 @@ class Streams:
         finally:
             self._count(-1)
 
-    async def _look(self, look: Look) -> tuple[list[str], bool]:
+    async def _poll(self, poll: Poll) -> tuple[list[str], bool]:
         try:
-            return await anyio.to_thread.run_sync(look, limiter=self._threads)
-        except TransientError:  # the store or the cluster is away: the client waits, and need not come again
+            return await anyio.to_thread.run_sync(poll, limiter=self._threads)
+        except TransientError:  # the store or the cluster does not answer: keep the stream open, and poll again
             return [], False
-        except Problem as problem:  # the run is gone, and so is what the store had of it
+        except Problem as problem:  # the run was deleted, and the store has nothing of it
             return [str(ServerEvent(str(problem.detail), "end"))], True
 
     def _count(self, change: int) -> None:
-        self._open += change
-        self._gauge.set(self._open)
+        self._open_streams += change
+        self._gauge.set(self._open_streams)
 
 
 def streams_of(request: Request) -> Streams:

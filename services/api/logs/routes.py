@@ -1,4 +1,4 @@
-"""What a run says while it runs: logs, events, metrics; out of the store and the run's object only."""
+"""`/v1/runs/{run}/logs`, `/events` and `/metrics`: read from the store and the run's object, without its pods."""
 
 import json
 import math
@@ -20,10 +20,11 @@ from slipway.run.names import PROCESS_NAMES
 
 from services.api.artifacts.listing import read_valid_lines
 from services.api.auth.roles import require
-from services.api.logs.event_stream import MEDIA_TYPE, Look, ServerEvent, streams_of
-from services.api.logs.saved_logs import Chosen, Reader, logs, parse_place, text
+from services.api.logs.event_stream import MEDIA_TYPE, Poll, ServerEvent, streams_of
+from services.api.logs.saved_logs import LogFilter, LogReader, list_logs, parse_position, read_logs
 from services.api.parameters import RunsDep
-from services.api.runs.listing import Runs, etag, is_over, shown, state_of
+from services.api.runs.listing import Runs
+from services.api.runs.run_object import RunObject
 
 router = APIRouter(
     prefix="/v1/runs",
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
 else:
     LogStage = Literal[PROCESS_NAMES]
 LastEventId = Annotated[
-    str | None, Header(alias="Last-Event-ID", description="The id of the last event that was seen.", max_length=16_384)
+    str | None,
+    Header(alias="Last-Event-ID", description="The id of the last event that the client has.", max_length=16_384),
 ]
 
 
 class LogQuery(BaseModel):
-    """Which logs, and whether those to come too."""
+    """The logs to get, and whether to follow them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,11 +62,11 @@ class LogQuery(BaseModel):
 
 
 class Metrics(BaseModel):
-    """What was measured so far, each list by step.
+    """The measurements so far, each list by step.
 
     Attributes:
-      progress: `step`, `loss`, `learningRate` and more, as the trainer says them.
-      evaluations: `step`, `split`, `AP`, `AP50` and more, as the evaluator says them.
+      progress: `step`, `loss`, `learningRate` and more, from the trainer.
+      evaluations: `step`, `split`, `AP`, `AP50` and more, from the evaluator.
     """
 
     progress: list[dict[str, Any]]
@@ -80,74 +82,75 @@ def get_logs(
     request: Request,
     runs: RunsDep,
     run: RunName,
-    asked: Annotated[LogQuery, Query()],
+    query: Annotated[LogQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Get a run's logs; with `follow`, or as an event stream, also what is logged from now on."""
+    """Get a run's logs; with `follow`, or as an event stream, also the lines that are still to come."""
     runs.find(run)
-    chosen = Chosen(run, asked.stage, asked.attempt)
+    filter = LogFilter(run, query.stage, query.attempt)
     as_events = MEDIA_TYPE in request.headers.get("accept", "")
-    if not asked.follow and not as_events:
-        return StreamingResponse(text(runs.store, logs(runs.store, chosen)), media_type="text/plain")
-    reader = Reader(runs.store, chosen, parse_place(last_event_id or ""))
+    if not query.follow and not as_events:
+        return StreamingResponse(read_logs(runs.store, list_logs(runs.store, filter)), media_type="text/plain")
+    reader = LogReader(runs.store, filter, parse_position(last_event_id or ""))
     streams = streams_of(request)
     if as_events:
-        return streams.respond(_log_events(run, runs, reader))
-    return streams.respond(_log_lines(run, runs, reader), "text/plain")
+        return streams.respond(_poll_log_events(run, runs, reader))
+    return streams.respond(_poll_log_lines(run, runs, reader), "text/plain")
 
 
 @router.get(
     "/{run}/events",
     response_class=Response,
-    responses={200: {"description": "The run, again whenever it has changed.", "content": _EVENTS}},
+    responses={200: {"description": "The run, sent again after each change.", "content": _EVENTS}},
 )
 def get_events(request: Request, runs: RunsDep, run: RunName, last_event_id: LastEventId = None) -> Response:
     """Follow a run until it has ended."""
     runs.find(run)
-    return streams_of(request).respond(_changes(run, runs, last_event_id))
+    return streams_of(request).respond(_poll_changes(run, runs, last_event_id))
 
 
 @router.get("/{run}/metrics", response_model=Metrics)
 def get_metrics(runs: RunsDep, run: RunName) -> Response:
-    """Get the training's course: losses and learning rate by step, and every checkpoint's metrics."""
+    """Get the measurements of a training: losses and learning rate by step, and the metrics of every checkpoint."""
     runs.find(run)
     progress = read_valid_lines(runs.store, keys.progress(run), ProgressLine)
     evaluations = read_valid_lines(runs.store, keys.metrics(run), MeasuredRow)
     return JSONResponse({"progress": [*map(_answer, progress)], "evaluations": [*map(_answer, evaluations)]})
 
 
-def _log_events(run: str, runs: Runs, reader: Reader) -> Look:
-    def look() -> tuple[list[str], bool]:
-        found = runs.find(run)  # before the logs: what was logged until the end is read
-        is_last = is_over(found)
-        new = [ServerEvent(lines.removesuffix("\n"), "log", reader.place) for lines in reader.news(is_last)]
-        return [*map(str, new), *_end(is_last, state_of(found))], is_last
+def _poll_log_events(name: str, runs: Runs, reader: LogReader) -> Poll:
+    def poll() -> tuple[list[str], bool]:
+        run = runs.find(name)  # before the logs, so that everything is read that was logged until the end
+        new_lines = reader.new_lines(run.is_over)
+        events = [ServerEvent(lines.removesuffix("\n"), "log", reader.position_text) for lines in new_lines]
+        return [*map(str, events), *_end(run)], run.is_over
 
-    return look
-
-
-def _log_lines(run: str, runs: Runs, reader: Reader) -> Look:
-    def look() -> tuple[list[str], bool]:
-        is_last = is_over(runs.find(run))
-        return list(reader.news(is_last)), is_last
-
-    return look
+    return poll
 
 
-def _changes(run: str, runs: Runs, seen: str | None) -> Look:
-    def look() -> tuple[list[str], bool]:
-        nonlocal seen
-        found = runs.find(run)
-        version, is_last = etag(found).strip('"'), is_over(found)
-        new = [] if version == seen else [str(ServerEvent(json.dumps(shown(found)), "run", version))]
-        seen = version
-        return [*new, *_end(is_last, state_of(found))], is_last
+def _poll_log_lines(name: str, runs: Runs, reader: LogReader) -> Poll:
+    def poll() -> tuple[list[str], bool]:
+        is_last = runs.find(name).is_over
+        return list(reader.new_lines(is_last)), is_last
 
-    return look
+    return poll
 
 
-def _end(is_last: bool, state: str) -> list[str]:
-    return [str(ServerEvent(state, "end"))] if is_last else []
+def _poll_changes(name: str, runs: Runs, version: str | None) -> Poll:
+    """Return a poll whose event is the run, if it is not the version that the client has."""
+
+    def poll() -> tuple[list[str], bool]:
+        nonlocal version
+        run = runs.find(name)
+        old_version, version = version, run.etag.strip('"')
+        event = ServerEvent(json.dumps(run.answer()), "run", version)
+        return [*([] if version == old_version else [str(event)]), *_end(run)], run.is_over
+
+    return poll
+
+
+def _end(run: RunObject) -> list[str]:
+    return [str(ServerEvent(run.state, "end"))] if run.is_over else []
 
 
 def _answer(line: ArtifactModel) -> dict[str, Any]:

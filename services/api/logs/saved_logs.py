@@ -1,4 +1,4 @@
-"""A run's logs, as its stages saved them: which there are, in order, and what is new in them."""
+"""The logs that a run's stages saved in the store: their order, their content, and their new lines."""
 
 import hashlib
 import re
@@ -10,111 +10,118 @@ from slipway.errors import MissingKey
 from slipway.run.names import PROCESS_NAMES
 from slipway.store.interface import ObjectStore
 
-_NAME = re.compile(r"(?P<stage>[^/]+)/(?P<attempt>\d+)/(?P<member>.+)-(?P<segment>\d+)\.log")
-_BEGAN = re.compile(r"-(\d{9,})-\d+$")  # a member's name ends with when its process began, and its number
-_AT_ONCE = 1 << 20  # bytes of a log that are sent as one event
+_NAME = re.compile(r"([^/]+)/(\d+)/(.+)-(\d+)\.log")  # stage, attempt, member and segment
+_START_TIME = re.compile(r"-(\d{9,})-\d+$")  # a member's name ends with its process's start time and number
+_EVENT_BYTES = 1 << 20  # of a log, at most, in one event
 
 
 @dataclass(frozen=True)
-class Log:
-    """One segment of what a process logged."""
+class LogSegment:
+    """One segment of the log of a process.
+
+    Attributes:
+      member: Name of the process: stage and worker, start time, process id; or `controller`.
+      size: Bytes, when it was listed.
+    """
 
     key: str
     stage: str
     attempt: int
     member: str
     segment: int
+    size: int
 
     @property
     def order(self) -> tuple[int, int, float, str, int]:
-        """Stage by stage, attempt by attempt; in it by when the process began, the controller's remarks last."""
-        began = _BEGAN.search(self.member)
+        """By stage, attempt and start time of the process; the controller's remarks come last in their attempt."""
+        start_time = _START_TIME.search(self.member)
         stage = PROCESS_NAMES.index(self.stage) if self.stage in PROCESS_NAMES else len(PROCESS_NAMES)
-        return stage, self.attempt, float(began[1]) if began else float("inf"), self.member, self.segment
+        return stage, self.attempt, float(start_time[1]) if start_time else float("inf"), self.member, self.segment
 
     @property
     def id(self) -> str:
-        """What a position calls it."""
+        """The name of the segment in a position."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Which logs are asked for; what is None does not matter."""
+class LogFilter:
+    """The logs of a run that a request asks for; None stands for all."""
 
     run: str
     stage: str | None = None
     attempt: int | None = None
 
-
-def logs(store: ObjectStore, chosen: Chosen) -> list[Log]:
-    """List the logs, in order."""
-    prefix = f"{keys.logs(chosen.run)}/"
-    found = []
-    for key in store.list(prefix.rstrip("/")):
-        if match := _NAME.fullmatch(key.removeprefix(prefix)):
-            log = Log(key, match["stage"], int(match["attempt"]), match["member"], int(match["segment"]))
-            if chosen.stage in (None, log.stage) and chosen.attempt in (None, log.attempt):
-                found.append(log)
-    return sorted(found, key=lambda log: log.order)
+    def includes(self, log: LogSegment) -> bool:
+        return self.stage in (None, log.stage) and self.attempt in (None, log.attempt)
 
 
-def text(store: ObjectStore, found: list[Log]) -> Iterator[bytes]:
-    """Yield the logs' content, in pieces."""
-    for log in found:
+def list_logs(store: ObjectStore, filter: LogFilter) -> list[LogSegment]:
+    """List the segments, in order."""
+    folder = keys.logs(filter.run)
+    logs = []
+    for item in store.scan(folder):
+        if match := _NAME.fullmatch(item.key.removeprefix(f"{folder}/")):
+            stage, attempt, member, segment = match.groups()
+            logs.append(LogSegment(item.key, stage, int(attempt), member, int(segment), item.size))
+    return sorted((log for log in logs if filter.includes(log)), key=lambda log: log.order)
+
+
+def read_logs(store: ObjectStore, logs: list[LogSegment]) -> Iterator[bytes]:
+    """Yield the content of the segments, in pieces."""
+    for log in logs:
         yield from store.stream(log.key).chunks
 
 
 @dataclass
-class Reader:
-    """Reads on where it, or one before it, has stopped.
+class LogReader:
+    """Reads the new lines of logs from a position, which may be that of an earlier reader.
 
     Attributes:
-      position: Id of a log to how many bytes of it were read.
+      position: Id of a segment to the number of bytes of it that were read.
     """
 
     store: ObjectStore
-    chosen: Chosen
+    filter: LogFilter
     position: dict[str, int] = field(default_factory=dict)
-    _complete: set[str] = field(default_factory=set)
+    _complete_keys: set[str] = field(default_factory=set)
 
     @property
-    def place(self) -> str:
-        """The position in a line."""
-        return ",".join(f"{log}:{read}" for log, read in self.position.items())
+    def position_text(self) -> str:
+        """The position on one line, for `parse_position`."""
+        return ",".join(f"{log}:{offset}" for log, offset in self.position.items())
 
-    def news(self, is_last: bool) -> Iterator[str]:
+    def new_lines(self, is_last: bool) -> Iterator[str]:
         """Yield new lines, several at a time.
 
         Args:
-          is_last: Nothing is written any more, so a line without an end is whole.
+          is_last: Nothing is written any more, so a line without an end is complete.
         """
-        found = logs(self.store, self.chosen)
-        newest = {(log.stage, log.attempt, log.member): log.segment for log in found}
-        for log in found:
-            if log.key in self._complete:
+        logs = list_logs(self.store, self.filter)
+        newest_segments = {(log.stage, log.attempt, log.member): log.segment for log in logs}
+        for log in logs:
+            if log.key in self._complete_keys:
                 continue
-            read = b""
-            while new := self._new(log, is_last):
-                read = new
-                yield new.decode(errors="replace")
-            if not read and log.segment < newest[log.stage, log.attempt, log.member]:
-                self._complete.add(log.key)  # a process writes only its newest segment
+            has_grown = False
+            while lines := self._read_lines(log, is_last):
+                has_grown = True
+                yield lines.decode(errors="replace")
+            if not has_grown and log.segment < newest_segments[log.stage, log.attempt, log.member]:
+                self._complete_keys.add(log.key)  # a process writes only its newest segment
 
-    def _new(self, log: Log, is_last: bool) -> bytes:
+    def _read_lines(self, log: LogSegment, is_last: bool) -> bytes:
         start = self.position.get(log.id, 0)
+        if log.size <= start:
+            return b""
         try:
-            size = self.store.size(log.key) or 0
-            if size <= start:
-                return b""
-            new = b"".join(self.store.stream(log.key, start, min(size, start + _AT_ONCE)).chunks)
+            content = b"".join(self.store.stream(log.key, start, min(log.size, start + _EVENT_BYTES)).chunks)
         except MissingKey:
             return b""
-        whole = new if is_last or len(new) == _AT_ONCE else new[: new.rfind(b"\n") + 1]
-        self.position[log.id] = start + len(whole)
-        return whole
+        lines = content if is_last or len(content) == _EVENT_BYTES else content[: content.rfind(b"\n") + 1]
+        self.position[log.id] = start + len(lines)
+        return lines
 
 
-def parse_place(text: str) -> dict[str, int]:
-    """Read a place back; what is none of it counts as unread."""
-    return {log: int(read) for log, read in re.findall(r"([0-9a-f]{8}):(\d{1,15})(?=,|$)", text)}
+def parse_position(text: str) -> dict[str, int]:
+    """Read a position from its line; anything else in the line is ignored."""
+    return {log: int(offset) for log, offset in re.findall(r"([0-9a-f]{8}):(\d{1,15})(?=,|$)", text)}

@@ -1,4 +1,4 @@
-"""`/login`, `/logout`, `/submit`, and what the buttons of a run's page do."""
+"""`/login`, `/logout`, `/submit`, and the buttons of a run's page."""
 
 import re
 from typing import Annotated
@@ -12,23 +12,23 @@ from slipway.http.auth import authenticate
 from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, understood
 from slipway.http.tokens import User
-from slipway.kube.objects import KubernetesObject
 
 from services.api.auth import sessions
 from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter
-from services.api.context import ApiContext, ContextDep
-from services.api.pages import submit_form as pages_form
+from services.api.context import ContextDep
 from services.api.pages.render import PageRoute, render
+from services.api.pages.submit_form import build_form, run_file
 from services.api.parameters import RunsDep
 from services.api.runs.actions import Action, act
 from services.api.runs.listing import Runs
-from services.api.runs.routes import remove
-from services.api.runs.submit import asked, parse, submit
+from services.api.runs.routes import delete
+from services.api.runs.run_object import RunObject
+from services.api.runs.submit import parse_request, prepare, submit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_HERE = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")  # a path of ours: no other site's address
+_LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\\]*")  # a path, but not the address of another site
 _Next = Annotated[str, Form(alias="next", max_length=2000)]
 
 
@@ -36,17 +36,17 @@ _Next = Annotated[str, Form(alias="next", max_length=2000)]
 async def show_login(
     request: Request, context: ContextDep, next: Annotated[str, Query(max_length=2000)] = "/"
 ) -> Response:
-    """Ask for a token; who has given a good one is led on."""
-    kept = sessions.token_of_cookie(request)
-    if kept is not None:
+    """Show the login form; a user who is logged in is redirected to `next`."""
+    secret = sessions.token_of_cookie(request)
+    if secret is not None:
         try:
-            await authenticate(request, context.tokens, kept)
+            await authenticate(request, context.tokens, secret)
         except Problem as problem:
             if problem.status_code != 401:
                 raise
         else:
-            return _see(next)
-    return render(request, "login.html", next=next, wrong=None)
+            return _redirect(next)
+    return render(request, "login.html", next=next, error=None)
 
 
 @router.post("/login")
@@ -59,9 +59,9 @@ async def log_in(
     except Problem as problem:
         if problem.status_code != 401:
             raise
-        wrong = "This token is not known here, or has expired." if token else "Give a token."
-        return render(request, "login.html", 401, next=next, wrong=wrong)
-    answer = _see(next)
+        message = "This token is not known here, or has expired." if token else "Give a token."
+        return render(request, "login.html", 401, next=next, error=message)
+    answer = _redirect(next)
     sessions.set_cookie(request, answer, token.strip())
     return answer
 
@@ -69,7 +69,7 @@ async def log_in(
 @router.post("/logout")
 async def log_out(request: Request) -> Response:
     sessions.check_origin(request)
-    answer = _see("/login")
+    answer = _redirect("/login")
     sessions.delete_cookies(answer)
     return answer
 
@@ -78,49 +78,46 @@ async def log_out(request: Request) -> Response:
 def show_submit(request: Request, _: Submitter, context: ContextDep) -> Response:
     """Show the form; `dataset=NAME@SHA` fills in the dataset."""
     ref = request.query_params.get("dataset", "")
-    form = pages_form.form(context.store, {"/spec/dataset/ref": ref})
-    return render(request, "submit.html", form=form, is_given=bool(ref))
+    form = build_form(context.store, {"/spec/dataset/ref": ref})
+    return render(request, "submit.html", form=form, has_input=bool(ref))
 
 
 @router.post("/submit")
 async def send_run(request: Request, user: Submitter, context: ContextDep, runs: RunsDep) -> Response:
-    """Submit what was typed; where something is wrong with it, show it again, with what is wrong."""
-    given = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    """Submit the run of the form; if it has an error, show the form again with the input and the error."""
+    values = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
-        made = await _submitted(request, user, (context, runs), given)
+        run = await _submit(request, user, runs, values)
     except (Problem, InputError) as error:
         problem = understood(request, error)
-        form = await run_in_threadpool(pages_form.form, context.store, given, problem)
-        return render(request, "submit.html", problem.status_code, form=form, is_given=True)
-    return _see(f"/runs/{made['metadata']['name']}")
+        form = await run_in_threadpool(build_form, context.store, values, problem)
+        return render(request, "submit.html", problem.status_code, form=form, has_input=True)
+    return _redirect(f"/runs/{run.name}")
 
 
-async def _submitted(
-    request: Request, user: User, at: tuple[ApiContext, Runs], given: dict[str, str]
-) -> KubernetesObject:
-    context, runs = at
-    with audit(request, "run.create", given.get("/metadata/name", "")) as record:
-        run = asked(parse(pages_form.body(given)), user, given.get("key") or None)
-        record.target = run.run.metadata.name
-        made, is_new = await run_in_threadpool(submit, run, runs.cluster, context.store)
+async def _submit(request: Request, user: User, runs: Runs, values: dict[str, str]) -> RunObject:
+    with audit(request, "run.create", values.get("/metadata/name", "")) as record:
+        submission = prepare(parse_request(run_file(values)), user, values.get("key") or None)
+        record.target = submission.name
+        run, is_new = await run_in_threadpool(submit, submission, runs.cluster, runs.store)
         record.outcome = "done" if is_new else "unchanged"
-    return made
+    return run
 
 
 @router.post("/runs/{run}/delete")
 def delete_run(request: Request, _: Admin, runs: RunsDep, run: RunName) -> Response:
-    """Delete a run's object; its page stays, as far as the store has it."""
-    remove(request, runs, run)
-    return _see("/")
+    """Delete a run's object; its page stays, with everything that the store has."""
+    delete(request, runs, run)
+    return _redirect("/")
 
 
 @router.post("/runs/{run}/{action}")
 def change_run(request: Request, _: Submitter, runs: RunsDep, run: RunName, action: Action) -> Response:
-    """Do what a button says."""
+    """Carry out the action of a button."""
     with audit(request, f"run.{action}", run) as record:
         record.outcome = "done" if act(run, action, None, runs)[1] else "unchanged"
-    return _see(f"/runs/{run}")
+    return _redirect(f"/runs/{run}")
 
 
-def _see(path: str) -> RedirectResponse:
-    return RedirectResponse(path if _HERE.fullmatch(path) else "/", 303, {"Cache-Control": "no-store"})
+def _redirect(path: str) -> RedirectResponse:
+    return RedirectResponse(path if _LOCAL_PATH.fullmatch(path) else "/", 303, {"Cache-Control": "no-store"})

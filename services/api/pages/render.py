@@ -1,9 +1,9 @@
-"""What all pages share: their look, their headers, and errors that a person can read.
+"""Rendering of all pages: templates, headers, static files, and errors as pages.
 
-Names of runs, datasets, files and labels come from strangers, and so do log lines. Every template escapes; log lines
-are put in as text. The policy below takes scripts and styles from this server's own files only, loads nothing from
-elsewhere, and lets no site frame a page. Reports and artifacts, which runs have written, are answered with a policy of
-their own (`downloads`): in its sandbox they have no script, no cookie and no origin, or they are saved, not shown.
+Names of runs, datasets, files and labels are untrusted, and so are log lines. Every template escapes them, and the
+script inserts log lines as text. The policy below allows scripts and styles from this server's own files only, loads
+nothing from other sites, and lets no site frame a page. Reports and artifacts, which runs have written, have a stricter
+policy (`downloads`): a sandbox without script, cookie or origin, or a download instead of a page.
 """
 
 import hashlib
@@ -31,75 +31,75 @@ _HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # with less, a form would not say from where it comes
-    "Cache-Control": "no-store",  # who has logged out does not get it back
+    "Referrer-Policy": "same-origin",  # with a stricter one, forms would be sent without their origin
+    "Cache-Control": "no-store",  # the back button must not show a page after the logout
 }
-_FOREIGN = ("cross-site", "same-site")
+_FOREIGN_SITES = ("cross-site", "same-site")
 
 
 class PageRoute(APIRoute):
-    """A route whose errors are pages, and which asks who has no token to log in."""
+    """A route whose errors are pages; without a valid token it leads to the login page."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
 
-        async def shown(request: Request) -> Response:
+        async def answer_with_page(request: Request) -> Response:
             try:
                 return await answer(request)
             except ERRORS as error:
-                return _unhappy(request, understood(request, error))
+                return _error_page(request, understood(request, error))
 
-        return shown
+        return answer_with_page
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Write a page."""
+    """Return a page from its template and values."""
     user = getattr(request.state, "user", None)
     may_submit = user is not None and user.role.includes(Role.SUBMITTER)
     page = _environment().get_template(template)
     text = page.render(path=request.url.path, user=user, may_submit=may_submit, **values)
-    # A file name that is no UTF-8 arrives with lone surrogates, which cannot be sent.
+    # A file name that is not UTF-8 has lone surrogates, which cannot be encoded.
     return HTMLResponse(text.encode(errors="replace"), status, _HEADERS)
 
 
-def _unhappy(request: Request, problem: HTTPException) -> Response:
+def _error_page(request: Request, problem: HTTPException) -> Response:
     if problem.status_code == 401:
-        return _to_login(request)
+        return _login_redirect(request)
     page = render(request, "problem.html", problem.status_code, problem=problem, request_id=request.state.request_id)
     page.headers.update(problem.headers or {})
     return page
 
 
-def _to_login(request: Request) -> Response:
-    """Lead to the login, and from there back.
+def _login_redirect(request: Request) -> Response:
+    """Redirect to the login page, with the way back.
 
-    Who follows a link on another site comes without the cookie. A page that leads on makes the next request this
-    origin's own, with the cookie, which `/login` then finds to be good.
+    A link on another site is followed without the cookie. An intermediate page makes the next request a same-origin
+    one, with the cookie; if it is valid, `/login` redirects back at once.
     """
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    login = f"/login?next={quote(wanted, safe='/')}" if request.method == "GET" else "/login"
-    if request.headers.get("sec-fetch-site") in _FOREIGN:
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    login = f"/login?next={quote(address, safe='/')}" if request.method == "GET" else "/login"
+    if request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
         return render(request, "onward.html", login=login)
     return RedirectResponse(login, 303, {"Cache-Control": "no-store"})
 
 
 @cache
 def static_files() -> dict[str, tuple[str, bytes]]:
-    """Return media type and content of what pages load; their style goes on where the reports' ends."""
+    """Return media type and content of the files that pages load; their style sheet extends that of reports."""
     from slipway.report import pages as report
 
-    own = (_FOLDER / "static" / "pages.css").read_bytes()
-    shared = (Path(report.__file__).parent / "templates" / "style.css").read_bytes()
+    page_style = (_FOLDER / "static" / "pages.css").read_bytes()
+    report_style = (Path(report.__file__).parent / "templates" / "style.css").read_bytes()
     return {
         "icon.svg": ("image/svg+xml", (_FOLDER / "static" / "icon.svg").read_bytes()),
-        "pages.css": ("text/css; charset=utf-8", shared + own),
+        "pages.css": ("text/css; charset=utf-8", report_style + page_style),
         "pages.js": ("text/javascript; charset=utf-8", (_FOLDER / "static" / "pages.js").read_bytes()),
     }
 
 
 @cache
 def _asset(name: str) -> str:
-    """Return the address of a file, which is another one when its content is."""
+    """Return the address of a static file, which changes with its content."""
     return f"/static/{name}?v={hashlib.sha256(static_files()[name][1]).hexdigest()[:8]}"
 
 

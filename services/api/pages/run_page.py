@@ -1,29 +1,29 @@
-"""What the pages show of a run: plain values, before any HTML."""
+"""The values that the pages show of a run, before any HTML."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from slipway import keys
 from slipway.artifacts.evaluation import MeasuredRow
+from slipway.artifacts.outcome import BestSoFar, StageStatus
 from slipway.artifacts.training import ProgressLine
-from slipway.kube.objects import KubernetesObject
 from slipway.report import sections
 from slipway.report.sections import Chart
-from slipway.run.names import STAGES
-from slipway.run.pipeline import State
+from slipway.run.names import PROCESS_NAMES, STAGES
+from slipway.run.pipeline import Phase, State
 from slipway.store.interface import ObjectStore
 from slipway.text import format_age, seconds_between
 
 from services.api.artifacts.listing import Artifact, list_artifacts, read_valid_lines
-from services.api.runs.actions import Action, possible
-from services.api.runs.listing import datasets_of, is_over, owner, state_of
+from services.api.runs.actions import Action, possible_actions
+from services.api.runs.run_object import RunObject
 
-_SAMPLES = 12  # enough to see what it finds; all of them are among the downloads
+_MAX_SAMPLES = 12  # enough to judge the detector; all of them are among the downloads
 _PICTURES = (".jpg", ".png")
-_DONE_OF = re.compile(r"(\d+)/(\d+) ")
+_FRACTION = re.compile(r"(\d+)/(\d+) ")
+_FOLDERS = ("export", "", *reversed([name for name in PROCESS_NAMES if name != "export"]))
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,25 @@ class StageRow:
     """One stage of a run.
 
     Attributes:
-      phase: As the controller says it; `waiting` before it has begun.
-      seconds: How long it took, or takes so far.
+      phase: The controller's word; `waiting` before the stage has begun.
+      seconds: Duration, up to now if the stage is running.
     """
 
     name: str
     phase: str
-    seconds: float | None
-    reason: str | None
-    attempt: int
+    seconds: float | None = None
+    reason: str | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class RunView:
-    """How a run stands.
+    """The state of a run.
 
     Attributes:
-      dataset: As `name@sha256` once it is known, otherwise its name.
-      done: How much of the current stage is done, and of how much, where that is known.
-      is_live: There is more to come.
+      dataset: `name@sha256` once that is known, otherwise the name.
+      fraction: The progress of the current stage as two numbers, the second being the total, where that is known.
+      is_live: The run may still change.
     """
 
     name: str
@@ -58,17 +58,17 @@ class RunView:
     reason: str | None
     owner: str | None
     dataset: str
-    made_at: str | None
+    created_at: str | None
     age: str
     seconds: float | None
     stage: str | None
     progress: str | None
-    done: tuple[int, int] | None
-    best: Mapping[str, Any]
+    fraction: tuple[int, int] | None
+    best: BestSoFar | None
     stages: Sequence[StageRow]
     actions: Sequence[Action]
     has_object: bool
-    until: str
+    last_stage: str
 
     @property
     def dataset_page(self) -> str | None:
@@ -77,7 +77,7 @@ class RunView:
 
 @dataclass(frozen=True)
 class Folder:
-    """Files of a run that lie together; `name` is empty for those of the run itself."""
+    """The files of a run in one folder; its name is empty for those directly in the run's folder."""
 
     name: str
     files: Sequence[Artifact]
@@ -87,75 +87,67 @@ class Folder:
         return sum(file.bytes for file in self.files)
 
 
-def view(found: KubernetesObject, now: str) -> RunView:
-    """Return how a run stands."""
-    metadata, spec, status = found["metadata"], found["spec"], found.get("status", {})
-    state, is_live = state_of(found), not is_over(found)
-    progress = status.get("progress") if is_live else None
-    numbers = _DONE_OF.match(progress or "")
-    made_at = metadata.get("creationTimestamp")
-    until = spec.get("until", STAGES[-1])
-    names = STAGES[: STAGES.index(until) + 1]
+def view_run(run: RunObject, now: str) -> RunView:
+    """Return the state of a run."""
+    status, is_live = run.status, not run.is_over
+    progress = status.progress if is_live else None
+    fraction = _FRACTION.match(progress or "")
+    stages = STAGES[: STAGES.index(run.spec.until) + 1]
     return RunView(
-        name=metadata["name"],
-        state=state,
+        name=run.name,
+        state=run.state,
         is_live=is_live,
-        reason=status.get("reason"),
-        owner=owner(metadata),
-        dataset=max(datasets_of(found), key=len),
-        made_at=made_at,
-        age=format_age(seconds_between(made_at, now)),
-        seconds=seconds_between(status.get("startedAt"), status.get("finishedAt") or (now if is_live else None)),
-        stage=status.get("stage") if is_live else None,
+        reason=status.reason,
+        owner=run.owner,
+        dataset=max(run.dataset_names, key=len),
+        created_at=run.metadata.creation_timestamp,
+        age=format_age(seconds_between(run.metadata.creation_timestamp, now)),
+        seconds=seconds_between(status.started_at, status.finished_at or (now if is_live else None)),
+        stage=status.stage if is_live else None,
         progress=progress,
-        done=(int(numbers[1]), int(numbers[2])) if numbers else None,
-        best=status.get("best", {}),
-        stages=[_stage(name, state, status.get("stages", {}).get(name), now) for name in names],
-        actions=possible(found),
-        has_object="resourceVersion" in metadata,
-        until=until,
+        fraction=(int(fraction[1]), int(fraction[2])) if fraction else None,
+        best=status.best,
+        stages=[_stage_row(stage, run.state, status.stages.get(stage), now) for stage in stages],
+        actions=possible_actions(run),
+        has_object=run.version is not None,
+        last_stage=run.spec.until,
     )
 
 
-def _stage(name: str, run: State, told: Mapping[str, Any] | None, now: str) -> StageRow:
-    if told is None:
-        return StageRow(name, "done" if run is State.SUCCEEDED else "waiting", None, None, 1)
-    end = told.get("finishedAt") or (now if told["phase"] == "running" else None)
-    seconds = seconds_between(told.get("startedAt"), end)
-    return StageRow(name, told["phase"], seconds, told.get("reason"), told.get("attempt", 1))
+def _stage_row(name: str, state: State, status: StageStatus | None, now: str) -> StageRow:
+    if status is None:
+        return StageRow(name, "done" if state is State.SUCCEEDED else "waiting")
+    end = status.finished_at or (now if status.phase is Phase.RUNNING else None)
+    return StageRow(name, status.phase, seconds_between(status.started_at, end), status.reason, status.attempt)
 
 
 @dataclass(frozen=True)
-class Course:
-    """How the training goes.
-
-    Attributes:
-      last: What the trainer said last: step, loss and more; empty before it has begun.
-    """
+class TrainingView:
+    """The charts of a training, and its last progress line; None before the training has begun."""
 
     charts: Sequence[Chart]
-    last: Mapping[str, Any]
+    last_line: ProgressLine | None
 
 
-def course(store: ObjectStore, shown: RunView) -> Course:
-    """Draw what was measured so far."""
-    progress = read_valid_lines(store, keys.progress(shown.name), ProgressLine)
-    rows = read_valid_lines(store, keys.metrics(shown.name), MeasuredRow)
-    charts = [sections.ap_chart(rows, shown.best.get("step")), *sections.training_charts(progress)]
-    return Course([chart for chart in charts if chart], progress[-1].content() if progress else {})
+def view_training(store: ObjectStore, run: RunView) -> TrainingView:
+    """Draw the measurements so far."""
+    lines = read_valid_lines(store, keys.progress(run.name), ProgressLine)
+    rows = read_valid_lines(store, keys.metrics(run.name), MeasuredRow)
+    charts = [sections.ap_chart(rows, run.best.step if run.best else None), *sections.training_charts(lines)]
+    return TrainingView([chart for chart in charts if chart], lines[-1] if lines else None)
 
 
-def samples(store: ObjectStore, run: str) -> list[str]:
-    """Return some of the pictures that `detect` drew, as paths below the run's folder."""
+def sample_paths(store: ObjectStore, run: str) -> list[str]:
+    """Return the paths of some pictures that `detect` drew, relative to the run's folder."""
     folder = keys.run_folder(run)
-    pictures = [key for key in store.list(keys.stage(run, "detect")) if key.lower().endswith(_PICTURES)]
-    return [key.removeprefix(f"{folder}/") for key in pictures[:_SAMPLES]]
+    pictures = [item.key for item in store.scan(keys.stage(run, "detect")) if item.key.lower().endswith(_PICTURES)]
+    return [key.removeprefix(f"{folder}/") for key in pictures[:_MAX_SAMPLES]]
 
 
-def folders(store: ObjectStore, run: str) -> list[Folder]:
-    """Return a run's files, what is taken home first."""
-    found = sorted(list_artifacts(store, run), key=lambda file: (_rank(_folder(file)), file.path))
-    return [Folder(name, list(files)) for name, files in groupby(found, key=_folder)]
+def list_folders(store: ObjectStore, run: str) -> list[Folder]:
+    """Return a run's files by folder, the folders that users most often need first."""
+    files = sorted(list_artifacts(store, run), key=lambda file: (_rank(_folder(file)), file.path))
+    return [Folder(name, list(group)) for name, group in groupby(files, key=_folder)]
 
 
 def _folder(file: Artifact) -> str:
@@ -163,5 +155,4 @@ def _folder(file: Artifact) -> str:
 
 
 def _rank(folder: str) -> tuple[int, str]:
-    first = ["export", "", "detect", "evaluate", "train", "ingest", "preprocess"]
-    return (first.index(folder), "") if folder in first else (len(first), folder)
+    return (_FOLDERS.index(folder), "") if folder in _FOLDERS else (len(_FOLDERS), folder)

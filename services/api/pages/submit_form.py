@@ -1,30 +1,31 @@
-"""The form of `/submit`, made from the JSON schema of a run: a field's name is its JSON pointer.
+"""The form of `/submit`, made from the JSON schema of a run: the name of a field is its JSON pointer.
 
-So whatever a run file can say can be typed, a problem's pointers say at which field it is shown, and a field that is
-added to the schema is in the form.
+So the form has every field of a run file, also those that are added later, and a problem is shown at the fields that
+its pointers name.
 """
 
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 
-from slipway.http.problems import FieldError, pointer
+from slipway.http.problems import FieldError
+from slipway.http.problems import pointer as json_pointer
 from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 from slipway.store.interface import ObjectStore
 
-from services.api.about.routes import presets
+from services.api.about.routes import PresetAnswer, presets
 from services.api.datasets.listing import page_of_datasets
 from services.api.runs.submit import RunRequest
 
-_HIDDEN = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
-_FIRST = ("/metadata/name", "/spec/dataset/ref", "/spec/dataset/source", "/spec/train/preset", "/spec/train/steps")
-_FIRST_LAST = "/spec/until"
+_OMITTED_FIELDS = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
+_MAIN_SPEC_FIELDS = ("dataset/ref", "dataset/source", "train/preset", "train/steps", "until")
+_MAIN_FIELDS = ("/metadata/name", *(f"/spec/{field}" for field in _MAIN_SPEC_FIELDS))
 _LABELS = {
     "/metadata/name": "Name",
     "/spec/dataset/ref": "Dataset",
@@ -43,11 +44,19 @@ _HELP = {
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",
     "/spec/until": "The run ends after it.",
 }
-_CHOSEN = {
+_AUTOMATIC_FIELDS = {
     f"/spec/train/{name}"
     for name in ("preset", "steps", "batchSize", "imageSize", "learningRate", "checkpointEvery", "initialCheckpoint")
 }
-_MOST_DATASETS = 200  # that can be chosen from; others are named by their page's button
+_KINDS = {"integer": "number", "number": "number", "boolean": "checkbox"}
+_MAX_DATASETS = 200  # in the list; the button on the page of a dataset adds that one
+
+
+class FieldSchema(NamedTuple):
+    """The JSON schema of a field, and the text about it in the docstring of its model."""
+
+    schema: Schema
+    help: str
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,8 @@ class Field:
 
     Attributes:
       kind: `text`, `number`, `checkbox` or `select`.
-      unset: What holds when it is left empty.
-      value: What was typed; of a checkbox `on` or nothing.
+      default: The value that holds when the field is left empty.
+      value: The user's input; `on` or empty for a checkbox.
       choices: Value to text.
     """
 
@@ -65,7 +74,7 @@ class Field:
     label: str
     help: str
     kind: str
-    unset: str
+    default: str
     value: str
     choices: Mapping[str, str]
     schema: Schema
@@ -76,19 +85,19 @@ class Field:
         return self.pointer.strip("/").replace("/", "-")
 
     @property
-    def empty(self) -> str:
-        """Say what an empty field without a default means."""
-        return "chosen for you" if self.pointer in _CHOSEN else ""
+    def placeholder(self) -> str:
+        """The meaning of an empty field without a default."""
+        return "chosen for you" if self.pointer in _AUTOMATIC_FIELDS else ""
 
     @property
-    def is_touched(self) -> bool:
-        """Say whether it is as nobody left it: a checkbox that is empty was emptied."""
-        return self.value != self.unset and (self.value != "" or self.kind == "checkbox")
+    def has_input(self) -> bool:
+        """The user has changed it; an empty checkbox was emptied."""
+        return self.value != self.default and (self.value != "" or self.kind == "checkbox")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Fields that most leave as they are."""
+    """Fields that most users leave as they are."""
 
     title: str
     help: str
@@ -96,8 +105,8 @@ class Group:
 
     @property
     def is_open(self) -> bool:
-        """Say whether something in it was typed, or is wrong."""
-        return any(f.error or f.is_touched for f in self.fields)
+        """A field of the group has input or an error."""
+        return any(f.error or f.has_input for f in self.fields)
 
 
 @dataclass(frozen=True)
@@ -105,123 +114,132 @@ class FormView:
     """The form.
 
     Attributes:
-      key: Of this submission: sent twice, it makes one run.
-      errors: What is wrong and belongs to no field.
+      key: Idempotency-Key of the submission: a form that is sent twice makes one run.
+      errors: Errors that belong to no field.
     """
 
     key: str
-    first: list[Field]
+    main_fields: list[Field]
     groups: list[Group]
-    presets: list[Any]
+    presets: list[PresetAnswer]
     errors: list[str] = field(default_factory=list)
 
 
-@cache
-def _leaves() -> dict[str, tuple[Schema, str]]:
-    """Return every field's schema and help, by pointer, in the order of the model."""
-    schema = RunRequest.model_json_schema(by_alias=True)
-    return {where: found for where, found in _walk(schema, schema["$defs"], []) if where not in _HIDDEN}
-
-
-def _walk(schema: Schema, definitions: Mapping[str, Schema], path: list[str]) -> Iterator[tuple[str, Any]]:
-    _, told = split_docstring(schema.get("description", ""))
-    for name, inner in schema["properties"].items():
-        found, where = resolve_schema(inner, definitions), [*path, name]
-        if "properties" in found:
-            yield from _walk(found, definitions, where)
-        else:
-            yield pointer(where), (found, told.get(name, ""))
-
-
-def form(store: ObjectStore, given: Mapping[str, str], problem: HTTPException | None = None) -> FormView:
-    """Return the form, with what was typed and what is wrong with it."""
-    errors = _errors(problem)
-    is_sent = problem is not None
+def build_form(store: ObjectStore, values: Mapping[str, str], problem: HTTPException | None = None) -> FormView:
+    """Return the form, with the user's input and the errors in it."""
+    errors = _errors_by_pointer(problem)
     choices = {
-        "/spec/dataset/ref": _datasets(store, given.get("/spec/dataset/ref", "")),
+        "/spec/dataset/ref": _dataset_choices(store, values.get("/spec/dataset/ref", "")),
         "/spec/train/preset": {preset.name: f"{preset.name} · {preset.summary}" for preset in presets()},
     }
+    empty_value = None if problem is None else ""
     fields = {
-        where: _field(where, (given.get(where, ""), is_sent), choices.get(where), errors.pop(where, None))
-        for where in _leaves()
+        pointer: _build_field(pointer, values.get(pointer, empty_value), choices, errors)
+        for pointer in _field_schemas()
     }
-    first = [fields.pop(where) for where in (*_FIRST, _FIRST_LAST)]
     return FormView(
-        key=given.get("key") or secrets.token_hex(16),
-        first=first,
-        groups=_groups(fields),
+        key=values.get("key") or secrets.token_hex(16),
+        main_fields=[fields.pop(pointer) for pointer in _MAIN_FIELDS],
+        groups=_group(fields),
         presets=presets(),
-        errors=[*errors.values()],
+        errors=[error for pointer, error in errors.items() if pointer not in _field_schemas()],
     )
 
 
-def body(given: Mapping[str, str]) -> bytes:
-    """Return the run file that was typed; what was left empty is left out."""
+def run_file(values: Mapping[str, str]) -> bytes:
+    """Return the run file of the user's input; empty fields are left out."""
     run: dict[str, Any] = {"spec": {"dataset": {}}}
-    for where, (schema, _) in _leaves().items():
-        text = given.get(where, "").strip()
-        is_switch = schema.get("type") == "boolean"
-        if text or is_switch:
-            *path, name = where.strip("/").split("/")
-            at = run
+    for pointer, (schema, _) in _field_schemas().items():
+        text = values.get(pointer, "").strip()
+        is_checkbox = schema.get("type") == "boolean"
+        if text or is_checkbox:
+            *path, name = pointer.strip("/").split("/")
+            parent = run
             for part in path:
-                at = at.setdefault(part, {})
-            at[name] = bool(text) if is_switch else text
+                parent = parent.setdefault(part, {})
+            parent[name] = bool(text) if is_checkbox else text
     return json.dumps(run).encode()
 
 
-def _field(where: str, typed: tuple[str, bool], choices: Mapping[str, str] | None, error: str | None) -> Field:
-    (schema, told), (value, is_sent) = _leaves()[where], typed
-    kind = {"integer": "number", "number": "number", "boolean": "checkbox"}.get(schema["type"], "text")
-    default = schema.get("default")
-    unset = "" if default is None else str(default)
-    if choices is None and "enum" in schema:
-        choices = {str(value): str(value) for value in schema["enum"]}
+@cache
+def _schema() -> Schema:
+    return RunRequest.model_json_schema(by_alias=True)
+
+
+def _resolve(schema: Schema) -> Schema:
+    return resolve_schema(schema, _schema().get("$defs", {}))
+
+
+@cache
+def _field_schemas() -> dict[str, FieldSchema]:
+    """Return the schema of every field, by pointer, in the order of the model."""
+    return {pointer: schema for pointer, schema in _walk(_schema(), []) if pointer not in _OMITTED_FIELDS}
+
+
+def _walk(schema: Schema, path: Sequence[str]) -> Iterator[tuple[str, FieldSchema]]:
+    _, help_texts = split_docstring(schema.get("description", ""))
+    for name, reference in schema.get("properties", {}).items():
+        field_schema, field_path = _resolve(reference), [*path, name]
+        if "properties" in field_schema:
+            yield from _walk(field_schema, field_path)
+        else:
+            yield json_pointer(field_path), FieldSchema(field_schema, help_texts.get(name, ""))
+
+
+def _build_field(
+    pointer: str, value: str | None, choices: Mapping[str, Mapping[str, str]], errors: Mapping[str, str]
+) -> Field:
+    """Return one field.
+
+    Args:
+      value: None in a form that was not submitted: then a checkbox shows its default.
+    """
+    schema, help_text = _field_schemas()[pointer]
+    kind = _KINDS.get(schema.get("type", ""), "text")
+    default = "" if schema.get("default") is None else str(schema.get("default"))
     if kind == "checkbox":
-        unset = "on" if default else ""
-        value = value if is_sent else unset
-    name = where.rpartition("/")[2]
+        default = "on" if schema.get("default") else ""
+    enum = {str(value): str(value) for value in schema.get("enum", [])}
+    name = pointer.rpartition("/")[2]
     return Field(
-        pointer=where,
-        label=_LABELS.get(where) or re.sub(r"([A-Z])", r" \1", name).lower().capitalize(),
-        help=_HELP.get(where, told.replace("`", "")),  # of a docstring; a page has no use for them
-        kind="select" if choices is not None else kind,
-        unset=unset,
-        value=value,
-        choices=choices or {},
+        pointer=pointer,
+        label=_LABELS.get(pointer) or re.sub(r"([A-Z])", r" \1", name).lower().capitalize(),
+        help=_HELP.get(pointer, help_text.replace("`", "")),  # docstrings have backquotes
+        kind="select" if enum or pointer in choices else kind,
+        default=default,
+        value=(default if kind == "checkbox" else "") if value is None else value,
+        choices=choices.get(pointer, enum),
         schema=schema,
-        error=error,
+        error=errors.get(pointer),
     )
 
 
-def _groups(fields: Mapping[str, Field]) -> list[Group]:
-    """Put the fields of one part of the spec together, under what its docstring says of it."""
-    definitions = RunRequest.model_json_schema(by_alias=True)["$defs"]
-    parts = definitions["RunSpec"]["properties"]
+def _group(fields: Mapping[str, Field]) -> list[Group]:
+    """Group the fields by part of the spec; the docstring of the part is the help of its group."""
     groups = []
-    for part, schema in parts.items():
-        own = [field for where, field in fields.items() if where.split("/")[2] == part]
-        if own:
-            said, _ = split_docstring(resolve_schema(schema, definitions).get("description", ""))
-            groups.append(Group(part.capitalize(), said.partition(";")[0].rstrip("."), own))
+    for part, reference in _resolve(_schema().get("properties", {}).get("spec", {})).get("properties", {}).items():
+        part_fields = [field for pointer, field in fields.items() if pointer.split("/")[2] == part]
+        if part_fields:
+            description, _ = split_docstring(_resolve(reference).get("description", ""))
+            groups.append(Group(part.capitalize(), description.partition(";")[0].rstrip("."), part_fields))
     return groups
 
 
-def _datasets(store: ObjectStore, chosen: str) -> dict[str, str]:
-    found = page_of_datasets(store, _MOST_DATASETS, None).items
-    named = {one.ref: f"{one.name}@{one.sha256[:8]} · {one.images:,} images, {one.boxes:,} boxes" for one in found}
-    return named if chosen in named or not chosen else {chosen: chosen} | named
+def _dataset_choices(store: ObjectStore, ref: str) -> dict[str, str]:
+    datasets = page_of_datasets(store, _MAX_DATASETS, None).items
+    choices = {d.ref: f"{d.name}@{d.sha256[:8]} · {d.images:,} images, {d.boxes:,} boxes" for d in datasets}
+    return choices if ref in choices or not ref else {ref: ref} | choices
 
 
-def _errors(problem: HTTPException | None) -> dict[str, str]:
-    """Return what is wrong by pointer; what is about no field has an empty one, or its own."""
+def _errors_by_pointer(problem: HTTPException | None) -> dict[str, str]:
+    """Return the messages by pointer; the pointer of a message on the whole form is empty."""
     if problem is None:
         return {}
     if getattr(problem, "kind", None) == "name-taken":
         return {"/metadata/name": str(problem.detail)}
-    wrong: list[FieldError] = getattr(problem, "errors", [])
-    return {error.pointer or "": _said(error) for error in wrong} or {"": str(problem.detail)}
+    errors: list[FieldError] = getattr(problem, "errors", [])
+    return {error.pointer or "": _message(error) for error in errors} or {"": str(problem.detail)}
 
 
-def _said(error: FieldError) -> str:
+def _message(error: FieldError) -> str:
     return f"{error.detail}; choose one of {', '.join(error.valid)}" if error.valid else error.detail

@@ -1,1 +1,1 @@
-"""Runs: submit, list, read and act."""
+"""Runs: submission, lists, actions."""

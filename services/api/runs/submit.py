@@ -1,9 +1,9 @@
-"""A run that is asked for over HTTP becomes an object, once.
+"""Submission of runs: each request makes one TrainingRun, even when it is sent more than once.
 
-The object's name is the lock. With an Idempotency-Key it follows from user and key, unless the run file names the run;
-of two requests at once the API server makes one object, and the other finds what that one asked for in its annotations.
-A key that comes with a name belongs to that name: a second name under the same key is refused as far as the first is
-seen, and two at once under one key with two names are two runs.
+The object's name is the lock. With an Idempotency-Key it follows from user and key, unless the run file names the run.
+Of two requests at the same time, the API server lets one create the object; the other compares itself with the
+annotations of that object. A key that comes with a name belongs to that name: a second name under the same key is
+refused when the first object is visible, but two requests at the same time with two names make two runs.
 """
 
 import hashlib
@@ -12,8 +12,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
 from slipway import API_VERSION, keys
 from slipway.digests import sha256_json
@@ -21,6 +20,7 @@ from slipway.errors import AlreadyExists, MissingKey
 from slipway.http.problems import Problem, invalid, wrong_field
 from slipway.http.tokens import User
 from slipway.kube.objects import KubernetesObject
+from slipway.models import StrictModel
 from slipway.run.names import Name
 from slipway.run.presets import preset_names
 from slipway.run.run_file import load_run
@@ -28,23 +28,19 @@ from slipway.run.spec import Metadata, RunSpec, TrainingRun
 from slipway.store.interface import ObjectStore
 
 from services.api.kube.runs import RunsCluster
-from services.api.runs.listing import OWNER
+from services.api.runs.run_object import OWNER, RunObject
 
-BODY = "slipway.dev/body-sha256"
-KEY = "slipway.dev/key-sha256"
+BODY_DIGEST = "slipway.dev/body-sha256"
+KEY_DIGEST = "slipway.dev/key-sha256"
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\x00-\x1f]*)?")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class RequestMetadata(_Model):
+class RequestMetadata(StrictModel):
     name: Name | None = None
 
 
-class RunRequest(_Model):
-    """A run file, whose name may be left out."""
+class RunRequest(StrictModel):
+    """A run file; its name may be absent."""
 
     api_version: Literal["slipway.dev/v1alpha1"] = API_VERSION
     kind: Literal["TrainingRun"] = "TrainingRun"
@@ -53,24 +49,29 @@ class RunRequest(_Model):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One submission.
+class Submission:
+    """One run that a user submits.
 
     Attributes:
-      key: Digest of user and Idempotency-Key, if one was given.
-      body: Digest of what was asked, however it was written.
+      user: Name of the user.
+      key_digest: Digest of user and Idempotency-Key, if the request has one.
+      body_digest: Digest of the request's content, the same for every way to write it.
       is_named: The run file names the run.
     """
 
     run: TrainingRun
-    owner: str
-    key: str | None
-    body: str
+    user: str
+    key_digest: str | None
+    body_digest: str
     is_named: bool
 
+    @property
+    def name(self) -> str:
+        return self.run.metadata.name
 
-def parse(body: bytes) -> RunRequest:
-    """Read a body. Raises `Problem` 400 where it is no JSON, 422 with a pointer to each wrong field."""
+
+def parse_request(body: bytes) -> RunRequest:
+    """Parse a body. Raises `Problem` 400 if it is not JSON, 422 with a pointer to each wrong field."""
     try:
         return RunRequest.model_validate_json(body)
     except ValidationError as error:
@@ -80,81 +81,82 @@ def parse(body: bytes) -> RunRequest:
         raise invalid([e | {"loc": ("body", *e["loc"])} for e in errors], RunRequest) from error
 
 
-def asked(request: RunRequest, user: User, key: str | None) -> Asked:
-    """Name the run that is asked for."""
-    digest = hashlib.sha256(f"{user.name}\0{key}".encode()).hexdigest() if key else None
-    name = request.metadata.name or f"run-{digest[:16] if digest else secrets.token_hex(8)}"
+def prepare(request: RunRequest, user: User, key: str | None) -> Submission:
+    """Return the submission of a request; a run without a name is given one."""
+    key_digest = hashlib.sha256(f"{user.name}\0{key}".encode()).hexdigest() if key else None
+    name = request.metadata.name or f"run-{key_digest[:16] if key_digest else secrets.token_hex(8)}"
     run = TrainingRun(metadata=Metadata(name=name), spec=request.spec)
-    body = sha256_json(request.model_dump(mode="json", by_alias=True, exclude_none=True))
-    return Asked(run, user.name, digest, body, request.metadata.name is not None)
+    body_digest = sha256_json(request.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return Submission(run, user.name, key_digest, body_digest, request.metadata.name is not None)
 
 
-def check(spec: RunSpec, store: ObjectStore) -> None:
-    """See that the run can be had, as far as that can be seen from here. Raises `Problem` 422."""
+def check_spec(spec: RunSpec, store: ObjectStore) -> None:
+    """Check everything about a run that can be known before it starts. Raises `Problem` 422."""
     source, ref, preset = spec.dataset.source, spec.dataset.ref, spec.train.preset
     if source is not None and not _S3.fullmatch(source):
-        said = "a cluster sees no folder: upload it with POST /v1/datasets, or give s3://bucket/prefix"
-        raise wrong_field("/spec/dataset/source", f"{said} (got {source!r})")
+        detail = "a cluster sees no folder: upload it with POST /v1/datasets, or give s3://bucket/prefix"
+        raise wrong_field("/spec/dataset/source", f"{detail} (got {source!r})")
     if preset is not None and preset not in preset_names():
         raise wrong_field("/spec/train/preset", f"there is no preset {preset!r}", preset_names())
-    if ref is not None and store.size(keys.manifest(keys.dataset(*ref.split("@")))) is None:
+    if ref is not None and store.stat(keys.manifest(keys.dataset(*ref.split("@")))) is None:
         raise wrong_field("/spec/dataset/ref", f"there is no dataset {ref}; GET /v1/datasets lists them")
 
 
-def submit(asked: Asked, cluster: RunsCluster, store: ObjectStore) -> tuple[KubernetesObject, bool]:
-    """Make the run's object, or find it made by the same request before.
+def submit(submission: Submission, cluster: RunsCluster, store: ObjectStore) -> tuple[RunObject, bool]:
+    """Create the TrainingRun, or return the one that the same request created before.
 
     Returns:
-      The object, and whether this call made it.
+      The run, and whether this call created it.
 
     Raises:
-      Problem: 409 where the name is another's, 422 where the key came with another body.
+      Problem: 409 where the name belongs to another run, 422 where the key came with another body.
     """
-    check(asked.run.spec, store)
-    name = asked.run.metadata.name
-    if asked.is_named and asked.key:
-        _check_name_of_key(asked.key, name, cluster)
-    may_be_known = asked.is_named or asked.key
-    if may_be_known and _is_of_another(asked.run, store) and cluster.get(name) is None:
+    check_spec(submission.run.spec, store)
+    name = submission.name
+    if submission.is_named and submission.key_digest:
+        _check_key_has_one_name(submission.key_digest, name, cluster)
+    may_exist = submission.is_named or submission.key_digest
+    if may_exist and _has_results_of_another_run(submission.run, store) and cluster.get(name) is None:
         raise Problem(409, f"the name {name} belongs to an earlier run, whose results are kept", "name-taken")
     try:
-        return cluster.create(_manifest(asked)), True
+        return RunObject(cluster.create(_manifest(submission))), True
     except AlreadyExists:
-        return _repeated(asked, cluster.get(name)), False
+        return _existing_run(submission, cluster.get(name)), False
 
 
-def _manifest(asked: Asked) -> KubernetesObject:
-    notes = {OWNER: asked.owner, BODY: asked.body} | ({KEY: asked.key} if asked.key else {})
+def _manifest(submission: Submission) -> KubernetesObject:
+    annotations = {OWNER: submission.user, BODY_DIGEST: submission.body_digest}
+    if submission.key_digest:
+        annotations[KEY_DIGEST] = submission.key_digest
     return {
         "apiVersion": API_VERSION,
         "kind": "TrainingRun",
-        "metadata": {"name": asked.run.metadata.name, "annotations": notes},
-        "spec": asked.run.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "metadata": {"name": submission.name, "annotations": annotations},
+        "spec": submission.run.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
 
 
-def _repeated(asked: Asked, there: KubernetesObject | None) -> KubernetesObject:
-    """Return the object that was there already, if the same request made it."""
-    name = asked.run.metadata.name
-    if there is None or "deletionTimestamp" in there["metadata"]:
+def _existing_run(submission: Submission, manifest: KubernetesObject | None) -> RunObject:
+    """Return the run of that name if the same request created it. Raises `Problem` if not."""
+    name, run = submission.name, RunObject(manifest) if manifest else None
+    if run is None or run.metadata.deletion_timestamp is not None:
         raise Problem(409, f"the run {name} is being deleted; try again", "name-taken")
-    notes = there["metadata"].get("annotations", {})
-    if asked.key is None or notes.get(KEY) != asked.key:
+    annotations = run.metadata.annotations
+    if submission.key_digest is None or annotations.get(KEY_DIGEST) != submission.key_digest:
         raise Problem(409, f"there is a run {name}; give this one another name", "name-taken")
-    if notes.get(BODY) != asked.body:
+    if annotations.get(BODY_DIGEST) != submission.body_digest:
         raise Problem(422, f"this Idempotency-Key came with another body before, for run {name}", "key-reused")
-    return there
+    return run
 
 
-def _check_name_of_key(key: str, name: str, cluster: RunsCluster) -> None:
-    for there in cluster.list():
-        other = there["metadata"]["name"]
-        if there["metadata"].get("annotations", {}).get(KEY) == key and other != name:
-            raise Problem(422, f"this Idempotency-Key came with another name before, {other}", "key-reused")
+def _check_key_has_one_name(key_digest: str, name: str, cluster: RunsCluster) -> None:
+    for run in map(RunObject, cluster.list()):
+        if run.metadata.annotations.get(KEY_DIGEST) == key_digest and run.name != name:
+            raise Problem(422, f"this Idempotency-Key came with another name before, {run.name}", "key-reused")
 
 
-def _is_of_another(run: TrainingRun, store: ObjectStore) -> bool:
-    """Say whether the store keeps results of another run under this name: the controller would refuse this one."""
+def _has_results_of_another_run(run: TrainingRun, store: ObjectStore) -> bool:
+    """Check whether the store has another run under this name: the controller would refuse the new one."""
     try:
         return load_run(run.metadata.name, store).spec.digest() != run.spec.digest()
     except MissingKey:

@@ -168,7 +168,7 @@ def test_a_failed_run_that_is_to_be_tried_again_has_not_ended(client, cluster, p
 
 
 def test_streams_are_counted_and_limited(app, client, ponds):
-    app.state.streams._most = 0
+    app.state.streams._max_streams = 0
     answer = client.get(f"{ponds}/events")
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:slipway:problem:too-many-streams"
@@ -181,7 +181,7 @@ def test_streams_end_when_the_process_does(app, client, ponds, later):
 
 
 def test_a_quiet_stream_shows_that_it_is_there(client, cluster, ponds, monkeypatch, later):
-    monkeypatch.setattr("services.api.logs.event_stream._BEAT_SEC", 0.0)
+    monkeypatch.setattr("services.api.logs.event_stream._HEARTBEAT_SEC", 0.0)
     later(lambda: None, lambda: None, lambda: cluster.report("ponds", state="SUCCEEDED"))
     assert "\n\n: still here\n\n" in client.get(f"{ponds}/events").text
 

@@ -9,7 +9,7 @@ from slipway.http.problems import Problem
 from tests.unit.api.auth.test_sessions import OURS
 from tests.unit.api.conftest import bearer
 
-from services.api.pages.submit_form import body, form
+from services.api.pages.submit_form import build_form, run_file
 from services.api.runs.submit import RunRequest
 
 SHA = "ab" * 32
@@ -29,20 +29,20 @@ def flat(schema, definitions, path=""):
     return found
 
 
-def test_every_field_of_the_schema_is_in_the_form(store):
+def test_every_field_of_the_schema_is_in_the_build_form(store):
     schema = RunRequest.model_json_schema(by_alias=True)
-    shown = form(store, {})
-    fields = [*shown.first, *(field for group in shown.groups for field in group.fields)]
-    not_asked = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
-    assert {field.pointer for field in fields} == flat(schema, schema["$defs"]) - not_asked
+    view = build_form(store, {})
+    fields = [*view.main_fields, *(field for group in view.groups for field in group.fields)]
+    omitted_fields = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
+    assert {field.pointer for field in fields} == flat(schema, schema["$defs"]) - omitted_fields
     assert len({field.id for field in fields}) == len(fields)
 
 
 def test_fields_have_the_help_and_the_defaults_of_the_schema(store):
-    fields = {field.pointer: field for group in form(store, {}).groups for field in group.fields}
+    fields = {field.pointer: field for group in build_form(store, {}).groups for field in group.fields}
     assert fields["/spec/train/learningRate"].help == "Peak, after warm-up."
     assert fields["/spec/train/learningRate"].label == "Learning rate"
-    assert fields["/spec/detect/scoreThreshold"].unset == "0.4"
+    assert fields["/spec/detect/scoreThreshold"].default == "0.4"
     assert [*fields["/spec/ingest/invalid"].choices] == ["fail", "drop"]
     assert (fields["/spec/export/tflite"].kind, fields["/spec/export/tflite"].value) == ("checkbox", "on")
 
@@ -60,14 +60,14 @@ def test_what_is_left_empty_is_left_out():
         "/spec/train/gpus": "",
         "/spec/export/tflite": "on",
     }
-    assert json.loads(body(typed)) == {
+    assert json.loads(run_file(typed)) == {
         "metadata": {"name": "ponds"},
         "spec": {"dataset": {}, "train": {"steps": "300"}, "export": {"tflite": True}},
     }
 
 
 def test_a_field_that_is_none_of_the_form_is_passed_over():
-    assert json.loads(body({"/spec/cancel": "true", "/spec/attempt": "9"}))["spec"] == {
+    assert json.loads(run_file({"/spec/cancel": "true", "/spec/attempt": "9"}))["spec"] == {
         "dataset": {},
         "export": {"tflite": False},
     }
@@ -130,12 +130,12 @@ def test_a_name_that_is_taken_is_said_at_the_name(client, cluster):
     assert 'class="error">there is a run ponds' in answer.text
 
 
-def test_only_what_was_touched_is_unfolded(store):
-    def unfolded(given):
-        return [group.title for group in form(store, given, Problem(422, "wrong")).groups if group.is_open]
+def test_only_what_was_touched_is_open_groups(store):
+    def open_groups(values):
+        return [group.title for group in build_form(store, values, Problem(422, "wrong")).groups if group.is_open]
 
-    assert unfolded({"/spec/ingest/invalid": "fail", "/spec/export/tflite": "on", "/spec/ingest/seed": "0"}) == []
-    assert unfolded({"/spec/ingest/invalid": "drop"}) == ["Ingest", "Export"]
+    assert open_groups({"/spec/ingest/invalid": "fail", "/spec/export/tflite": "on", "/spec/ingest/seed": "0"}) == []
+    assert open_groups({"/spec/ingest/invalid": "drop"}) == ["Ingest", "Export"]
 
 
 def test_a_dataset_is_chosen_by_the_address(client, store):

@@ -142,3 +142,11 @@ def test_a_store_that_is_away_keeps_nobody_waiting_for_another(client, store, mo
     monkeypatch.setattr(store, "list", away)
     assert [client.get("/v1/runs").status_code for _ in range(5)] == [503] * 5
     assert asked == ["index/runs"]
+
+
+def test_a_damaged_record_hides_no_run(client, store):
+    keep(store, "a", "2026-01-01T00:00:00Z")
+    keep(store, "b", "2026-01-02T00:00:00Z")
+    store.write("runs/b/record.json", b'{"state": "SUCC')
+    states = {run["metadata"]["name"]: run["status"]["state"] for run in client.get("/v1/runs").json()["items"]}
+    assert states == {"a": "SUCCEEDED", "b": "CANCELED"}

@@ -10,7 +10,7 @@ from slipway.store.folder import FolderStore
 from tests.fakes.runs import FakeRuns
 from tests.unit.api.conftest import SPEC, bearer
 
-from services.api.runs.submit import RunRequest, asked, submit
+from services.api.runs.submit import RunRequest, prepare, submit
 
 CRANE, TERN = User("crane", Role.SUBMITTER), User("tern", Role.SUBMITTER)
 
@@ -92,10 +92,10 @@ def test_a_run_that_is_being_deleted_is_not_the_answer(client, cluster):
 def submitted(request, user, key, cluster, store):
     """Submit, and return the run's name and how it was answered."""
     try:
-        made, is_new = submit(asked(request, user, key), cluster, store)
+        run, is_new = submit(prepare(request, user, key), cluster, store)
     except Problem as problem:
         return None, problem.kind
-    return made["metadata"]["name"], "made" if is_new else "there"
+    return run.name, "made" if is_new else "there"
 
 
 @pytest.mark.parametrize("_", range(5))
