@@ -1,9 +1,9 @@
-"""Writes Grafana's dashboards into a chart: from one short YAML file each, the JSON that Grafana imports.
+"""Write Grafana's dashboards into a chart: one JSON file from each short YAML file.
 
 python charts/grafana.py charts/dashboards charts/slipway/dashboards
 
-A panel says what it is (`as`), how wide (of 24 columns), its unit as Grafana calls it, and its queries by their
-legends. Panels flow from left to right. `empty` is why a panel may have nothing to show.
+A panel has a `type` and a `unit` as Grafana names them, a `width` (of 24 columns), and its `queries` by their legends.
+Panels flow from left to right. `empty` is the text of a panel without values: the reason why it has none.
 """
 
 import json
@@ -17,7 +17,7 @@ import yaml
 Json = dict[str, Any]
 COLUMNS = 24
 HEIGHTS = {"stat": 4, "row": 1}
-SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _LEGEND = {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull", "max"]}
 _OPTIONS: Mapping[str, Json] = {
     "timeseries": {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}},
@@ -36,24 +36,26 @@ _OPTIONS: Mapping[str, Json] = {
 }
 
 
-def dashboard(said: Json, uid: str) -> Json:
-    """Return a dashboard in Grafana's own words."""
+def dashboard(source: Json, uid: str) -> Json:
+    """Return a dashboard in Grafana's format."""
     return {
         "uid": uid,
-        "title": said["title"],
-        "description": said["says"],
+        "title": source["title"],
+        "description": source["description"],
         "tags": ["slipway"],
         "schemaVersion": 39,
         "version": 1,
         "editable": True,
         "graphTooltip": 1,
         "refresh": "30s",
-        "time": {"from": said.get("from", "now-6h"), "to": "now"},
+        "time": {"from": source.get("from", "now-6h"), "to": "now"},
         "timezone": "browser",
         "links": [_links()],
-        "templating": {"list": [_source(), *(_variable(name, query) for name, query in said["variables"].items())]},
+        "templating": {
+            "list": [_data_source(), *(_variable(name, query) for name, query in source["variables"].items())]
+        },
         "annotations": {"list": []},
-        "panels": list(_panels(said["rows"])),
+        "panels": list(_panels(source["rows"])),
     }
 
 
@@ -69,18 +71,18 @@ def _links() -> Json:
     }
 
 
-def _source() -> Json:
+def _data_source() -> Json:
     return {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "hide": 0}
 
 
 def _variable(name: str, query: str) -> Json:
-    """Return a choice among a label's values; of namespaces also all at once."""
+    """Return a variable whose values are those of a label; several namespaces can be selected at once."""
     has_all = name == "namespace"
     return {
         "name": name,
         "label": name.capitalize(),
         "type": "query",
-        "datasource": SOURCE,
+        "datasource": DATA_SOURCE,
         "definition": query,
         "query": {"query": query, "refId": name},
         "refresh": 2,
@@ -92,7 +94,7 @@ def _variable(name: str, query: str) -> Json:
 
 
 def _panels(rows: Sequence[Json]) -> Iterator[Json]:
-    """Yield rows and their panels, each where it stands on the page."""
+    """Yield rows and their panels with their positions on the page."""
     number, y = 0, 0
     for row in rows:
         number += 1
@@ -101,79 +103,81 @@ def _panels(rows: Sequence[Json]) -> Iterator[Json]:
             "type": "row",
             "title": row["row"],
             "collapsed": False,
-            "gridPos": _place(0, y, COLUMNS, 1),
+            "gridPos": _position(0, y, COLUMNS, 1),
             "panels": [],
         }
         x, y, height = 0, y + 1, 0
-        for said in row["panels"]:
-            if x + said["width"] > COLUMNS:
+        for panel in row["panels"]:
+            if x + panel["width"] > COLUMNS:
                 x, y, height = 0, y + height, 0
             number += 1
-            place = _place(x, y, said["width"], said.get("height", HEIGHTS.get(said["as"], 8)))
-            yield _panel(said, number, place)
-            x, height = x + said["width"], max(height, place["h"])
+            position = _position(x, y, panel["width"], panel.get("height", HEIGHTS.get(panel["type"], 8)))
+            yield _panel(panel, number, position)
+            x, height = x + panel["width"], max(height, position["h"])
         y += height
 
 
-def _place(x: int, y: int, width: int, height: int) -> dict[str, int]:
+def _position(x: int, y: int, width: int, height: int) -> dict[str, int]:
     return {"x": x, "y": y, "w": width, "h": height}
 
 
-def _panel(said: Json, number: int, place: Json) -> Json:
-    """Return one panel."""
+def _panel(panel: Json, number: int, position: Json) -> Json:
+    """Return one panel in Grafana's format."""
     return {
         "id": number,
-        "type": said["as"],
-        "title": said["title"],
-        "description": said["says"],
-        "datasource": SOURCE,
-        "gridPos": place,
-        "fieldConfig": {"defaults": _defaults(said), "overrides": said.get("overrides", [])},
-        "options": _OPTIONS[said["as"]] | said.get("options", {}),
-        "targets": [_target(said, *query) for query in zip("ABCDEFGH", said["queries"].items(), strict=False)],
-        **({"transformations": _columns(said)} if said["as"] == "table" else {}),
+        "type": panel["type"],
+        "title": panel["title"],
+        "description": panel["description"],
+        "datasource": DATA_SOURCE,
+        "gridPos": position,
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": panel.get("overrides", [])},
+        "options": _OPTIONS[panel["type"]] | panel.get("options", {}),
+        "targets": [_target(panel, *query) for query in zip("ABCDEFGH", panel["queries"].items(), strict=False)],
+        **({"transformations": _columns(panel)} if panel["type"] == "table" else {}),
     }
 
 
-def _defaults(said: Json) -> Json:
-    steps = [{"color": color, "value": value} for value, color in said.get("thresholds", {}).items()]
-    drawn = {"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "stacking": {"mode": "none"}} | said.get(
-        "drawn", {}
+def _defaults(panel: Json) -> Json:
+    steps = [{"color": color, "value": value} for value, color in panel.get("thresholds", {}).items()]
+    custom = {"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "stacking": {"mode": "none"}} | panel.get(
+        "custom", {}
     )
     return {
-        "unit": said["unit"],
-        "color": {"mode": "thresholds" if steps and said["as"] != "timeseries" else "palette-classic"},
+        "unit": panel["unit"],
+        "color": {"mode": "thresholds" if steps and panel["type"] != "timeseries" else "palette-classic"},
         "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": None}, *steps]},
-        **({"custom": drawn} if said["as"] == "timeseries" else {}),
-        **{key: said[key] for key in ("min", "max", "decimals", "mappings") if key in said},
-        **({"noValue": said["empty"]} if "empty" in said else {}),
+        **({"custom": custom} if panel["type"] == "timeseries" else {}),
+        **{key: panel[key] for key in ("min", "max", "decimals", "mappings") if key in panel},
+        **({"noValue": panel["empty"]} if "empty" in panel else {}),
     }
 
 
-def _target(said: Json, letter: str, query: tuple[str, str]) -> Json:
-    """Return one query; a table has only what is now."""
+def _target(panel: Json, letter: str, query: tuple[str, str]) -> Json:
+    """Return one query; a table shows only the current values."""
     legend, expr = query
-    form = {"format": "table", "instant": True} if said["as"] == "table" else {"format": "time_series", "range": True}
-    return {"refId": letter, "datasource": SOURCE, "expr": " ".join(expr.split()), "legendFormat": legend, **form}
+    form = (
+        {"format": "table", "instant": True} if panel["type"] == "table" else {"format": "time_series", "range": True}
+    )
+    return {"refId": letter, "datasource": DATA_SOURCE, "expr": " ".join(expr.split()), "legendFormat": legend, **form}
 
 
-def _columns(said: Json) -> list[Json]:
-    """Make one row of what the queries say of the same labels; a query's legend is its column."""
-    names = {f"Value #{letter}": legend for letter, legend in zip("ABCDEFGH", said["queries"], strict=False)}
-    hidden = {"Time": True} | dict.fromkeys([column for column, legend in names.items() if not legend], True)
-    shown = {column: legend for column, legend in names.items() if legend}
+def _columns(panel: Json) -> list[Json]:
+    """Return transformations that join the queries by their labels; a query's legend is the name of its column."""
+    names = {f"Value #{letter}": legend for letter, legend in zip("ABCDEFGH", panel["queries"], strict=False)}
+    hidden_columns = {"Time": True} | dict.fromkeys([column for column, legend in names.items() if not legend], True)
+    column_names = {column: legend for column, legend in names.items() if legend}
     return [
         {"id": "merge", "options": {}},
-        {"id": "organize", "options": {"excludeByName": hidden, "renameByName": shown}},
+        {"id": "organize", "options": {"excludeByName": hidden_columns, "renameByName": column_names}},
     ]
 
 
-def written(source: Path) -> str:
-    """Return the JSON of one dashboard's YAML file."""
+def dashboard_json(source: Path) -> str:
+    """Return the JSON of the dashboard in a YAML file."""
     return json.dumps(dashboard(yaml.safe_load(source.read_text()), f"slipway-{source.stem}"), indent=2) + "\n"
 
 
 if __name__ == "__main__":
     sources, target = map(Path, sys.argv[1:])
     for source in sorted(sources.glob("*.yaml")):
-        (target / f"{source.stem}.json").write_text(written(source))
+        (target / f"{source.stem}.json").write_text(dashboard_json(source))

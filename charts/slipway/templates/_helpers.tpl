@@ -1,4 +1,4 @@
-{{/* Every helper that needs a component takes (list $ "component"); a component is called as its folder in services/. */}}
+{{/* Every helper that needs a component takes (list $ "component"); a component has the name of its folder in services/. */}}
 
 {{- define "slipway.fullname" -}}
 {{- $name := .Release.Name -}}
@@ -10,7 +10,7 @@
 {{ include "slipway.fullname" (index . 0) }}-{{ index . 1 }}
 {{- end }}
 
-{{/* Runs' pods bear the same name label without the instance's, so that no Service or Deployment takes them for its own. */}}
+{{/* Pods of runs have the same name label without the instance label, so that no Service or Deployment selects them. */}}
 {{- define "slipway.selectorLabels" -}}
 app.kubernetes.io/name: slipway
 app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
@@ -31,7 +31,7 @@ labels:
   {{- include "slipway.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* Of what monitors the whole release: (list $ "-suffix" labels). */}}
+{{/* Metadata of an object that monitors the whole release: (list $ "-suffix" labels). */}}
 {{- define "slipway.monitoring" -}}
 name: {{ include "slipway.fullname" (index . 0) }}{{ index . 1 }}
 namespace: {{ (index . 0).Release.Namespace }}
@@ -44,7 +44,7 @@ labels:
   {{- end }}
 {{- end }}
 
-{{/* Has a Prometheus that goes by annotations read a pod's metrics: (list $ port). One that has monitors would read them twice. */}}
+{{/* Annotations by which Prometheus discovers a pod's metrics: (list $ port). Left out with a PodMonitor, which would scrape them twice. */}}
 {{- define "slipway.scraped" -}}
 {{- with (index . 0).Values.monitoring -}}
 {{- if and .annotations (not .podMonitor.enabled) -}}
@@ -85,7 +85,7 @@ prometheus.io/path: /metrics
 {{ default (include "slipway.name" .) $account }}
 {{- end }}
 
-{{/* Nothing that changes with the chart's version: a pod is only replaced where it becomes another. */}}
+{{/* Labels that do not change with the chart's version, so that an upgrade replaces only pods that differ. */}}
 {{- define "slipway.podLabels" -}}
 {{ include "slipway.selectorLabels" . }}
 {{- with (index . 0).Values.pods.labels }}
@@ -93,7 +93,7 @@ prometheus.io/path: /metrics
 {{- end }}
 {{- end }}
 
-{{/* What every pod has in common: who it is (nobody), and where it goes. */}}
+{{/* Fields that all pods share: security context, and scheduling. */}}
 {{- define "slipway.pod" -}}
 enableServiceLinks: false
 securityContext:
@@ -125,7 +125,7 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* Of a Deployment with several pods: one a node, as far as there are nodes. */}}
+{{/* Spreads the pods of a Deployment over the nodes, as far as there are enough. */}}
 {{- define "slipway.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1
@@ -148,14 +148,14 @@ securityContext:
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- end }}
 
-{{/* Values of settings.yaml that the chart has another key for, or that went. */}}
+{{/* Keys of settings.yaml that have another place in the chart, or were removed. */}}
 {{- define "slipway.checkRemoved" -}}
 {{- if .Values.settings.store }}{{ fail "settings.store is gone: set store.url, and store.existingSecret for what was settings.store.secret" }}{{ end -}}
 {{- if .Values.settings.images }}{{ fail "settings.images is gone: set images.registry, images.tag, images.data and images.tf" }}{{ end -}}
 {{- if .Values.settings.imagePullPolicy }}{{ fail "settings.imagePullPolicy is gone: set images.pullPolicy" }}{{ end -}}
 {{- end }}
 
-{{/* settings.yaml of the controller: the values of `settings`, and what other values say. */}}
+{{/* settings.yaml of the controller: the values of `settings`, and fields from other values. */}}
 {{- define "slipway.settings" -}}
 {{- include "slipway.checkRemoved" . -}}
 {{- $pools := deepCopy .Values.settings.pools -}}
@@ -204,7 +204,7 @@ subjects:
     namespace: {{ $root.Release.Namespace }}
 {{- end }}
 
-{{/* Where the store is. Its keys come from its Secret. */}}
+{{/* The store's address. Its keys come from its Secret. */}}
 {{- define "slipway.storeVariables" -}}
 - name: SLIPWAY_STORE
   value: {{ .Values.store.url }}
