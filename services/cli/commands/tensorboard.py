@@ -1,4 +1,4 @@
-"""TensorBoard on this machine: of its own runs, or of what an installation's run has written so far."""
+"""`slipway tensorboard`: curves of this machine's runs, or of an installation's run so far."""
 
 import subprocess
 import sys
@@ -11,27 +11,27 @@ from slipway.errors import EXIT_DONE, EXIT_INPUT, InputError, SpecError
 
 from services.cli.commands.artifacts import fetch_events
 
-_HOST = "127.0.0.1"  # it asks nobody for a password
+_HOST = "127.0.0.1"  # TensorBoard asks for no password
 
 
-def tensorboard(what: str | None, out: Path, port: int) -> int:
+def tensorboard(name: str | None, out: Path, port: int) -> int:
     """Run TensorBoard until Ctrl-C, and return the exit code.
 
     Args:
-      what: A folder, or a run of `out` or of an installation; every run of `out` when absent.
+      name: A folder, or a run of `out` or of an installation; every run of `out` when absent.
     """
-    program, folder = command(), event_folder(what, out)
+    program, folder = command_line(), event_folder(name, out)
     print(f"TensorBoard shows {folder} at http://{_HOST}:{port} until Ctrl-C", flush=True)
     options = ["--logdir", str(folder), "--host", _HOST, "--port", str(port), "--reload_interval", "15"]
     try:
-        ended = subprocess.call([*program, *options])  # noqa: S603 (its words are a list, and no shell reads them)
+        code = subprocess.call([*program, *options])  # noqa: S603 (a list of words, which no shell reads)
     except KeyboardInterrupt:
         return EXIT_DONE
-    return EXIT_INPUT if ended else EXIT_DONE
+    return EXIT_INPUT if code else EXIT_DONE
 
 
-def command() -> Sequence[str]:
-    """Return how TensorBoard is started.
+def command_line() -> Sequence[str]:
+    """Return the words that start TensorBoard.
 
     Raises:
       InputError: It is not installed beside this command.
@@ -44,29 +44,29 @@ def command() -> Sequence[str]:
     return [sys.executable, "-m", "tensorboard.main"]
 
 
-def event_folder(what: str | None, out: Path) -> Path:
-    """Return the folder that was meant; what is not on this machine is fetched from the installation.
+def event_folder(name: str | None, out: Path) -> Path:
+    """Return the folder of event files; those of a run that is not on this machine are fetched from the installation.
 
     Raises:
-      InputError: There is none; the message says where it was looked for.
+      InputError: There is no such folder or run; the message names the folders that were searched.
     """
-    runs = Path(what) if what else out / keys.run_folder("")
-    here = [runs, out / keys.run_folder(what)] if what and Path(what).name == what else [runs]
-    for folder in here:
-        if folder.is_dir():
-            return folder
-    looked = ", ".join(str(folder) for folder in here)
-    if len(here) == 1:
-        raise InputError(f"{looked}: no such folder; give a folder of event files, or a run's name")
-    return _fetched(what or "", out, looked)
+    folder = Path(name) if name else out / keys.run_folder("")
+    candidates = [folder, out / keys.run_folder(name)] if name and Path(name).name == name else [folder]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    names = ", ".join(str(candidate) for candidate in candidates)
+    if len(candidates) == 1:
+        raise InputError(f"{names}: no such folder; give a folder of event files, or a run's name")
+    return _fetch_event_folder(name or "", out, names)
 
 
-def _fetched(run: str, out: Path, looked: str) -> Path:
+def _fetch_event_folder(run: str, out: Path, searched_folders: str) -> Path:
     folder = out / "fetched" / run
     try:
         fetch_events(run, folder)
     except SpecError as error:
-        raise InputError(f"{run}: no such folder or run ({looked}), and {error}") from error
+        raise InputError(f"{run}: no such folder or run ({searched_folders}), and {error}") from error
     print(
         f"these are the curves of {run} as they are now; call this again for newer ones, or watch them move with "
         "`kubectl port-forward service/slipway-tensorboard 6006`"

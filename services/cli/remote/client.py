@@ -1,4 +1,4 @@
-"""The way to an installation's HTTP interface: requests, patience, and what a refusal means."""
+"""The client of an installation's HTTP interface: requests, retries, streams."""
 
 import json
 import re
@@ -17,21 +17,21 @@ from urllib3 import BaseHTTPResponse
 from slipway.errors import SpecError
 from slipway.retry import Patience, with_retries
 
-from services.cli.remote.errors import ApiRefused, ApiUnavailable, refusal, translated
-from services.cli.remote.sse import ServerEvent, parse
+from services.cli.remote.answers import Answer, parse_answer
+from services.cli.remote.errors import ApiRefused, ApiUnavailable, as_api_errors, error_of
+from services.cli.remote.sse import ServerEvent, parse_events
 
 PATIENCE_SEC = 60.0  # a server is replaced, or a laptop finds its network again, in less
 _CONNECT_SEC, _READ_SEC = 5.0, 60.0
 _READ_BYTES = 1 << 16
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 
-Run = dict[str, Any]
-T = TypeVar("T")
+A = TypeVar("A", bound=Answer)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the interface is, and who asks; a `repr` shows no token.
+    """The address of an installation, and the token for it; a `repr` shows no token.
 
     Attributes:
       url: `https://host[:port][/prefix]`.
@@ -39,7 +39,7 @@ class Server:
       insecure_http: The token may travel unencrypted.
 
     Raises:
-      SpecError: The address is none, or is not encrypted.
+      SpecError: The address is malformed, or is not encrypted.
     """
 
     url: str
@@ -51,7 +51,7 @@ class Server:
         url = urlsplit(self.url)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
             raise SpecError(
-                f"{url.scheme}://{url.netloc.rpartition('@')[2]}: no address of an API; "
+                f"{url.scheme}://{url.netloc.rpartition('@')[2]}: not the address of an API; "
                 "expected https://host, https://host:port or https://host/prefix"
             )
         if not re.fullmatch(r"[\x21-\x7e]+", self.token):
@@ -61,7 +61,7 @@ class Server:
         self.check(self.url)
 
     def check(self, url: str) -> str:
-        """Return the address, unless what is sent there could be read on the way. Raises `SpecError`."""
+        """Return the address. Raises `SpecError` where a request to it could be read on the way."""
         parts = urlsplit(url)
         if parts.scheme == "https" or self.insecure_http or _LOOPBACK.fullmatch(parts.hostname or ""):
             return url
@@ -77,8 +77,8 @@ class Call:
 
     Attributes:
       path: Below the server's address, such as `/v1/runs`; or a whole address that the server gave.
-      body: JSON's content; or bytes; or what makes the pieces anew for each try.
-      read_sec: How long the answer may take to begin, and to go on.
+      body: An object to send as JSON; or bytes; or a function that makes the chunks anew for each try.
+      read_sec: The longest wait for the answer to begin, and for it to go on.
     """
 
     method: str
@@ -100,7 +100,7 @@ class Api:
     """An installation's HTTP interface.
 
     Args:
-      notice: Hears, once for each break, that the server does not answer and is asked again.
+      notice: Called once for each break, with a sentence: the server does not answer and is asked again.
     """
 
     def __init__(
@@ -116,55 +116,63 @@ class Api:
         return Patience(self._patience_sec, lambda failure: self._notice(f"{failure}; {limit}"))
 
     def json(self, call: Call) -> Any:
-        """Return the answer's content, asking again while there is none."""
+        """Return the answer's JSON, asking again while there is no answer."""
         return with_retries(lambda: self.json_once(call), self.patience())[1]
 
+    def answer(self, model: type[A], call: Call) -> A:
+        """Return the answer as a model. Raises `ApiRefused` when it is not as this version reads it."""
+        return self.parse(model, self.json(call))
+
+    def parse(self, model: type[A], content: Any) -> A:
+        """Check JSON that came from this server. Raises `ApiRefused`."""
+        return parse_answer(model, content, self.server.url)
+
     def json_once(self, call: Call) -> tuple[int, Any]:
-        """Return the answer's status and content. Raises `ApiRefused`, `ApiUnavailable` or `ApiBroken`."""
+        """Return the answer's status and JSON. Raises `ApiRefused`, `ApiUnavailable` or `ApiBroken`."""
         with self.open(call) as response:
-            body = b"".join(pieces(response))
+            body = b"".join(read_chunks(response))
             try:
                 return response.status, json.loads(body) if body else None
             except ValueError as error:
-                raise ApiRefused(f"{self.server.url}: what answers is no Slipway API; correct the address") from error
+                raise ApiRefused(f"{self.server.url}: this is not a Slipway API; correct the address") from error
 
     @contextmanager
     def open(self, call: Call) -> Iterator[BaseHTTPResponse]:
-        """Ask once, and hold the answer open for reading. Raises as `json_once` does."""
+        """Send one request, and hold the answer open for reading. Raises as `json_once` does."""
         url = self.url(call)
-        own = url.startswith(self.server.url.rstrip("/") + "/")
-        where = self.server.url if own else urlsplit(url).netloc
-        headers = ({"Authorization": f"Bearer {self.server.token}"} if own else {}) | dict(call.headers)
+        is_api = url.startswith(self.server.url.rstrip("/") + "/")
+        source = self.server.url if is_api else urlsplit(url).netloc
+        headers = ({"Authorization": f"Bearer {self.server.token}"} if is_api else {}) | dict(call.headers)
         body = call.body() if callable(call.body) else call.body
         if isinstance(body, dict):
             headers["Content-Type"], body = "application/json", json.dumps(body).encode()
         timeout = urllib3.Timeout(connect=_CONNECT_SEC, read=call.read_sec)
-        with translated(where):
+        with as_api_errors(source):
             response = self._pool.request(
                 call.method, url, body=body, headers=headers, timeout=timeout, preload_content=False
             )
         try:
             if response.status >= 300 and response.status != 304:
-                raise refusal(response, where)
+                raise error_of(response, source)
             yield response
         finally:
             response.close()
 
     def url(self, call: Call) -> str:
-        """Return the whole address; one on another server is for what needs no token, such as a presigned one."""
+        """Return the whole address. A request to another server, such as a presigned one, gets no token."""
         query = urlencode({name: value for name, value in call.query.items() if value is not None})
         base = self.server.url.rstrip("/")
         url = base + call.path if call.path.startswith("/") else self.server.check(urljoin(base, call.path))
         return f"{url}?{query}" if query else url
 
     def follow(self, call: Call) -> Iterator[ServerEvent]:
-        """Yield a stream's events until the server says that it is over, going on after each break where it was."""
+        """Yield a stream's events until the server ends it; after a break, go on with the next event."""
         patience, last_id = self.patience(), ""
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
             try:
                 with self.open(Call("GET", call.path, call.query, headers=headers)) as response:
-                    for event in parse(pieces(response), last_id):
+                    for event in parse_events(read_chunks(response), last_id):
                         patience.renew()
                         last_id = event.id
                         if event.name == "end":
@@ -175,11 +183,11 @@ class Api:
                 patience.wait(failure)
 
 
-def pieces(response: BaseHTTPResponse) -> Iterator[bytes]:
-    """Yield a body as it comes. Raises `ApiUnavailable` where it breaks off."""
-    with translated("the server"):
-        while piece := response.read1(_READ_BYTES):
-            yield piece
+def read_chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield a body as it arrives. Raises `ApiUnavailable` where it breaks off."""
+    with as_api_errors("the server"):
+        while chunk := response.read1(_READ_BYTES):
+            yield chunk
 
 
 def run_path(run: str, rest: str = "") -> str:

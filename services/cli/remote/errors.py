@@ -1,24 +1,24 @@
-"""What an installation's refusals, and the network's, mean in our words."""
+"""Errors of an installation and of the network, in words that name the way out."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from pydantic import ValidationError
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, SSLError
 
 from slipway.errors import InputError, SlipwayError, TransientError
+from slipway.models import AnswerModel
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_CLIENTS_WORDS = re.compile(r"^\w+\(.*?\): ")
-_LONGEST_WAIT_SEC = 30.0  # that a server may ask for
-_PASSING = (408, 425, 429, 502, 503, 504)
+_CLIENT_PREFIX = re.compile(r"^\w+\(.*?\): ")
+_LONGEST_WAIT_SEC = 30.0  # the longest `Retry-After` that is obeyed
+_TRANSIENT = (408, 425, 429, 502, 503, 504)
 
 
 class ApiRefused(InputError):
-    """The server answers, and its answer is no."""
+    """The server refuses the request, or its answer cannot be used."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -34,72 +34,86 @@ class ApiUnavailable(TransientError):
 
 
 class ApiBroken(SlipwayError):
-    """The server met a bug of its own."""
+    """The server has a bug."""
 
 
-def plain(text: str) -> str:
-    """Return a stranger's text without the characters that a terminal obeys."""
+class FieldError(AnswerModel):
+    """One wrong field of a request: a JSON pointer, or the name of a parameter."""
+
+    pointer: str | None = None
+    parameter: str | None = None
+    detail: str = "wrong"
+    valid: list[object] | None = None
+
+    def __str__(self) -> str:
+        valid = f"; valid: {', '.join(map(str, self.valid))}" if self.valid else ""
+        return f"{self.pointer or self.parameter or 'the document'}: {self.detail}{valid}"
+
+
+class Problem(AnswerModel):
+    """An error answer by RFC 9457."""
+
+    title: str | None = None
+    detail: str | None = None
+    errors: list[FieldError] | None = None
+    request_id: str | None = None
+
+    def __str__(self) -> str:
+        faults = [str(error) for error in self.errors or ()]
+        if len(faults) > 1:
+            return "\n  ".join([f"{len(faults)} fields are wrong:", *faults])
+        return faults[0] if faults else self.detail or self.title or ""
+
+
+def printable(text: str) -> str:
+    """Replace the characters that a terminal obeys, in a text that came from elsewhere."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 @contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Say in our words what the network did."""
+def as_api_errors(source: str) -> Iterator[None]:
+    """Raise the network's errors as ours."""
     try:
         yield
     except SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" not in str(error):
-            raise ApiUnavailable(f"{where}: no encrypted connection: {_reason(error)}") from error
+            raise ApiUnavailable(f"{source}: no encrypted connection: {_reason(error)}") from error
         raise ApiRefused(
-            f"{where}: its certificate is not trusted: {_reason(error)}; "
+            f"{source}: its certificate is not trusted: {_reason(error)}; "
             "name the file of its certificate authority with --ca-file or SLIPWAY_API_CA_FILE"
         ) from error
     except (HTTPError, OSError) as error:
-        raise ApiUnavailable(f"{where}: no answer: {_reason(error)}") from error
+        raise ApiUnavailable(f"{source}: no answer: {_reason(error)}") from error
 
 
-def refusal(response: BaseHTTPResponse, where: str) -> SlipwayError:
-    """Make one message of an answer that is no success: of a problem (RFC 9457), what is wrong with which field."""
+def error_of(response: BaseHTTPResponse, source: str) -> SlipwayError:
+    """Return the error for an answer that is not a success; its message names each wrong field."""
     problem, status = _problem(response), response.status
-    said = plain(_said(problem) or f"status {status} without a reason; see that the address is right")
+    message = printable(str(problem) or f"status {status} without a reason; see that the address is right")
     if status == 401:
-        said += "; log in with `slipway login URL`"
+        message += "; log in with `slipway login URL`"
     if 300 <= status < 400:
-        said += f"; it points to {plain(response.headers.get('Location', 'nowhere'))}"
-    if status in _PASSING:
-        return ApiUnavailable(f"{where}: {said}", _after(response))
+        message += f"; it points to {printable(response.headers.get('Location', 'nowhere'))}"
+    if status in _TRANSIENT:
+        return ApiUnavailable(f"{source}: {message}", _retry_after(response))
     if status >= 500:
-        request = plain(problem.get("requestId") or response.headers.get("X-Request-Id", "unknown"))
-        return ApiBroken(f"{where}: {said} (status {status}, request {request})")
-    return ApiRefused(f"{where}: {said}", status)
+        request = printable(problem.request_id or response.headers.get("X-Request-Id", "unknown"))
+        return ApiBroken(f"{source}: {message} (status {status}, request {request})")
+    return ApiRefused(f"{source}: {message}", status)
 
 
-def _said(problem: Mapping[str, Any]) -> str:
-    wrong = [_field_error(error) for error in problem.get("errors") or ()]
-    if len(wrong) > 1:
-        return "\n  ".join([f"{len(wrong)} fields are wrong:", *wrong])
-    return wrong[0] if wrong else str(problem.get("detail") or problem.get("title") or "")
-
-
-def _problem(response: BaseHTTPResponse) -> Mapping[str, Any]:
+def _problem(response: BaseHTTPResponse) -> Problem:
     try:
-        problem = json.loads(response.read(1 << 20))
-    except (HTTPError, ValueError):
-        return {}
-    return problem if isinstance(problem, dict) else {}
+        return Problem.model_validate_json(response.read(1 << 20))
+    except (HTTPError, ValidationError):
+        return Problem()
 
 
-def _field_error(error: Mapping[str, Any]) -> str:
-    where = error.get("pointer") or error.get("parameter") or "the document"
-    valid = error.get("valid")
-    return f"{where}: {error.get('detail', 'wrong')}" + (f"; valid: {', '.join(map(str, valid))}" if valid else "")
-
-
-def _after(response: BaseHTTPResponse) -> float:
+def _retry_after(response: BaseHTTPResponse) -> float:
     text = response.headers.get("Retry-After", "")
     return min(float(text), _LONGEST_WAIT_SEC) if text.isdigit() else 0.0
 
 
 def _reason(error: Exception) -> str:
-    said = str(error.args[0] if error.args else error)  # what follows is the same once more, as an object
-    return _CLIENTS_WORDS.sub("", said)
+    text = str(error.args[0] if error.args else error)  # further arguments repeat it as an object
+    return _CLIENT_PREFIX.sub("", text)

@@ -1,4 +1,4 @@
-"""The options of the commands that speak to an installation; what they do is imported when one is called."""
+"""The commands that talk to an installation, with their options; each imports its module when it is called."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,10 @@ def login(
     ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust instead of the public ones, PEM.")] = None,
     insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Allow http, unencrypted.")] = False,
 ) -> None:
-    """Try a token, and keep it for the commands that speak to an installation."""
-    from services.cli.remote import credentials as remote_login
+    """Try a token, and keep it for the commands that talk to an installation."""
+    from services.cli.commands import login as command
 
-    raise typer.Exit(remote_login.login(remote_login.Login(url, token_stdin, ca_file, insecure_http)))
+    raise typer.Exit(command.login(command.LoginRequest(url, token_stdin, ca_file, insecure_http)))
 
 
 @dataset.command()
@@ -34,9 +34,9 @@ def push(
     as_json: _Json = False,
 ) -> None:
     """Send a folder, have it checked, and print its report and its name; sent again, it carries on."""
-    from services.cli.commands import push as remote_push
+    from services.cli.commands import dataset_push as command
 
-    raise typer.Exit(remote_push.push(folder, name, as_json))
+    raise typer.Exit(command.push(folder, name, as_json))
 
 
 @app.command()
@@ -48,9 +48,9 @@ def submit(
     as_json: _Json = False,
 ) -> None:
     """Ask an installation for a run."""
-    from services.cli.commands import runs as remote_runs
+    from services.cli.commands import submit as command
 
-    raise typer.Exit(remote_runs.submit(remote_runs.Submission(file, name, idempotency_key), watch, as_json))
+    raise typer.Exit(command.submit(command.SubmitRequest(file, name, idempotency_key), watch, as_json))
 
 
 @app.command()
@@ -61,11 +61,11 @@ def status(
     as_json: _Json = False,
 ) -> None:
     """List an installation's runs, or show how one stands."""
-    from services.cli.commands import runs as remote_runs
+    from services.cli.commands import status as command
 
     if run is None:
-        raise typer.Exit(remote_runs.show_runs(limit, watch, as_json))
-    raise typer.Exit(remote_runs.show_run(run, watch, as_json))
+        raise typer.Exit(command.list_runs(limit, watch, as_json))
+    raise typer.Exit(command.show_run(run, watch, as_json))
 
 
 @app.command()
@@ -75,9 +75,9 @@ def logs(
     stage: Annotated[str | None, typer.Option(help="One stage's only: ingest, preprocess, train, …")] = None,
 ) -> None:
     """Print what a run's stages logged."""
-    from services.cli.commands import logs as remote_logs
+    from services.cli.commands import logs as command
 
-    raise typer.Exit(remote_logs.logs(run, stage, follow))
+    raise typer.Exit(command.logs(run, stage, follow))
 
 
 @app.command()
@@ -112,12 +112,12 @@ def artifacts(
     as_json: _Json = False,
 ) -> None:
     """List what a run has made, or fetch it; fetched again, it carries on."""
-    from services.cli.commands import artifacts as remote_artifacts
+    from services.cli.commands import artifacts as command
 
-    raise typer.Exit(remote_artifacts.artifacts(run, out, paths or [], as_json))
+    raise typer.Exit(command.artifacts(run, out, paths or [], as_json))
 
 
 def _act(run: str, verb: str, as_json: bool) -> None:
-    from services.cli.commands import runs as remote_runs
+    from services.cli.commands import run_actions as command
 
-    raise typer.Exit(remote_runs.act(run, verb, as_json))
+    raise typer.Exit(command.act(run, verb, as_json))

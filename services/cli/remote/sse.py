@@ -1,4 +1,4 @@
-"""Server-sent events: a stream of text that goes on until one side has enough."""
+"""A parser of server-sent events."""
 
 import codecs
 import io
@@ -11,9 +11,9 @@ class ServerEvent:
     """One event.
 
     Attributes:
-      name: What kind it is; `message` unless the server says otherwise.
+      name: Its kind; `message` unless the server names another.
       data: Its lines, joined.
-      id: Of the last event so far that had one: where to go on after a break.
+      id: The newest id so far; after a break the stream goes on from there.
     """
 
     name: str
@@ -21,10 +21,10 @@ class ServerEvent:
     id: str
 
 
-def parse(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
-    """Yield the events of a stream as they come, however it is cut; what a break leaves unfinished is dropped.
+def parse_events(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
+    """Yield the events of a stream as they arrive, wherever it is cut; drop an event that a break leaves unfinished.
 
-    Comments, by which a server says that it lives, yield nothing. An event that has a name and no data is yielded, too.
+    Comments, which keep the connection alive, yield nothing. An event that has a name and no data is yielded, too.
 
     Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
     """

@@ -7,8 +7,8 @@ from slipway.errors import InputError
 from tests.fakes.scripted_server import problem, scripted_server
 from tests.unit.cli.conftest import TOKEN, slipway
 
-from services.cli.commands.artifacts import ETAGS, fetch, place
-from services.cli.remote.client import Api, Call, Server
+from services.cli.remote.client import Api, Server
+from services.cli.remote.downloads import ETAGS, Download, target_file
 from services.cli.remote.errors import ApiRefused, ApiUnavailable
 
 MADE = {"report.html": b"<html>", "export/model.tflite": b"T" * 3000, "export/saved_model/saved_model.pb": b"pb"}
@@ -35,8 +35,7 @@ def one(server, tmp_path):
 
     def fetched():
         api = Api(Server(f"http://127.0.0.1:{server.server_port}", TOKEN), patience_sec=0.3)
-        heard = []
-        fetch(api, Call("GET", "/a.bin"), (tmp_path / "out", "a.bin"), heard.append)
+        Download(api, "ponds", tmp_path / "out").fetch("a.bin", lambda _: None)
         return (tmp_path / "out" / "a.bin").read_bytes()
 
     (tmp_path / "out").mkdir()
@@ -138,7 +137,7 @@ def test_a_wrong_size_is_never_taken_for_the_whole(one, server, tmp_path):
 )
 def test_no_name_leads_out_of_the_folder(tmp_path, path):
     with pytest.raises(ApiRefused, match="the server names an artifact"):
-        place(tmp_path / "out", path)
+        target_file(tmp_path / "out", path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -147,7 +146,7 @@ def test_no_link_leads_out_of_the_folder(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "export").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="a link leads out"):
-        place(tmp_path / "out", "export/deep/a")
+        target_file(tmp_path / "out", "export/deep/a")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 

@@ -17,7 +17,7 @@ def told(tmp_path, monkeypatch):
     """Stand in for TensorBoard; return what it was told."""
     file = tmp_path / "told.json"
     program = f"import json, pathlib, sys; pathlib.Path({str(file)!r}).write_text(json.dumps(sys.argv[1:]))"
-    monkeypatch.setattr(curves, "command", lambda: [sys.executable, "-c", program])
+    monkeypatch.setattr(curves, "command_line", lambda: [sys.executable, "-c", program])
     monkeypatch.chdir(tmp_path)
 
     def read():
@@ -97,5 +97,5 @@ def test_without_tensorboard_it_says_how_to_get_it(monkeypatch, capsys):
 
 
 def test_a_tensorboard_that_fails_fails_the_command(monkeypatch, tmp_path):
-    monkeypatch.setattr(curves, "command", lambda: [sys.executable, "-c", "raise SystemExit(255)"])
+    monkeypatch.setattr(curves, "command_line", lambda: [sys.executable, "-c", "raise SystemExit(255)"])
     assert slipway("tensorboard", tmp_path) == EXIT_INPUT

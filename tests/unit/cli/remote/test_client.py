@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY, SpecError
 from tests.fakes.scripted_server import good, problem, scripted_server
 
-from services.cli.remote.client import Api, Call, Server, pieces
-from services.cli.remote.errors import ApiBroken, ApiRefused, ApiUnavailable, plain
+from services.cli.remote.client import Api, Call, Server, read_chunks
+from services.cli.remote.errors import ApiBroken, ApiRefused, ApiUnavailable, printable
 
 TOKEN = "tok-5d1f93ab"
 
@@ -107,7 +107,7 @@ def test_a_servers_bug_is_not_asked_for_again_and_names_the_request(api, server)
 )
 def test_a_server_that_is_none_of_ours_is_told_as_such(api, server, answer):
     server.answers = [answer]
-    with pytest.raises(ApiRefused, match=r"no Slipway API|status 404 without a reason"):
+    with pytest.raises(ApiRefused, match=r"not a Slipway API|status 404 without a reason"):
         api.json(Call("GET", "/v1/runs"))
 
 
@@ -136,7 +136,7 @@ def test_a_body_is_made_anew_for_each_try(api, server):
 def test_a_body_that_is_cut_short_is_no_answer(api, server):
     server.answers = [(200, {"Content-Length": "10"}, b"half")]
     with pytest.raises(ApiUnavailable), api.open(Call("GET", "/v1/x")) as response:
-        list(pieces(response))
+        list(read_chunks(response))
 
 
 def test_a_followed_stream_goes_on_after_a_break(api, server):
@@ -160,10 +160,10 @@ def test_a_stream_that_never_says_anything_is_given_up(api, server):
     ("url", "says"),
     [
         ("http://slipway.example", "not encrypted"),
-        ("ftp://slipway.example", "no address of an API"),
-        ("slipway.example", "no address of an API"),
-        ("https://user:secret@slipway.example", "https://slipway.example: no address"),
-        ("https://slipway.example/?a=b", "no address of an API"),
+        ("ftp://slipway.example", "not the address of an API"),
+        ("slipway.example", "not the address of an API"),
+        ("https://user:secret@slipway.example", "https://slipway.example: not the address"),
+        ("https://slipway.example/?a=b", "not the address of an API"),
     ],
 )
 def test_an_address_that_cannot_be_one_is_refused(url, says):
@@ -200,7 +200,7 @@ def test_a_server_shows_no_token():
 
 
 def test_control_characters_do_not_reach_the_terminal():
-    assert plain("a\x1b[2Jb\x9bc\td") == "a�[2Jb�c\td"
+    assert printable("a\x1b[2Jb\x9bc\td") == "a�[2Jb�c\td"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from slipway.errors import InputError, SpecError
 from tests.unit.cli.conftest import TOKEN, slipway
 
-from services.cli.remote import credentials as remote_login
+from services.cli.remote import credentials
 
 
 @pytest.fixture
@@ -84,23 +84,23 @@ def test_who_is_not_logged_in_is_told_how(capsys):
 
 def test_the_environment_wins_over_the_login(home, url, stdin):
     log_in(url, stdin)
-    server = remote_login._server({"SLIPWAY_API_URL": "https://b.example/", "SLIPWAY_API_TOKEN": "other"}, kept(home))
+    server = credentials._server({"SLIPWAY_API_URL": "https://b.example/", "SLIPWAY_API_TOKEN": "other"}, kept(home))
     assert (server.url, server.token) == ("https://b.example", "other")
 
 
 def test_a_kept_token_is_not_sent_to_another_address(home, url, stdin):
     log_in(url, stdin)
     with pytest.raises(SpecError, match="there is no token for it"):
-        remote_login._server({"SLIPWAY_API_URL": "https://b.example"}, kept(home))
-    assert remote_login._server({"SLIPWAY_API_URL": f"{url}/"}, kept(home)).token == TOKEN
+        credentials._server({"SLIPWAY_API_URL": "https://b.example"}, kept(home))
+    assert credentials._server({"SLIPWAY_API_URL": f"{url}/"}, kept(home)).token == TOKEN
 
 
 def test_http_and_certificates_come_from_the_environment(tmp_path):
     environment = {"SLIPWAY_API_URL": "http://b.example", "SLIPWAY_API_TOKEN": "t"}
     with pytest.raises(SpecError, match="not encrypted"):
-        remote_login._server(environment, tmp_path / "none")
+        credentials._server(environment, tmp_path / "none")
     more = {"SLIPWAY_API_INSECURE_HTTP": "1", "SLIPWAY_API_CA_FILE": certifi.where()}
-    server = remote_login._server(environment | more, tmp_path / "none")
+    server = credentials._server(environment | more, tmp_path / "none")
     assert (server.insecure_http, server.ca_file) == (True, Path(certifi.where()))
 
 
@@ -108,7 +108,7 @@ def test_a_login_that_others_can_read_is_refused(home, url, stdin):
     log_in(url, stdin)
     kept(home).chmod(0o644)
     with pytest.raises(InputError, match="others can read the token; run `chmod 600"):
-        remote_login._server({}, kept(home))
+        credentials._server({}, kept(home))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"url": "https://b.example"}'])
@@ -116,8 +116,8 @@ def test_a_damaged_login_says_what_to_do(tmp_path, content):
     file = tmp_path / "api.json"
     file.touch(mode=0o600)
     file.write_text(content)
-    with pytest.raises(InputError, match="not what was written; log in"):
-        remote_login._server({}, file)
+    with pytest.raises(InputError, match="not as `slipway login` wrote it; log in"):
+        credentials._server({}, file)
 
 
 def test_a_config_folder_that_cannot_be_written_is_told(url, home, stdin, capsys):

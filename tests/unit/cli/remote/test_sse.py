@@ -1,12 +1,12 @@
 import pytest
 
-from services.cli.remote.sse import ServerEvent, parse
+from services.cli.remote.sse import ServerEvent, parse_events
 
 
 def events(text, *, cut=None, last_id=""):
     content = text.encode()
     chunks = [content] if cut is None else [content[i : i + cut] for i in range(0, len(content), cut)]
-    return list(parse(chunks, last_id))
+    return list(parse_events(chunks, last_id))
 
 
 @pytest.mark.parametrize("cut", [None, 1, 2, 7])

@@ -14,7 +14,7 @@ from slipway.retention.sweep import Removal, collect
 from slipway.store import sweep_lock as guard
 from slipway.store.folder import FolderStore
 
-from services.cli.commands.gc import sentences
+from services.cli.commands.gc import summary_lines
 from services.cli.main import main
 
 DAY = 86400.0
@@ -250,7 +250,7 @@ def test_the_command_counts_what_it_removed(tmp_path, capsys):
 
 def test_a_removal_is_said_in_sentences():
     removal = Removal({"run": 12, "blob": 3}, int(3.4 * 2**30), failures={"a": "no"})
-    assert sentences(removal, False) == [
+    assert summary_lines(removal, False) == [
         "removed 12 runs, 3 images, 3.7 GB",
         "1 keys were not removed; run the same command again",
     ]

@@ -1,4 +1,4 @@
-"""A folder as one archive, made while it is sent: the same files give the same bytes, and no copy is kept."""
+"""A folder as one zip archive, made while it is sent: the same files give the same bytes, and no copy is kept."""
 
 import hashlib
 import io
@@ -14,13 +14,13 @@ from slipway.errors import InputError
 from slipway.store.folder import FolderStore
 
 _CHUNK_BYTES = 1 << 20
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the zip's first day: when a file was touched changes nothing in the archive
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first day: the time of a file's last change is left out of the archive
 _PLAIN_FILE = 0o100644 << 16
 
 
 @dataclass(frozen=True)
 class Archive:
-    """What a folder's archive will be.
+    """The archive that a folder will become.
 
     Attributes:
       files: Below the folder, sorted.
@@ -35,35 +35,35 @@ class Archive:
 
     def chunks(self) -> Iterator[bytes]:
         """Make the archive. Raises `InputError` where a file has changed since it was surveyed."""
-        digest, held = hashlib.sha256(), b""
-        for chunk in _zipped(self.folder, self.files):
+        digest, previous = hashlib.sha256(), b""
+        for chunk in _zip(self.folder, self.files):
             digest.update(chunk)
-            yield held
-            held = chunk
+            yield previous
+            previous = chunk
         if digest.hexdigest() != self.sha256:
             raise InputError(f"{self.folder}: a file changed while it was sent; run the same command again")
-        yield held  # so that of a changed folder no whole archive ever arrives
+        yield previous  # held back until now, so that a changed folder never arrives as a whole archive
 
     def parts(self, size: int) -> Iterator[bytes]:
         """Make the archive, in parts of one size; the last may be smaller."""
-        held = bytearray()
+        buffer = bytearray()
         for chunk in self.chunks():
-            held += chunk
-            while len(held) >= size:
-                yield bytes(held[:size])
-                del held[:size]
-        if held:
-            yield bytes(held)
+            buffer += chunk
+            while len(buffer) >= size:
+                yield bytes(buffer[:size])
+                del buffer[:size]
+        if buffer:
+            yield bytes(buffer)
 
 
-def survey(folder: Path, read: Callable[[int], None] = lambda _: None) -> Archive:
-    """Read a folder once, to know what its archive will be.
+def survey(folder: Path, report: Callable[[int], None] = lambda _: None) -> Archive:
+    """Read a folder once, to learn size and digest of its archive.
 
     Args:
-      read: Hears, now and then, how many bytes were read.
+      report: Called after each chunk with the number of bytes so far.
 
     Raises:
-      InputError: There is no such folder, nothing in it, or what cannot be read or named in an archive.
+      InputError: There is no such folder, it is empty, or a file cannot be read or named in an archive.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder that holds the images and their annotations")
@@ -71,42 +71,42 @@ def survey(folder: Path, read: Callable[[int], None] = lambda _: None) -> Archiv
     if not files:
         raise InputError(f"{folder}: no file in it; give the folder that holds the images and their annotations")
     size, digest = 0, hashlib.sha256()
-    for chunk in _zipped(folder, files):
+    for chunk in _zip(folder, files):
         size += len(chunk)
         digest.update(chunk)
-        read(size)
+        report(size)
     return Archive(folder, files, size, digest.hexdigest())
 
 
-class _Outlet(io.RawIOBase):
-    """What the zip is written to: holds what was not taken yet. It cannot seek, so the zip is written forwards."""
+class _Buffer(io.RawIOBase):
+    """A file that keeps bytes until they are taken. It cannot seek, so the zip is written forwards."""
 
     def __init__(self) -> None:
-        self.held = bytearray()
+        self.content = bytearray()
 
     def writable(self) -> bool:
         return True
 
     def write(self, content: bytes) -> int:  # type: ignore[override]
-        self.held += content
+        self.content += content
         return len(content)
 
     def take(self) -> bytes:
-        taken = bytes(self.held)
-        self.held.clear()
-        return taken
+        content = bytes(self.content)
+        self.content.clear()
+        return content
 
 
-def _zipped(folder: Path, files: tuple[str, ...]) -> Iterator[bytes]:
+def _zip(folder: Path, files: tuple[str, ...]) -> Iterator[bytes]:
     """Store the files, uncompressed: images do not get smaller, and they are nearly all of it."""
-    outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
+    buffer = _Buffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in files:
-            with _opened(folder / name) as source, archive.open(_entry(folder, name), "w") as target:
+            with _open_source(folder / name) as source, archive.open(_entry(folder, name), "w") as target:
                 while content := source.read(_CHUNK_BYTES):
                     target.write(content)
-                    yield outlet.take()
-    yield outlet.take()
+                    yield buffer.take()
+    yield buffer.take()
 
 
 def _entry(folder: Path, name: str) -> zipfile.ZipInfo:
@@ -115,14 +115,14 @@ def _entry(folder: Path, name: str) -> zipfile.ZipInfo:
     except UnicodeEncodeError as error:
         raise InputError(f"{folder}: the name {name!r} is not UTF-8, as an archive needs; rename the file") from error
     entry = zipfile.ZipInfo(name, _LONG_AGO)
-    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # Unix, wherever it is made
-    entry.file_size = (folder / name).stat().st_size  # by it the library knows whether the entry needs 64 bits
+    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # Unix, on whatever system it is made
+    entry.file_size = (folder / name).stat().st_size  # tells the library whether the entry needs 64 bits
     return entry
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file; what goes wrong is ours to tell, not the network's, whose errors are of the same class."""
+def _open_source(path: Path) -> Iterator[BinaryIO]:
+    """Open a file. Raises `InputError`, since an `OSError` here would be taken for one of the network."""
     try:
         with path.open("rb") as file:
             yield file

@@ -8,10 +8,12 @@ from slipway import keys
 from slipway.errors import SpecError
 from tests.unit.cli.conftest import slipway
 
-from services.cli.commands import runs as remote_runs
-from services.cli.commands.runs import Submission, read_body
-from services.cli.remote import credentials as remote_login
-from services.cli.remote import run_events as remote_follow
+from services.cli.commands import status as command
+from services.cli.commands.submit import SubmitRequest, read_body
+from services.cli.remote import credentials
+from services.cli.remote.answers import Run
+from services.cli.remote.client import Api
+from services.cli.remote.run_events import changes
 
 SPEC = {"dataset": {"source": "s3://photos/ponds"}}
 DONE = {"phase": "done", "attempt": 1, "startedAt": "2026-01-31T12:00:00Z", "finishedAt": "2026-01-31T12:01:05Z"}
@@ -95,8 +97,8 @@ def test_json_is_the_run(file, capsys):
     ("text", "says"),
     [
         ("a: [", "not YAML"),
-        ("- a", "no TrainingRun"),
-        ("spec: {train: {learningRate: .nan}}", "what JSON cannot say"),
+        ("- a", "not a TrainingRun"),
+        ("spec: {train: {learningRate: .nan}}", "a value that JSON cannot express"),
         ("? [a, b]\n: c", "not YAML"),
         ("spec: {dataset: {source: ./ponds}}", "slipway dataset push ./ponds"),
     ],
@@ -105,13 +107,13 @@ def test_a_file_that_cannot_be_a_run_is_told_before_anything_is_sent(tmp_path, t
     file = tmp_path / "a.yaml"
     file.write_text(text)
     with pytest.raises(SpecError, match=says):
-        read_body(Submission(file))
+        read_body(SubmitRequest(file))
 
 
 def test_a_date_in_a_file_is_its_text(tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("metadata: {name: 2026-01-31}")
-    assert read_body(Submission(file)) == {"metadata": {"name": "2026-01-31"}}
+    assert read_body(SubmitRequest(file)) == {"metadata": {"name": "2026-01-31"}}
 
 
 def test_a_file_that_is_absent_is_told(tmp_path, capsys):
@@ -121,7 +123,7 @@ def test_a_file_that_is_absent_is_told(tmp_path, capsys):
 
 def test_no_server_is_75(file, monkeypatch, capsys):
     monkeypatch.setenv("SLIPWAY_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(remote_login, "PATIENCE_SEC", 0.05)
+    monkeypatch.setattr(credentials, "PATIENCE_SEC", 0.05)
     assert slipway("submit", file) == 75
     assert "no answer" in capsys.readouterr().err
 
@@ -141,7 +143,7 @@ def test_runs_are_listed_with_state_progress_and_ap(ponds, cluster, capsys):
 
 
 def test_runs_are_listed_over_pages_up_to_a_limit(cluster, file, monkeypatch, capsys):
-    monkeypatch.setattr(remote_runs, "_PAGE", 2)
+    monkeypatch.setattr(command, "_PAGE", 2)
     for name in ("a", "b", "c", "d", "e"):
         assert slipway("submit", file, "--name", name) == 0
     capsys.readouterr()
@@ -232,14 +234,14 @@ def test_a_submitted_run_can_be_watched(file, cluster, capsys):
 
 def test_a_retry_that_was_heard_before_a_break_is_no_failure(ponds, cluster, monkeypatch):
     finish(cluster, "FAILED")
-    ask = remote_runs.Api.json
+    real_json = Api.json
 
-    def heard_twice(there, call):
+    def send_twice(api, call):
         if call.path.endswith(":retry"):
-            ask(there, call)
-        return ask(there, call)
+            real_json(api, call)
+        return real_json(api, call)
 
-    monkeypatch.setattr(remote_runs.Api, "json", heard_twice)
+    monkeypatch.setattr(Api, "json", send_twice)
     assert slipway("retry", "ponds") == 0
     assert cluster.objects["ponds"]["spec"]["attempt"] == 2
 
@@ -255,8 +257,9 @@ def test_a_watched_run_in_json_ends_with_its_outcome(ponds, cluster, capsys):
 
 
 def test_nothing_new_is_nothing_to_show():
-    run = {"status": {"state": "RUNNING", "stage": "train", "progress": "1/2 steps", "stages": {"ingest": DONE}}}
-    assert list(remote_follow.changes(run, run)) == []
+    status = {"state": "RUNNING", "stage": "train", "progress": "1/2 steps", "stages": {"ingest": DONE}}
+    run = Run.model_validate({"metadata": {"name": "ponds"}, "status": status})
+    assert list(changes(run, run)) == []
 
 
 # Cancel, suspend, resume, retry

@@ -12,10 +12,10 @@ from tests.unit.cli.conftest import SHA, slipway
 
 from services.api.datasets import uploads
 from services.api.datasets.unpack import ArchiveLimits, unpack
-from services.cli.commands import push as remote_push
-from services.cli.remote import archive_stream as remote_archive
-from services.cli.remote.archive_stream import survey
+from services.cli.remote import uploads as remote_uploads
+from services.cli.remote import zip_stream
 from services.cli.remote.client import Call
+from services.cli.remote.zip_stream import survey
 from services.cli.screen.transfer_progress import TransferProgress
 
 FILES = {"a.xml": b"<annotation/>", "images/a.jpg": bytes(range(256)) * 20, "images/é.jpg": b""}
@@ -76,7 +76,7 @@ def test_parts_are_the_archive(ponds):
 
 
 def test_no_more_than_a_file_s_piece_is_held(ponds, monkeypatch):
-    monkeypatch.setattr(remote_archive, "_CHUNK_BYTES", 100)
+    monkeypatch.setattr(zip_stream, "_CHUNK_BYTES", 100)
     assert max(len(chunk) for chunk in survey(ponds).chunks()) < 1000
 
 
@@ -201,7 +201,7 @@ def bucket(store):
 
 @pytest.fixture
 def in_parts(monkeypatch, logged_in):
-    monkeypatch.setattr(remote_push, "IN_ONE_BYTES", 0)
+    monkeypatch.setattr(remote_uploads, "ONE_REQUEST_BYTES", 0)
     monkeypatch.setattr(uploads, "PART_BYTES", PART_BYTES)
 
 

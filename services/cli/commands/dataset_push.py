@@ -1,0 +1,54 @@
+"""`slipway dataset push`: a folder of annotated images, sent to an installation and ingested there."""
+
+import sys
+from pathlib import Path
+
+from slipway.artifacts.dataset import DataReport, IngestResult
+from slipway.errors import EXIT_DONE
+from slipway.models import validate
+from slipway.run.names import LONGEST_NAME, slug
+
+from services.cli.remote.answers import Run
+from services.cli.remote.client import Api, Call, run_path
+from services.cli.remote.credentials import connect
+from services.cli.remote.run_events import ending, exit_code, watch_run
+from services.cli.remote.uploads import upload
+from services.cli.remote.zip_stream import survey
+from services.cli.screen.console import display, print_json
+from services.cli.screen.data_report import print_data_report
+from services.cli.screen.transfer_progress import TransferProgress, timed_stage
+
+_LONGEST_NAME = LONGEST_NAME - 9  # "-" and eight digits make a run's name of it
+
+
+def push(folder: Path, name: str | None, as_json: bool) -> int:
+    """Send a folder, wait until it is ingested, and print its report and its name."""
+    api, name = connect(), name or slug(folder.resolve().name, _LONGEST_NAME)
+    with display(as_json) as show:
+        with timed_stage(show, "survey"):
+            archive = survey(folder, TransferProgress(show, "survey").update)
+        with timed_stage(show, "upload"):
+            run_name = upload(api, archive, name, TransferProgress(show, "upload", archive.size).update)
+    run = watch_run(api, run_name, as_json)
+    code = exit_code(api, run)
+    if code == EXIT_DONE:
+        _print_dataset(api, run, as_json)
+    elif as_json:
+        print_json({"event": "push_over", "code": code, "run": run.json_content})
+    else:
+        print(ending(run), file=sys.stderr)
+    return code
+
+
+def _print_dataset(api: Api, run: Run, as_json: bool) -> None:
+    """Print the data report, and at last the name by which runs refer to the dataset."""
+    path = run_path(run.name, "/artifacts/ingest/result.json")
+    _, name, sha256 = validate(IngestResult, api.json(Call("GET", path)), path).dataset.split("/")
+    dataset = f"{name}@{sha256}"
+    path = f"/v1/datasets/{dataset}/report"
+    report = api.json(Call("GET", path, headers={"Accept": "application/json"}))
+    if as_json:
+        print_json({"event": "push_over", "code": EXIT_DONE, "dataset": dataset, "report": report})
+        return
+    print_data_report(validate(DataReport, report, path))
+    print(f"dataset: {dataset}")

@@ -1,0 +1,96 @@
+"""`slipway submit`: a run file, sent to an installation."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slipway.digests import sha256_json
+from slipway.errors import EXIT_DONE, InputError, SpecError
+from slipway.retry import with_retries
+
+from services.cli.commands.status import watch
+from services.cli.remote.answers import Run
+from services.cli.remote.client import Call
+from services.cli.remote.credentials import connect
+from services.cli.screen.console import print_json
+
+_CREATED = 201
+
+
+@dataclass(frozen=True)
+class SubmitRequest:
+    """The options of `slipway submit`.
+
+    Attributes:
+      name: Of the run; the file's when absent, or else the server makes one.
+      key: Idempotency key; made from the file's content and the user when absent.
+    """
+
+    file: Path
+    name: str | None = None
+    key: str | None = None
+
+
+def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
+    """Ask for a run; two requests with the same content are one run."""
+    body = read_body(request)
+    key = request.key or sha256_json([os.getuid(), body])
+    api = connect()
+    call = Call("POST", "/v1/runs", body=body, headers={"Idempotency-Key": key})
+    status, content = with_retries(lambda: api.json_once(call), api.patience())
+    run = api.parse(Run, content)
+    if not as_json:
+        print(f"run {run.name}" + ("" if status == _CREATED else f" was submitted before; it is {run.state}"))
+    if is_watched:
+        return watch(api, run.name, as_json)
+    if as_json:
+        print_json(run.json_content)
+    elif status == _CREATED:
+        print(f"follow it with: slipway status {run.name} --watch")
+    return EXIT_DONE
+
+
+def read_body(request: SubmitRequest) -> dict[str, Any]:
+    """Read a run file, and lay the name over it; the server checks everything else.
+
+    Raises:
+      InputError: The file cannot be read.
+      SpecError: It is not YAML with an object in it, or its source is a folder that the server does not have.
+    """
+    body = _read_object(request.file)
+    if request.name:
+        metadata = body.get("metadata")
+        body["metadata"] = (metadata if isinstance(metadata, dict) else {}) | {"name": request.name}
+    _check_source(body, request.file)
+    return body
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as text: {error}") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{file}: not YAML: {error}") from error
+    try:
+        content = json.loads(json.dumps(content, default=str, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{file}: holds a value that JSON cannot express: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{file}: not a TrainingRun; expected apiVersion, kind, metadata and spec")
+    return content
+
+
+def _check_source(body: dict[str, Any], file: Path) -> None:
+    spec = body.get("spec")
+    dataset = spec.get("dataset") if isinstance(spec, dict) else None
+    source = dataset.get("source") if isinstance(dataset, dict) else None
+    if isinstance(source, str) and "://" not in source:
+        raise SpecError(
+            f"{file}: spec.dataset.source {source!r} is a folder of this machine; send it with "
+            f"`slipway dataset push {source}`, and name what that prints as spec.dataset.ref instead"
+        )

@@ -1,0 +1,129 @@
+"""The upload of a folder: whole in one request, or in parts that outlast a break."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from slipway.models import AnswerModel
+from slipway.retry import with_retries
+
+from services.cli.remote.answers import IngestAnswer, UploadAnswer
+from services.cli.remote.client import Api, Call, read_chunks
+from services.cli.remote.errors import ApiRefused
+from services.cli.remote.private_files import user_folder, write_private
+from services.cli.remote.zip_stream import Archive
+from services.cli.screen.transfer_progress import ReportBytes, add_offset
+
+ONE_REQUEST_BYTES = 64 << 20  # up to this, a broken transfer may as well start again
+_UNPACKING_SEC = 1800.0  # until the server has unpacked the archive
+_SLICE_BYTES = 1 << 18
+
+
+class UploadNote(AnswerModel):
+    """The id of an upload that has begun: the content of a file in the user's cache."""
+
+    id: str
+
+
+def upload(api: Api, archive: Archive, name: str, report: ReportBytes) -> str:
+    """Send the archive in the way that fits its size, and return the run that ingests it."""
+    if archive.size > ONE_REQUEST_BYTES and (parts := _begin_or_resume(api, archive, name)):
+        answer = _send_parts(api, archive, parts, report)
+        _note_file(api, archive, name).unlink(missing_ok=True)
+        return answer.run
+    return _send_whole(api, archive, name, report).run
+
+
+def upload_path(id: str, rest: str = "") -> str:
+    return f"/v1/datasets/uploads/{quote(id, safe='')}{rest}"
+
+
+def _send_whole(api: Api, archive: Archive, name: str, report: ReportBytes) -> IngestAnswer:
+    """Send the archive in one request; it is not stored on this machine, so a new try makes it again."""
+    call = Call(
+        "POST",
+        "/v1/datasets",
+        {"name": name},
+        lambda: _slices(archive.chunks(), report),
+        {"Content-Type": "application/zip", "Content-Length": str(archive.size)},
+        _UNPACKING_SEC,
+    )
+    return api.answer(IngestAnswer, call)
+
+
+def _send_parts(api: Api, archive: Archive, upload: UploadAnswer, report: ReportBytes) -> IngestAnswer:
+    """Send the parts that have not arrived, and have them put together."""
+    done = 0
+    for number, content in enumerate(archive.parts(upload.part_bytes), start=1):
+        if number in upload.addresses:
+            upload = _send_part(api, upload, (number, content), add_offset(done, report))
+        done += len(content)
+        report(done)
+    return api.answer(IngestAnswer, Call("POST", upload_path(upload.id, ":complete"), read_sec=_UNPACKING_SEC))
+
+
+def _send_part(api: Api, upload: UploadAnswer, part: tuple[int, bytes], report: ReportBytes) -> UploadAnswer:
+    """Send one part; its address expires after a while, and then a new one is requested."""
+    number, content = part
+
+    def put(address: str) -> None:
+        headers = {"Content-Length": str(len(content))}
+        with api.open(Call("PUT", address, body=lambda: _slices([content], report), headers=headers)) as response:
+            list(read_chunks(response))  # so that the connection serves the next part, too
+
+    try:
+        with_retries(lambda: put(upload.addresses[number]), api.patience())
+    except ApiRefused as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        upload = api.answer(UploadAnswer, Call("GET", upload_path(upload.id)))
+        with_retries(lambda: put(upload.addresses[number]), api.patience())
+    return upload
+
+
+def _begin_or_resume(api: Api, archive: Archive, name: str) -> UploadAnswer | None:
+    """Resume the upload that broke off, or begin one; return None where the store takes no parts from clients."""
+    note = _note_file(api, archive, name)
+    if id := _read_note(note):
+        try:
+            return api.answer(UploadAnswer, Call("GET", upload_path(id)))
+        except ApiRefused as error:
+            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+                raise
+    body = {"name": name, "archive": {"bytes": archive.size}}
+    try:
+        upload = api.answer(UploadAnswer, Call("POST", "/v1/datasets:begin", body=body))
+    except ApiRefused as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+        return None
+    write_private(note, UploadNote(id=upload.id).model_dump())
+    return upload
+
+
+def _slices(chunks: Iterable[bytes], report: ReportBytes) -> Iterator[bytes]:
+    """Cut the chunks small, so that a slow line shows progress."""
+    count = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), _SLICE_BYTES):
+            piece = chunk[start : start + _SLICE_BYTES]
+            yield piece
+            count += len(piece)
+            report(count)
+
+
+def _note_file(api: Api, archive: Archive, name: str) -> Path:
+    """Return the file that remembers an upload of this content, under this name, to this installation."""
+    digest = hashlib.sha256(f"{api.server.url}\0{name}\0{archive.sha256}".encode()).hexdigest()
+    return user_folder("XDG_CACHE_HOME", ".cache") / "uploads" / f"{digest}.json"
+
+
+def _read_note(file: Path) -> str | None:
+    try:
+        return UploadNote.model_validate_json(file.read_bytes()).id
+    except (OSError, ValidationError):
+        return None
