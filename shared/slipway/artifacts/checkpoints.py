@@ -1,4 +1,4 @@
-"""A run's checkpoints in the store: published whole with their digests, fetched and verified."""
+"""Checkpoints of a run in the store: published with their digests, fetched and verified."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Checkpoints:
     """The checkpoints below one folder of the store.
 
     A checkpoint is `ckpt-N.index` with its `ckpt-N.data-*`, uploaded first, and `ckpt-N.json` with their digests,
-    uploaded last: one that is not listed does not exist.
+    uploaded last: one without a listing does not exist.
     """
 
     store: ObjectStore
@@ -31,7 +31,7 @@ class Checkpoints:
         return sorted(int(m[1]) for key in self.store.list(self.folder) if (m := _LISTING.search(key)))
 
     def listing(self, step: int) -> CheckpointListing:
-        """Return what was written beside the checkpoint. Raises `MissingKey`."""
+        """Read the listing of one checkpoint. Raises `MissingKey`."""
         return read_document(self.store, keys.checkpoint_listing(self.folder, step), CheckpointListing)
 
     def publish(self, step: int, files: Iterable[Path], last: bool = False) -> None:
@@ -52,20 +52,20 @@ class Checkpoints:
 
         Raises:
           MissingKey: It is not listed, or was deleted meanwhile.
-          TransientError: A file's digest is not the listed one, so the transfer went wrong.
+          TransientError: A file's digest is not the listed one: the transfer failed.
         """
         for name, expected in self.listing(step).files.items():
             self.store.download(f"{self.folder}/{name}", folder / name)
-            got = sha256_file(folder / name)
-            if got != expected:
+            digest = sha256_file(folder / name)
+            if digest != expected:
                 raise TransientError(
-                    f"{self.folder}/{name}: digest {got[:12]}, listed as {expected[:12]}; "
+                    f"{self.folder}/{name}: digest {digest[:12]}, listed as {expected[:12]}; "
                     "delete it to train from the one before"
                 )
         return folder / f"ckpt-{step}"
 
     def delete(self, step: int) -> None:
-        """Remove the listing first, so that nobody begins to fetch what is going."""
+        """Delete one checkpoint, its listing first, so that no process begins to fetch it meanwhile."""
         try:
             names = list(self.listing(step).files)
         except MissingKey:
