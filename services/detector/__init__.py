@@ -1,1 +1,1 @@
-"""Exported model → detections and pictures with boxes."""
+"""Exported model → detections and drawn images."""

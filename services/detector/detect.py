@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slipway import keys
+from slipway.artifacts.detections import BoxSides, DetectedBox
 from slipway.dataset.boxes import Box, ImageSize, denormalize
 from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
@@ -18,7 +19,7 @@ _OUTPUTS = {"detection_boxes", "detection_classes", "detection_scores", "num_det
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One found box, in pixels of the image it was found in.
+    """One detected box, in pixels of its image.
 
     Attributes:
       class_id: From 1, as in the label map.
@@ -33,13 +34,13 @@ class Detection:
 
 @dataclass(frozen=True)
 class Detector:
-    """A loaded SavedModel; loading takes seconds, the first image one more, each further one milliseconds."""
+    """A loaded SavedModel; loading takes seconds, the first image one second, each further one milliseconds."""
 
     signature: Any
     labels: LabelMap
 
     def detect(self, image: "Image", score_threshold: float) -> list[Detection]:
-        """Find boxes in one upright RGB image, best first.
+        """Detect in one upright RGB image, best first.
 
         Raises:
           InputError: The model has classes that the label map lacks.
@@ -63,10 +64,10 @@ def load(folder: Path) -> Detector:
     """Load an export.
 
     Args:
-      folder: Has `saved_model/` and `label_map.pbtxt`; or is that `saved_model/` itself.
+      folder: The folder with `saved_model/` and `label_map.pbtxt`, or that `saved_model/` itself.
 
     Raises:
-      InputError: One of them is missing, or the SavedModel cannot be read or gives something other than detections.
+      InputError: One of them is missing, or the SavedModel cannot be read or has other outputs than detections.
     """
     saved_model, label_map = _find(folder)
     try:
@@ -76,17 +77,17 @@ def load(folder: Path) -> Detector:
     return Detector(_signature(saved_model), labels)
 
 
-def to_json(detections: Sequence[Detection]) -> list[dict[str, Any]]:
-    """Write detections as `detections.json` has them: box corners in pixels with two decimals."""
-    return [
-        {
-            "label": found.label,
-            "class_id": found.class_id,
-            "score": round(found.score, 4),
-            "box": {side: round(value, 2) for side, value in found.box._asdict().items()},
-        }
-        for found in detections
-    ]
+def to_document(detections: Sequence[Detection]) -> tuple[DetectedBox, ...]:
+    """Return the detections as `detections.json` lists them: scores with four decimals, box sides with two."""
+    return tuple(
+        DetectedBox(
+            label=detection.label,
+            class_id=detection.class_id,
+            score=round(detection.score, 4),
+            box=BoxSides(**{side: round(value, 2) for side, value in detection.box._asdict().items()}),
+        )
+        for detection in detections
+    )
 
 
 def _find(folder: Path) -> tuple[Path, Path]:
@@ -95,9 +96,9 @@ def _find(folder: Path) -> tuple[Path, Path]:
     inner = folder / "saved_model"
     saved_model = inner if inner.is_dir() else folder
     label_map = Path(keys.label_map(str(saved_model.absolute().parent)))
-    for file, what in ((saved_model / "saved_model.pb", "SavedModel"), (label_map, "label map")):
+    for file, title in ((saved_model / "saved_model.pb", "SavedModel"), (label_map, "label map")):
         if not file.is_file():
-            raise InputError(f"{folder}: the {what} is missing, expected {file}; give the export folder of a run")
+            raise InputError(f"{folder}: the {title} is missing, expected {file}; give the export folder of a run")
     return saved_model, label_map
 
 
@@ -105,13 +106,13 @@ def _signature(saved_model: Path) -> Any:
     import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(str(saved_model))
+        model = tf.saved_model.load(str(saved_model))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise InputError(f"{saved_model}: TensorFlow cannot load it: {error}; export it again") from error
-    signature = loaded.signatures.get("serving_default")
+    signature = model.signatures.get("serving_default")
     if signature is None or not set(signature.structured_outputs) >= _OUTPUTS:
-        got = sorted(signature.structured_outputs) if signature else "no serving_default"
-        raise InputError(f"{saved_model}: it gives {got}, expected {sorted(_OUTPUTS)}; use a SavedModel of slipway")
-    # The signature holds its variables weakly: without its model they would go, and with them the weights.
-    signature.model = loaded
+        outputs = sorted(signature.structured_outputs) if signature else "no serving_default"
+        raise InputError(f"{saved_model}: it gives {outputs}, expected {sorted(_OUTPUTS)}; use a SavedModel of slipway")
+    # The signature has only weak references to its variables: without its model they would be deleted.
+    signature.model = model
     return signature

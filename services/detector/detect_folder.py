@@ -1,7 +1,6 @@
-"""``python -m services.detector.detect_folder``: an export, on any folder of images."""
+"""``python -m services.detector.detect_folder``: detects with an export in a folder of images."""
 
 import argparse
-import json
 import logging
 import os
 import time
@@ -9,26 +8,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL.Image import Image
+
+from slipway.artifacts.detections import Detections, ImageDetections
+from slipway.artifacts.json_io import write_document
 from slipway.errors import EXIT_DONE, InputError, SlipwayError
 from slipway.events import event, start_log
 from slipway.stage.progress import tracked
 from slipway.store.folder import FolderStore
 
-from services.detector.detect import load, to_json
-from services.detector.images import drawn, drawn_names, is_image_name, read_image
+from services.detector.detect import load, to_document
+from services.detector.images import draw_detections, drawn_names, is_image_name, read_image
 
 _DETECTIONS = "detections.json"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked.
+    """Options of the command.
 
     Attributes:
       model: An export's folder, or its `saved_model`.
-      images: A folder, searched to its depth, or one file.
-      out: Where drawn images and `detections.json` go.
-      score_threshold: What scores less is neither drawn nor listed.
+      images: A folder, which is searched with its subfolders, or one file.
+      out: Folder for drawn images and `detections.json`.
+      score_threshold: Detections with a lower score are neither drawn nor listed.
     """
 
     model: Path
@@ -37,70 +40,94 @@ class Options:
     score_threshold: float
 
 
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images below a folder.
+
+    Attributes:
+      names: Relative to the folder, sorted.
+      ignored_files: Number of other files.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    ignored_files: int = 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Detect, and return the exit code; what is wrong is said as an event, as every stage says it."""
+    """Detect, and return the exit code; an error is logged as an event, as in every stage."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     options, log_format = _parse(arguments)
     start_log("detect", options.images.name or "images", log_format)
-    started = time.monotonic()
+    start_time = time.monotonic()
     try:
         counts = detect_folder(options)
     except SlipwayError as error:
         event("stage_failed", logging.ERROR, error=str(error))
         return error.exit_code
-    event("detected", **counts, duration_sec=round(time.monotonic() - started, 1), out=str(options.out))
+    event("detected", **counts, duration_sec=round(time.monotonic() - start_time, 1), out=str(options.out))
     return EXIT_DONE
 
 
 def detect_folder(options: Options) -> dict[str, int]:
-    """Write one drawn JPEG an image, and `detections.json` last.
+    """Write a drawn JPEG for each image, and `detections.json` last; return the counts for the log.
 
     Raises:
-      InputError: The model or the images are missing, no image could be read, or writing would touch other files.
+      InputError: The model or the images are missing, no image could be read, or other files could be overwritten.
     """
     if not 0 <= options.score_threshold <= 1:
         raise InputError(f"--score-threshold is {options.score_threshold:g}, expected 0 to 1")
-    folder, names, ignored = _images(options.images)
+    images = _list_images(options.images)
     _check_out(options)
     detector = load(options.model)
-    store, out_names = FolderStore(options.out), drawn_names(names)
-    rows, found = [], 0
-    for name in tracked(names, len(names)):
-        try:
-            image = read_image((folder / name).read_bytes(), name)
-        except (InputError, OSError) as error:
-            event("image_skipped", logging.WARNING, file=name, reason=str(error))
+    store, out_names = FolderStore(options.out), drawn_names(images.names)
+    rows = []
+    for name in tracked(images.names, len(images.names)):
+        image = _read_or_skip(images.folder, name)
+        if image is None:
             continue
         detections = detector.detect(image, options.score_threshold)
-        found += len(detections)
-        store.write(out_names[name], drawn(image, detections))
-        rows.append({"filename": name, "width": image.width, "height": image.height, "detections": to_json(detections)})
+        store.write(out_names[name], draw_detections(image, detections))
+        boxes = to_document(detections)
+        rows.append(ImageDetections(filename=name, width=image.width, height=image.height, detections=boxes))
     if not rows:
-        raise InputError(f"{options.images}: none of {len(names)} images could be read; each was named above")
-    store.write(_DETECTIONS, json.dumps(rows, indent=1).encode() + b"\n")
-    return {"images": len(rows), "detections": found, "skipped": len(names) - len(rows), "ignored": ignored}
+        raise InputError(f"{options.images}: none of {len(images.names)} images could be read; each was named above")
+    write_document(store, _DETECTIONS, Detections(tuple(rows)))
+    return {
+        "images": len(rows),
+        "detections": sum(len(row.detections) for row in rows),
+        "skipped": len(images.names) - len(rows),
+        "ignored": images.ignored_files,
+    }
 
 
-def _images(place: Path) -> tuple[Path, list[str], int]:
-    """Return a folder, the names of the images below it, sorted, and how many other files there are."""
-    if place.is_file():
-        return place.parent, [place.name], 0
-    if not place.is_dir():
-        raise InputError(f"{place}: no such file or folder; give an image or a folder of images")
-    found = [
-        (Path(folder) / name).relative_to(place).as_posix()
-        for folder, _, names in os.walk(place)
+def _read_or_skip(folder: Path, name: str) -> Image | None:
+    try:
+        return read_image((folder / name).read_bytes(), name)
+    except (InputError, OSError) as error:
+        event("image_skipped", logging.WARNING, file=name, reason=str(error))
+        return None
+
+
+def _list_images(path: Path) -> ImageFolder:
+    if path.is_file():
+        return ImageFolder(path.parent, [path.name])
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder; give an image or a folder of images")
+    files = [
+        (Path(folder) / name).relative_to(path).as_posix()
+        for folder, _, names in os.walk(path)
         for name in names
         if not name.startswith(".")
     ]
-    images = sorted(name for name in found if is_image_name(name))
+    images = sorted(name for name in files if is_image_name(name))
     if not images:
-        raise InputError(f"{place}: no images among {len(found)} files; give a folder with .jpg, .png or similar files")
-    return place, images, len(found) - len(images)
+        raise InputError(f"{path}: no images among {len(files)} files; give a folder with .jpg, .png or similar files")
+    return ImageFolder(path, images, len(files) - len(images))
 
 
 def _check_out(options: Options) -> None:
-    """Make sure that nothing is written but this command's own files."""
+    """Check that the output folder has no files but those of an earlier call. Raises `InputError`."""
     out, images = options.out.resolve(), options.images.resolve()
     if images.is_dir():
         is_mixed = out == images or out in images.parents or images in out.parents
@@ -121,8 +148,8 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Options, str]:
     parser.add_argument("--out", type=Path, required=True, help="folder for drawn images and detections.json")
     parser.add_argument("--score-threshold", type=float, default=0.4, help="lowest score that counts (%(default)s)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    given = parser.parse_args(arguments)
-    return Options(given.model, given.images, given.out, given.score_threshold), given.log_format
+    values = parser.parse_args(arguments)
+    return Options(values.model, values.images, values.out, values.score_threshold), values.log_format
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Image files of any make → upright RGB images; drawn images → JPEG."""
+"""Image files of any format → upright RGB images; drawn images → JPEG or PNG."""
 
 import io
 from collections.abc import Sequence
@@ -14,54 +14,56 @@ from slipway.report.box_drawing import Mark, draw
 
 from services.detector.detect import Detection
 
-# Pillow hands these to other programs of the machine, which no file of a stranger should reach.
-_REFUSED = {"EPS", "WMF"}
+# Pillow opens these with other programs of the machine, which an untrusted file must not reach.
+_UNSAFE_FORMATS = {"EPS", "WMF"}
 _FAULTS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
-class Taken:
-    """Which images are taken: an image's header tells, before any of it is decoded.
+class ImageLimits:
+    """Limits of accepted images, which are checked in the header before anything is decoded.
 
     Attributes:
-      pixels: Width times height, at most.
-      formats: Pillow's names of them.
+      pixels: Largest width times height.
+      formats: Pillow's names of the accepted formats.
     """
 
     pixels: int
     formats: tuple[str, ...]
 
 
-def read_image(content: bytes, filename: str, taken: Taken | None = None) -> Image.Image:
-    """Decode an image file, turned upright as its EXIF says, the first frame of several.
+def read_image(content: bytes, filename: str, limits: ImageLimits | None = None) -> Image.Image:
+    """Decode the first frame of an image file, turned upright by its EXIF orientation.
 
     Args:
-      taken: Every format that Pillow reads, and as many pixels as it decodes, when None.
+      limits: If None, every safe format that Pillow reads, and as many pixels as it decodes.
 
     Raises:
-      InputError: It is no image, is damaged, or is not taken.
+      InputError: The file is not an image, is damaged, or exceeds the limits.
     """
     Image.init()
-    formats = taken.formats if taken else sorted(set(Image.OPEN) - _REFUSED)
+    formats = limits.formats if limits else sorted(set(Image.OPEN) - _UNSAFE_FORMATS)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
-            if taken and image.width * image.height > taken.pixels:
-                raise ValueError(f"it has {image.width}×{image.height} pixels, at most {taken.pixels} are taken")
+            if limits and image.width * image.height > limits.pixels:
+                raise ValueError(f"it has {image.width}×{image.height} pixels, at most {limits.pixels} are taken")
             return _upright_rgb(image)
-    except UnidentifiedImageError as error:  # its own words name an object in memory
-        raise _unread(filename, f"it is none of {', '.join(formats) if taken else 'the known formats'}") from error
+    except UnidentifiedImageError as error:  # its message names only an object in memory
+        raise _unreadable(filename, f"it is none of {', '.join(formats) if limits else 'the known formats'}") from error
     except _FAULTS as error:
-        raise _unread(filename, str(error)) from error
+        raise _unreadable(filename, str(error)) from error
 
 
 def is_image_name(filename: str) -> bool:
-    """Tell by its suffix whether a file is meant to be an image."""
-    return Image.registered_extensions().get(PurePosixPath(filename).suffix.lower()) in set(Image.OPEN) - _REFUSED
+    """Check by the suffix whether a file is meant to be an image."""
+    return (
+        Image.registered_extensions().get(PurePosixPath(filename).suffix.lower()) in set(Image.OPEN) - _UNSAFE_FORMATS
+    )
 
 
 def drawn_names(filenames: Sequence[str]) -> dict[str, str]:
-    """Name each image's drawn JPEG, all differently: `a/b.png` becomes `a/b.jpg`.
+    """Return a distinct name for the drawn JPEG of each image: `a/b.png` becomes `a/b.jpg`.
 
     Where two would get the same name, every file keeps its suffix: `b.png.jpg`.
     """
@@ -71,28 +73,34 @@ def drawn_names(filenames: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def drawn(image: Image.Image, detections: Sequence[Detection], file_format: Literal["JPEG", "PNG"] = "JPEG") -> bytes:
-    """Draw detections with label and score."""
-    marks = [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}") for d in detections]
-    return encoded(draw(image, marks), file_format)
+def draw_detections(
+    image: Image.Image, detections: Sequence[Detection], file_format: Literal["JPEG", "PNG"] = "JPEG"
+) -> bytes:
+    """Draw the detections with label and score, and return the file's bytes."""
+    return _encode(draw(image, detection_marks(detections)), file_format)
 
 
-def jpeg(image: Image.Image) -> bytes:
-    return encoded(image, "JPEG")
+def detection_marks(detections: Sequence[Detection]) -> list[Mark]:
+    """Return what is drawn for each detection: its box, with label and score."""
+    return [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}") for d in detections]
 
 
-def encoded(image: Image.Image, file_format: Literal["JPEG", "PNG"]) -> bytes:
+def encode_jpeg(image: Image.Image) -> bytes:
+    return _encode(image, "JPEG")
+
+
+def _encode(image: Image.Image, file_format: Literal["JPEG", "PNG"]) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, file_format, quality=_JPEG_QUALITY)  # which PNG does not look at
+    image.save(buffer, file_format, quality=_JPEG_QUALITY)  # PNG ignores the quality
     return buffer.getvalue()
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits a pixel, which `convert` would cut off at 255
+    if upright.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip at 255
         upright = Image.fromarray(np.clip(np.asarray(upright) // 256, 0, 255).astype(np.uint8))
     return upright.convert("RGB")
 
 
-def _unread(filename: str, reason: str) -> InputError:
+def _unreadable(filename: str, reason: str) -> InputError:
     return InputError(f"{filename}: not read as an image: {reason}; open and save it with another program")

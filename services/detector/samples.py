@@ -1,4 +1,4 @@
-"""Which test images a report shows, and what it says of them: found, missed and extra boxes."""
+"""Test images of the report: their detections compared with their annotations, and the choice of those to show."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,65 +12,76 @@ from slipway.report.box_drawing import Mark, draw, resize
 from slipway.report.pages import SamplePictures
 
 from services.detector.detect import Detection
-from services.detector.images import jpeg
+from services.detector.images import detection_marks, encode_jpeg
 
-_MOST = 8
-_SIDE = 640  # pixels: what half a page shows
-_MOST_ENLARGED = 3  # below 200 px a label would hide the picture
+_MAX_SAMPLES = 8
+_SIDE = 640  # pixels: half the width of the page
+_MAX_SCALE = 3  # so that the label does not hide an image below 200 px
 _IOU = 0.5
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One test image, what was found in it, and how that compares with its annotation."""
+    """One test image with its detections.
+
+    Attributes:
+      detected_boxes: Number of annotated boxes that have a detection.
+      extra_detections: Number of detections without an annotated box.
+    """
 
     image: AnnotatedImage
     detections: Sequence[Detection]
-    found: int
-    extra: int
+    detected_boxes: int
+    extra_detections: int
 
     @property
-    def missed(self) -> int:
-        return len(self.image.boxes) - self.found
+    def missed_boxes(self) -> int:
+        return len(self.image.boxes) - self.detected_boxes
+
+    @property
+    def mistakes(self) -> int:
+        return self.missed_boxes + self.extra_detections
 
     @property
     def caption(self) -> str:
-        boxes = len(self.image.boxes)
-        found = f"{self.found} of {boxes} {'box' if boxes == 1 else 'boxes'} found" if boxes else "no boxes to find"
-        return f"{found}, {self.extra} extra" if self.extra else found
+        count = len(self.image.boxes)
+        text = "no boxes to find"
+        if count:
+            text = f"{self.detected_boxes} of {count} {'box' if count == 1 else 'boxes'} found"
+        return f"{text}, {self.extra_detections} extra" if self.extra_detections else text
 
 
-def sample(image: AnnotatedImage, detections: Sequence[Detection]) -> Sample:
-    """Match detections, best first, each with the annotated box of its label that it overlaps most.
+def match_boxes(image: AnnotatedImage, detections: Sequence[Detection]) -> Sample:
+    """Match each detection, best first, with the annotated box of its label that it overlaps most.
 
-    A box counts as found once, at IoU 0.5 and above; every further detection of it is an extra one.
+    A box is matched once, at IoU 0.5 and above; every further detection of it is an extra one.
     """
     open_boxes = list(image.boxes)
     for detection in detections:
-        rivals = [b for b in open_boxes if b.label == detection.label and iou(b.box, detection.box) >= _IOU]
-        if rivals:
-            open_boxes.remove(max(rivals, key=lambda labeled: iou(labeled.box, detection.box)))
-    found = len(image.boxes) - len(open_boxes)
-    return Sample(image, detections, found, len(detections) - found)
+        candidates = [b for b in open_boxes if b.label == detection.label and iou(b.box, detection.box) >= _IOU]
+        if candidates:
+            open_boxes.remove(max(candidates, key=lambda candidate: iou(candidate.box, detection.box)))
+    detected_boxes = len(image.boxes) - len(open_boxes)
+    return Sample(image, detections, detected_boxes, len(detections) - detected_boxes)
 
 
-def choose(samples: Iterable[Sample]) -> list[Sample]:
-    """Choose at most eight, half for their mistakes and half for their many boxes, in the order of their names."""
+def choose_samples(samples: Iterable[Sample]) -> list[Sample]:
+    """Choose at most eight, half with the most mistakes and half with the most detected boxes, sorted by file name."""
     by_name = sorted(samples, key=lambda s: s.image.filename)
-    wrong = sorted((s for s in by_name if s.missed or s.extra), key=lambda s: -(s.missed + s.extra))[: _MOST // 2]
-    rest = sorted((s for s in by_name if s not in wrong), key=lambda s: -s.found)
-    return sorted([*wrong, *rest[: _MOST - len(wrong)]], key=lambda s: s.image.filename)
+    with_mistakes = sorted((s for s in by_name if s.mistakes), key=lambda s: -s.mistakes)[: _MAX_SAMPLES // 2]
+    others = sorted((s for s in by_name if s not in with_mistakes), key=lambda s: -s.detected_boxes)
+    return sorted([*with_mistakes, *others[: _MAX_SAMPLES - len(with_mistakes)]], key=lambda s: s.image.filename)
 
 
 def draw_sample(sample: Sample, image: Image.Image, labels: LabelMap) -> SamplePictures:
     """Draw annotated boxes and detections, for the page of the run."""
-    scale = min(_SIDE / max(image.size), _MOST_ENLARGED)
-    shown = resize(image, scale)
+    scale = min(_SIDE / max(image.size), _MAX_SCALE)
+    small_image = resize(image, scale)
     truth = [Mark(b.box, labels.id(b.label), b.label).scaled(scale) for b in sample.image.boxes]
-    found = [Mark(d.box, d.class_id, f"{d.label} {d.score:.0%}").scaled(scale) for d in sample.detections]
+    detections = [mark.scaled(scale) for mark in detection_marks(sample.detections)]
     return SamplePictures(
         filename=sample.image.filename,
-        truth=jpeg(draw(shown, truth)),
-        detections=jpeg(draw(shown, found)),
+        truth=encode_jpeg(draw(small_image, truth)),
+        detections=encode_jpeg(draw(small_image, detections)),
         caption=sample.caption,
     )

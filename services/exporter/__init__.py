@@ -1,1 +1,1 @@
-"""Best checkpoint → SavedModel and TFLite, refused unless they are the same model."""
+"""Best checkpoint → SavedModel and TFLite; an export that detects something else is refused."""

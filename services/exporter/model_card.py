@@ -1,40 +1,46 @@
-"""What a person has to know of an export before using it: only what was recorded of this run."""
+"""Model card of an export: facts that were recorded of this run, for a person who is going to use the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
+from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint
+from slipway.artifacts.export import Parity
 from slipway.run.plan import Plan
 
-_FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
+_FEW_BOXES = 30  # of a label in the train split
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the card is written from.
+    """Everything that the card is written from.
 
     Attributes:
-      dataset: The dataset's manifest.
-      best: What the evaluator wrote of the exported checkpoint.
+      best: The exported checkpoint, as the evaluator measured it.
       keeps_aspect_ratio: The image is scaled to fit and padded, rather than stretched.
-      files: File of the export to what it is, with its size.
-      omitted: What was asked for and is not in the export, and why.
+      files: File of the export to its purpose and size.
+      omitted_files: File that was asked for and is not in the export, to the reason.
     """
 
     run: str
     plan: Plan
-    dataset: Mapping[str, Any]
-    best: Mapping[str, Any]
-    labels: Sequence[str]
+    dataset: DatasetManifest
+    best: BestCheckpoint
+    labels: tuple[str, ...]
     keeps_aspect_ratio: bool
-    parity: Mapping[str, float]
+    parity: Parity
     versions: Mapping[str, str]
     files: Mapping[str, str]
-    omitted: Mapping[str, str]
+    omitted_files: Mapping[str, str]
+
+    @property
+    def train(self) -> ManifestSplit:
+        """The counts of the train split."""
+        return self.dataset.splits["train"]
 
 
 def model_card(facts: Facts) -> str:
-    """Write the card as Markdown."""
+    """Return the card as Markdown."""
     sections = {
         f"# Detector of {facts.run}": _origin(facts),
         "## What it detects": _classes(facts),
@@ -47,77 +53,79 @@ def model_card(facts: Facts) -> str:
 
 
 def _origin(facts: Facts) -> list[str]:
-    plan = facts.plan
+    plan, dataset = facts.plan, facts.dataset
     weights = f"fine-tuned from {plan.initial_checkpoint}" if plan.initial_checkpoint else "trained from scratch"
-    train = facts.dataset["splits"]["train"]
     return [
-        f"Preset {plan.preset}, {plan.image_size} px, {weights} on {train['images']:,} images with "
-        f"{train['boxes']:,} boxes of the dataset {facts.dataset['name']} ({facts.dataset['sha256'][:12]}).",
-        f"The exported checkpoint is that of step {facts.best['step']:,} of {plan.steps:,}.",
+        f"Preset {plan.preset}, {plan.image_size} px, {weights} on {facts.train.images:,} images with "
+        f"{facts.train.boxes:,} boxes of the dataset {dataset.name} ({dataset.sha256[:12]}).",
+        f"The exported checkpoint is that of step {facts.best.step:,} of {plan.steps:,}.",
     ]
 
 
 def _classes(facts: Facts) -> list[str]:
-    train = facts.dataset["splits"]["train"].get("per_class") or {}
-    rows = {row["label"]: row for row in facts.best.get("per_class", [])}
+    scores = {score.label: score for score in facts.best.per_class}
     lines = ["| class id | label | boxes in train | AP | AP50 |", "|---|---|---|---|---|"]
     for class_id, label in enumerate(facts.labels, start=1):
-        row = rows.get(label, {})
-        cells = (class_id, _cell(label), train.get(label, 0), _score(row.get("AP")), _score(row.get("AP50")))
+        score = scores.get(label)
+        ap, ap50 = (score.ap, score.ap50) if score else (None, None)
+        cells = (class_id, _cell(label), facts.train.per_class.get(label, 0), _number(ap), _number(ap50))
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
 
 def _quality(facts: Facts) -> list[str]:
-    best, metrics = facts.best, facts.best["metrics"]
-    chosen = f"The checkpoint was chosen by its AP on the {best['chosen_on']} split."
-    measured = f"Measured on {best['images']:,} images of the {best['split']} split."
+    best = facts.best
+    sentences = [
+        f"Measured on {best.images:,} images of the {best.split} split.",
+        f"The checkpoint was chosen by its AP on the {best.chosen_on} split.",
+        best.note,
+    ]
     lines = ["| metric | value |", "|---|---|"]
-    lines += [f"| {name} | {_score(value)} |" for name, value in metrics.items()]
-    return [*lines, "", " ".join(filter(None, [measured, chosen, best.get("note")]))]
+    lines += [f"| {name} | {_number(value)} |" for name, value in best.metrics.by_name().items()]
+    return [*lines, "", " ".join(filter(None, sentences))]
 
 
 def _interface(facts: Facts) -> list[str]:
-    size = facts.plan.image_size
-    how = (
+    size, parity = facts.plan.image_size, facts.parity
+    resize = (
         f"scaled to fit {size}×{size} px, top left, the rest filled with RGB 124, 116, 104"
         if facts.keeps_aspect_ratio
         else f"stretched to {size}×{size} px"
     )
-    lines = [f"- `{name}`: {what}" for name, what in facts.files.items()]
-    lines += [f"- `{name}` is missing: {why}" for name, why in facts.omitted.items()]
+    lines = [f"- `{name}`: {purpose}" for name, purpose in facts.files.items()]
+    lines += [f"- `{name}` is missing: {reason}" for name, reason in facts.omitted_files.items()]
     return [
         *lines,
         "",
-        f"The SavedModel takes RGB images of any size, turned upright, and resizes them itself ({how}). TFLite takes "
-        f"uint8 [1, {size}, {size}, 3], resized so by the caller, bilinear; both normalize the colours themselves.",
+        f"The SavedModel takes RGB images of any size, turned upright, and resizes them itself ({resize}). TFLite "
+        f"takes uint8 [1, {size}, {size}, 3], resized so by the caller, bilinear; both normalize the colours "
+        "themselves.",
         "",
         "`detection_boxes` are (ymin, xmin, ymax, xmax) in the unit square of the input, best first; only the first "
         "`num_detections` count. `detection_classes` are the class ids above.",
         "",
-        f"Checked on {facts.parity['images']} images against the measured model: boxes differ by at most "
-        f"{facts.parity['max_box_diff_px']:.1e} px, scores by at most {facts.parity['max_score_diff']:.1e}.",
+        f"Checked on {parity.images} images against the measured model: boxes differ by at most "
+        f"{parity.max_box_diff_px:.1e} px, scores by at most {parity.max_score_diff:.1e}.",
     ]
 
 
 def _limits(facts: Facts) -> list[str]:
-    best, train = facts.best, facts.dataset["splits"]["train"]
-    limits = [f"It knows images like its {train['images']:,} training images; how it does on others was not measured."]
-    if best["images"] < _FEW_IMAGES:
-        limits.append(f"The figures come from {best['images']} images only: expect several points of noise.")
-    unseen = [row["label"] for row in best.get("per_class", []) if not row["boxes"]]
-    if unseen:
-        limits.append(
-            f"The {best['split']} split has no box of: {', '.join(unseen)}. How well they are found is unknown."
-        )
-    rare = [label for label in facts.labels if (train.get("per_class") or {}).get(label, 0) < _FEW_IMAGES]
-    if rare:
-        limits.append(f"Fewer than {_FEW_IMAGES} training boxes: {', '.join(rare)}.")
+    best, train = facts.best, facts.train
+    limits = [f"It knows images like its {train.images:,} training images; its quality on others was not measured."]
+    if best.images < FEW_IMAGES:
+        limits.append(f"The figures come from {best.images} images only: expect several points of noise.")
+    labels_without_boxes = [score.label for score in best.per_class if not score.boxes]
+    if labels_without_boxes:
+        names = ", ".join(labels_without_boxes)
+        limits.append(f"The {best.split} split has no box of: {names}. How well they are found is unknown.")
+    rare_labels = [label for label in facts.labels if train.per_class.get(label, 0) < _FEW_BOXES]
+    if rare_labels:
+        limits.append(f"Fewer than {_FEW_BOXES} training boxes: {', '.join(rare_labels)}.")
     return limits
 
 
-def _score(value: float | None) -> str:
-    """COCO writes -1 where there is no box to find."""
+def _number(value: float | None) -> str:
+    """Return three decimals, or words for -1, which COCO writes where there is no box to find."""
     return "no boxes" if value is None or not value >= 0 else f"{value:.3f}"
 
 

@@ -1,7 +1,7 @@
-"""Run a SavedModel as a stranger would: in a process that has TensorFlow and nothing of ours or of Model Garden's.
+"""Run of a SavedModel in a process that imports TensorFlow alone, neither Slipway nor Model Garden.
 
 `python reload.py SAVED_MODEL FOLDER` reads each `NAME.image` of the folder and writes `NAME.npz` beside it: the outputs
-of every signature, those of the encoded picture under `encoded_…`.
+of every signature, those of the encoded image under `encoded_…`.
 """
 
 import sys
@@ -11,18 +11,18 @@ _FOREIGN = {"official", "tf_keras", "slipway", "services"}
 
 
 def reload(saved_model: Path, folder: Path) -> None:
-    """Detect in every picture; refuse to when anything but TensorFlow was loaded for it."""
+    """Detect in every image; exit with an error if a module of `_FOREIGN` was imported for it."""
     import numpy as np
     import tensorflow as tf
 
     signatures = tf.saved_model.load(str(saved_model)).signatures
     for path in sorted(folder.glob("*.image")):
-        encoded = tf.constant([path.read_bytes()])
-        picture = tf.io.decode_image(encoded[0], channels=3, expand_animations=False)[tf.newaxis]
+        content = tf.constant([path.read_bytes()])
+        image = tf.io.decode_image(content[0], channels=3, expand_animations=False)[tf.newaxis]
         outputs = {
-            **signatures["serving_default"](image_tensor=picture),
-            **signatures["raw"](image_tensor=picture),
-            **{f"encoded_{n}": v for n, v in signatures["image_bytes"](image_bytes=encoded).items()},
+            **signatures["serving_default"](image_tensor=image),
+            **signatures["raw"](image_tensor=image),
+            **{f"encoded_{name}": value for name, value in signatures["image_bytes"](image_bytes=content).items()},
         }
         np.savez(path.with_suffix(".npz"), **{name: value[0].numpy() for name, value in outputs.items()})
     foreign = _FOREIGN & {name.partition(".")[0] for name in sys.modules}

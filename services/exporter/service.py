@@ -1,167 +1,166 @@
-"""Export a run's best checkpoint, and refuse to when the export is not the same model."""
+"""Export stage: writes a run's best checkpoint as SavedModel and TFLite, and checks that both detect the same."""
 
-import hashlib
 import importlib.metadata
-import json
 import logging
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
-from slipway.artifacts.untyped_json import read_json
-from slipway.dataset.labels import LabelMap
+from slipway.artifacts.evaluation import BestCheckpoint
+from slipway.artifacts.export import DatasetIdentity, ExportManifest, ExportResult, Parity
+from slipway.artifacts.inputs import RunInputs
+from slipway.artifacts.json_io import read_document, write_document
+from slipway.digests import sha256_file
 from slipway.events import event
-from slipway.metrics import registry as metrics
-from slipway.run.plan import Plan
+from slipway.metrics import registry
 from slipway.run.presets import load_preset
-from slipway.stage.runner import Result, StageParams, write_result
+from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore, upload_all
+from slipway.text import format_bytes
 
-from services.exporter.compare import Parity, ParityError
+from services.exporter.compare import ParityError
 from services.exporter.export import (
     SIGNATURES,
     ConversionError,
-    Trained,
+    TrainedModel,
     export_saved_model,
     export_tflite,
-    load_trained,
+    load_trained_model,
 )
 from services.exporter.model_card import Facts, model_card
 from services.exporter.parity import check_saved_model, check_tflite
 
-_CHECKED_IMAGES = 8  # of several sizes as a rule; each takes a fraction of a second
+_PARITY_IMAGES = 8  # of several sizes as a rule; each takes a fraction of a second
 _PACKAGES = ("tensorflow", "tensorflow-cpu", "tf-models-official", "slipway")
+_PURPOSES = {"saved_model": "for TensorFlow and TensorFlow Serving", "model.tflite": "for phones and small boards"}
 
 
-def export(params: StageParams, store: ObjectStore) -> Result:
-    """Write SavedModel, TFLite, label map, model card and, last of them, the manifest."""
-    started = time.monotonic()
-    best = read_json(store, keys.best(params.name))
-    plan = Plan.parse(store.read(keys.resolved(params.name)))
-    dataset = read_json(store, keys.result(params.name, "ingest"))["dataset"]
-    labels = LabelMap.parse(store.read(keys.label_map(dataset)).decode(), keys.label_map(dataset))
-    trained = _load(params, store, plan, best["step"])
-    records = _records(params, store)
+def export(params: StageParams, store: ObjectStore) -> ExportResult:
+    """Write SavedModel, TFLite file, label map, model card, and the manifest last."""
+    start_time = time.monotonic()
+    inputs = RunInputs.load(store, params.run)
+    best = read_document(store, keys.best(params.name), BestCheckpoint)
+    trained_model = _load(store, inputs, best.step, params.scratch)
+    records = _first_records(store, inputs, params.scratch)
 
     folder = params.scratch / "export"
-    parity = _saved_model(trained, folder / "saved_model", records, params.scratch)
-    omitted = _tflite(trained, folder, records, params.scratch) if params.run.spec.export.tflite else {}
+    parity = _write_saved_model(trained_model, folder / "saved_model", records, params.scratch)
+    omitted_files = {}
+    if params.run.spec.export.tflite:
+        omitted_files = _write_tflite(trained_model, folder, records, params.scratch)
     facts = Facts(
         run=params.name,
-        plan=plan,
-        dataset=read_json(store, keys.manifest(dataset)),
+        plan=inputs.plan,
+        dataset=inputs.manifest,
         best=best,
-        labels=labels.names,
-        keeps_aspect_ratio=trained.config.task.validation_data.parser.keep_aspect_ratio,
-        parity=asdict(parity),
+        labels=inputs.labels.names,
+        keeps_aspect_ratio=trained_model.config.task.validation_data.parser.keep_aspect_ratio,
+        parity=parity,
         versions=_versions(),
-        files=_files(folder),
-        omitted=omitted,
+        files=_describe_files(folder),
+        omitted_files=omitted_files,
     )
-    (folder / "label_map.pbtxt").write_text(labels.dump(), encoding="utf-8")
-    (folder / "model_card.md").write_text(model_card(facts), encoding="utf-8")
-    _publish(store, params.name, folder, facts)
-    outcome = {"step": best["step"], "parity": facts.parity, "omitted": omitted, "duration_sec": _since(started)}
-    return write_result(store, params.name, "export", outcome)
+    _write_texts(folder, inputs, facts)
+    _publish(store, folder, facts)
+    result = ExportResult(step=best.step, parity=parity, omitted=omitted_files, duration_sec=_seconds_since(start_time))
+    return write_result(store, params.name, "export", result)
 
 
-def _load(params: StageParams, store: ObjectStore, plan: Plan, step: int) -> Trained:
-    checkpoints = Checkpoints(store, keys.best_checkpoint(params.name))
-    checkpoint = checkpoints.fetch(step, params.scratch / "checkpoint")
-    pipeline = store.read(keys.pipeline_config(params.name))
-    return load_trained(load_preset(plan.preset).experiment, pipeline, checkpoint)
+def _load(store: ObjectStore, inputs: RunInputs, step: int, scratch: Path) -> TrainedModel:
+    checkpoint = Checkpoints(store, keys.best_checkpoint(inputs.name)).fetch(step, scratch / "checkpoint")
+    pipeline = store.read(keys.pipeline_config(inputs.name))
+    return load_trained_model(load_preset(inputs.plan.preset).experiment, pipeline, checkpoint)
 
 
-def _records(params: StageParams, store: ObjectStore) -> list[bytes]:
-    """Read the first records of the test split: real images, as the evaluation saw them."""
+def _first_records(store: ObjectStore, inputs: RunInputs, scratch: Path) -> list[bytes]:
+    """Read the first records of the test split: real images, as in the evaluation."""
     import tensorflow as tf
 
-    preprocessed = read_json(store, keys.result(params.name, "preprocess"))
-    shard = keys.shard(preprocessed["records"], "test", 0, preprocessed["splits"]["test"]["shards"])
-    path = params.scratch / "test.tfrecord"
-    store.download(shard, path)
-    return list(tf.data.TFRecordDataset(str(path)).take(_CHECKED_IMAGES).as_numpy_iterator())
+    path = scratch / "test.tfrecord"
+    store.download(inputs.records.shard_keys("test")[0], path)
+    return list(tf.data.TFRecordDataset(str(path)).take(_PARITY_IMAGES).as_numpy_iterator())
 
 
-def _saved_model(trained: Trained, folder: Path, records: list[bytes], scratch: Path) -> Parity:
-    started = time.monotonic()
-    export_saved_model(trained, folder)
-    event("exported", format="saved_model", bytes=_size(folder), duration_sec=_since(started))
-    metrics.EXPORT_BYTES.set(_size(folder), format="saved_model")
-    started = time.monotonic()
-    parity = check_saved_model(trained, folder, records, scratch)
-    event("parity", format="saved_model", **asdict(parity), duration_sec=_since(started))
-    _tell("saved_model", parity)
+def _write_saved_model(trained_model: TrainedModel, folder: Path, records: list[bytes], scratch: Path) -> Parity:
+    start_time = time.monotonic()
+    export_saved_model(trained_model, folder)
+    event("exported", format="saved_model", bytes=_size(folder), duration_sec=_seconds_since(start_time))
+    registry.EXPORT_BYTES.set(_size(folder), format="saved_model")
+    start_time = time.monotonic()
+    parity = check_saved_model(trained_model, folder, records, scratch)
+    event("parity", format="saved_model", **parity.content(), duration_sec=_seconds_since(start_time))
+    _set_parity_gauges("saved_model", parity)
     return parity
 
 
-def _tflite(trained: Trained, folder: Path, records: list[bytes], scratch: Path) -> dict[str, str]:
-    """Write the TFLite file when it detects what the model does; return what was left out, and why."""
-    started = time.monotonic()
+def _write_tflite(trained_model: TrainedModel, folder: Path, records: list[bytes], scratch: Path) -> dict[str, str]:
+    """Write the TFLite file if it detects what the model detects; else return its name with the reason."""
+    start_time = time.monotonic()
     try:
-        content = export_tflite(trained)
-        event("exported", format="tflite", bytes=len(content), duration_sec=_since(started))
-        parity = check_tflite(trained, content, records, scratch)
+        content = export_tflite(trained_model)
+        event("exported", format="tflite", bytes=len(content), duration_sec=_seconds_since(start_time))
+        parity = check_tflite(trained_model, content, records, scratch)
     except (ConversionError, ParityError) as error:
         event("tflite_omitted", logging.WARNING, reason=str(error))
         return {"model.tflite": str(error)}
-    event("parity", format="tflite", **asdict(parity))
-    metrics.EXPORT_BYTES.set(len(content), format="tflite")
-    _tell("tflite", parity)
+    event("parity", format="tflite", **parity.content())
+    registry.EXPORT_BYTES.set(len(content), format="tflite")
+    _set_parity_gauges("tflite", parity)
     (folder / "model.tflite").write_bytes(content)
     return {}
 
 
-def _tell(format: str, parity: Parity) -> None:
-    metrics.EXPORT_BOX_DIFFERENCE.set(parity.max_box_diff_px, format=format)
-    metrics.EXPORT_SCORE_DIFFERENCE.set(parity.max_score_diff, format=format)
-    metrics.got_on()
+def _set_parity_gauges(format: str, parity: Parity) -> None:
+    registry.EXPORT_BOX_DIFFERENCE.set(parity.max_box_diff_px, format=format)
+    registry.EXPORT_SCORE_DIFFERENCE.set(parity.max_score_diff, format=format)
+    registry.got_on()
 
 
-def _publish(store: ObjectStore, run: str, folder: Path, facts: Facts) -> None:
-    """Upload everything, the manifest last: present means whole."""
-    store.delete(keys.export_manifest(run))
-    upload_all(store, folder, keys.stage(run, "export"))
+def _write_texts(folder: Path, inputs: RunInputs, facts: Facts) -> None:
+    (folder / "label_map.pbtxt").write_text(inputs.labels.dump(), encoding="utf-8")
+    (folder / "model_card.md").write_text(model_card(facts), encoding="utf-8")
+
+
+def _publish(store: ObjectStore, folder: Path, facts: Facts) -> None:
+    """Upload every file, then write the manifest: an export that has one is complete."""
+    store.delete(keys.export_manifest(facts.run))
+    upload_all(store, folder, keys.stage(facts.run, "export"))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifest = {
-        "run": run,
-        "step": facts.best["step"],
-        "preset": facts.plan.preset,
-        "image_size": facts.plan.image_size,
-        "labels": list(facts.labels),
-        "dataset": {"name": facts.dataset["name"], "sha256": facts.dataset["sha256"]},
-        "signatures": SIGNATURES,
-        "parity": facts.parity,
-        "omitted": facts.omitted,
-        "versions": facts.versions,
-        "files": {path.relative_to(folder).as_posix(): _digest(path) for path in files},
-    }
-    store.write(keys.export_manifest(run), json.dumps(manifest, indent=1).encode() + b"\n")
+    manifest = ExportManifest(
+        run=facts.run,
+        step=facts.best.step,
+        preset=facts.plan.preset,
+        image_size=facts.plan.image_size,
+        labels=facts.labels,
+        dataset=DatasetIdentity(name=facts.dataset.name, sha256=facts.dataset.sha256),
+        signatures=SIGNATURES,
+        parity=facts.parity,
+        omitted=facts.omitted_files,
+        versions=facts.versions,
+        files={path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
+    )
+    write_document(store, keys.export_manifest(facts.run), manifest)
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """Say of each format what it is for, and how large."""
-    formats = {"saved_model": "for TensorFlow and TensorFlow Serving", "model.tflite": "for phones and small boards"}
+def _describe_files(folder: Path) -> Mapping[str, str]:
+    """Return the purpose and the size of each format in the folder."""
     return {
-        name: f"{use}, {_size(folder / name) / 1e6:.1f} MB" for name, use in formats.items() if (folder / name).exists()
+        name: f"{purpose}, {format_bytes(_size(folder / name))}"
+        for name, purpose in _PURPOSES.items()
+        if (folder / name).exists()
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {dist.name.replace("_", "-"): dist.version for dist in importlib.metadata.distributions()}
-    return {name: found[name] for name in _PACKAGES if name in found}
+def _versions() -> Mapping[str, str]:
+    versions = {package.name.replace("_", "-"): package.version for package in importlib.metadata.distributions()}
+    return {name: versions[name] for name in _PACKAGES if name in versions}
 
 
 def _size(path: Path) -> int:
-    return sum(p.stat().st_size for p in (path, *path.rglob("*")) if p.is_file())
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _since(started: float) -> float:
-    return round(time.monotonic() - started, 1)
+def _seconds_since(start_time: float) -> float:
+    return round(time.monotonic() - start_time, 1)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
+from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.json_io import write_document
 from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
@@ -89,7 +89,7 @@ def write_dataset(store: ObjectStore, files: list[File]) -> None:
 
 
 def write_training(store: ObjectStore, scratch: Path) -> None:
-    """Write records, plan, pipeline config, a checkpoint of random weights, and what the evaluator says of it."""
+    """Write records, plan, pipeline config, a checkpoint of random weights, and its measurement."""
     import tensorflow as tf
     from official.core import task_factory
 
@@ -106,10 +106,7 @@ def write_training(store: ObjectStore, scratch: Path) -> None:
         variable.assign_add(rng.normal(0, 0.02, variable.shape))
     tf.train.Checkpoint(model=model).write(str(scratch / "ckpt-10"))
     Checkpoints(store, keys.best_checkpoint(NAME)).publish(10, sorted(scratch.glob("ckpt-10.*")))
-    best = {"step": 10, "split": "test", "chosen_on": "test", "note": "It flatters.", "images": 4}
+    best: dict[str, Any] = {"step": 10, "split": "test", "chosen_on": "test", "note": "It flatters.", "images": 4}
     row = {"label": "square", "AP": 0.1, "AP50": 0.2, "images": 4, "boxes": 4}
-    write_json(store, keys.best(NAME), best | {"metrics": {"AP": 0.1, "AP50": 0.2}, "per_class": [row]})
-
-
-def write_json(store: ObjectStore, key: str, content: Any) -> None:
-    store.write(key, json.dumps(content).encode())
+    best |= {"metrics": {"AP": 0.1, "AP50": 0.2}, "per_class": [row]}
+    write_document(store, keys.best(NAME), BestCheckpoint.model_validate(best))

@@ -11,14 +11,16 @@ from PIL import Image
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
-from slipway.artifacts.untyped_json import read_json
+from slipway.artifacts.export import ExportManifest
+from slipway.artifacts.json_io import read_document
+from slipway.artifacts.records import PreprocessResult
 from slipway.store.interface import ObjectStore, download_all
 from tests.fakes.squares import NAME, export_squares, params
 
 from services.detector.detect_folder import main as detect_folder
 from services.detector.service import detect
 from services.exporter.compare import ParityError
-from services.exporter.export import export_saved_model, load_trained
+from services.exporter.export import export_saved_model, load_trained_model
 from services.exporter.parity import check_saved_model
 
 # TensorFlow's converter and interpreter warn of their own future.
@@ -36,21 +38,21 @@ def exported(scratch: Path) -> ObjectStore:
 
 
 def test_the_export_is_the_measured_model(exported: ObjectStore) -> None:
-    parity = read_json(exported, keys.export_manifest(NAME))["parity"]
+    parity = read_document(exported, keys.export_manifest(NAME), ExportManifest).parity
 
-    assert (parity["images"], parity["unmatched"]) == (4, 0)
-    assert parity["anchors"] == 4 * 6 * (16**2 + 8**2 + 4**2 + 2**2)  # 128 px at strides 8 to 64, six anchors a place
-    assert parity["detections"] > 0
-    assert parity["max_box_diff_px"] <= 1e-3
-    assert parity["max_score_diff"] <= 1e-5
+    assert (parity.images, parity.unmatched) == (4, 0)
+    assert parity.anchors == 4 * 6 * (16**2 + 8**2 + 4**2 + 2**2)  # 128 px at strides 8 to 64, six anchors a place
+    assert parity.detections > 0
+    assert parity.max_box_diff_px <= 1e-3
+    assert parity.max_score_diff <= 1e-5
 
 
 def test_the_manifest_lists_every_file_with_its_digest(exported: ObjectStore) -> None:
     folder = keys.stage(NAME, "export")
-    files = read_json(exported, keys.export_manifest(NAME))["files"]
+    files = read_document(exported, keys.export_manifest(NAME), ExportManifest).files
 
-    kept = {key.removeprefix(f"{folder}/") for key in exported.list(folder)}
-    assert set(files) == kept - {"manifest.json", "result.json"}
+    names = {key.removeprefix(f"{folder}/") for key in exported.list(folder)}
+    assert set(files) == names - {"manifest.json", "result.json"}
     assert {"saved_model/saved_model.pb", "model.tflite", "label_map.pbtxt", "model_card.md"} <= set(files)
     for name, digest in files.items():
         assert hashlib.sha256(exported.read(f"{folder}/{name}")).hexdigest() == digest
@@ -72,13 +74,15 @@ def test_one_image_in_a_batch_is_detected_as_alone(exported: ObjectStore, tmp_pa
 
 def test_weights_of_another_checkpoint_do_not_pass_the_gate(exported: ObjectStore, tmp_path: Path) -> None:
     checkpoint = Checkpoints(exported, keys.best_checkpoint(NAME)).fetch(10, tmp_path)
-    trained = load_trained("retinanet_resnetfpn_coco", exported.read(keys.pipeline_config(NAME)), checkpoint)
-    export_saved_model(trained, tmp_path / "saved_model")
-    bias = next(v for v in trained.model.variables if "bias" in v.name)
+    trained_model = load_trained_model(
+        "retinanet_resnetfpn_coco", exported.read(keys.pipeline_config(NAME)), checkpoint
+    )
+    export_saved_model(trained_model, tmp_path / "saved_model")
+    bias = next(v for v in trained_model.model.variables if "bias" in v.name)
     bias.assign_add(np.full(bias.shape, 0.5))
 
     with pytest.raises(ParityError, match=r"0\.jpg: boxes differ by up to .* the export is not the measured model"):
-        check_saved_model(trained, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
+        check_saved_model(trained_model, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
 
 
 def test_a_letterboxed_model_is_exported_as_such(exported: ObjectStore, tmp_path: Path) -> None:
@@ -86,10 +90,10 @@ def test_a_letterboxed_model_is_exported_as_such(exported: ObjectStore, tmp_path
     pipeline = exported.read(keys.pipeline_config(NAME)).replace(
         b"keep_aspect_ratio: false", b"keep_aspect_ratio: true"
     )
-    trained = load_trained("retinanet_resnetfpn_coco", pipeline, checkpoint)
-    export_saved_model(trained, tmp_path / "saved_model")
+    trained_model = load_trained_model("retinanet_resnetfpn_coco", pipeline, checkpoint)
+    export_saved_model(trained_model, tmp_path / "saved_model")
 
-    parity = check_saved_model(trained, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
+    parity = check_saved_model(trained_model, tmp_path / "saved_model", records(exported, tmp_path), tmp_path)
 
     assert (parity.images, parity.unmatched) == (4, 0)
 
@@ -97,8 +101,8 @@ def test_a_letterboxed_model_is_exported_as_such(exported: ObjectStore, tmp_path
 def records(store: ObjectStore, folder: Path) -> list[bytes]:
     import tensorflow as tf
 
-    shard = keys.shard(read_json(store, keys.result(NAME, "preprocess"))["records"], "test", 0, 1)
-    store.download(shard, folder / "test.tfrecord")
+    result = read_document(store, keys.result(NAME, "preprocess"), PreprocessResult)
+    store.download(result.shard_keys("test")[0], folder / "test.tfrecord")
     return list(tf.data.TFRecordDataset(str(folder / "test.tfrecord")).as_numpy_iterator())
 
 
@@ -107,13 +111,13 @@ def test_detect_draws_and_lists_as_many_images_as_asked_and_writes_the_page(
 ) -> None:
     result = detect(params(scratch, "detect"), exported)
 
-    rows = read_json(exported, keys.detections(NAME))
+    rows = json.loads(exported.read(keys.detections(NAME)))
     assert [(row["filename"], row["width"], row["height"]) for row in rows] == [
         ("0.jpg", 200, 120),
         ("1.jpg", 90, 160),
         ("2.jpg", 128, 128),
     ]
-    assert result["detections"] == sum(len(row["detections"]) for row in rows) > 0
+    assert result.detections == sum(len(row["detections"]) for row in rows) > 0
     assert all(0 <= d["box"]["xmin"] <= d["box"]["xmax"] <= 90 for d in rows[1]["detections"])
     assert Image.open(io.BytesIO(exported.read(keys.drawn(NAME, "1.jpg")))).size == (90, 160)
     page = exported.read(keys.report(NAME)).decode()

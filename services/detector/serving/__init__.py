@@ -1,1 +1,1 @@
-"""Exported models over HTTP: an image in, boxes or the drawn image out."""
+"""Exported models over HTTP: image → boxes, or the drawn image."""

@@ -1,4 +1,4 @@
-"""``python -m services.detector.serving``: serves the exports in a store, and its own metrics at a second port."""
+"""``python -m services.detector.serving``: serves the exports in a store, and its metrics at a second port."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ from services.detector.serving.app import create_app
 from services.detector.serving.model_loader import load_model
 from services.detector.serving.settings import DetectorSettings
 
-_PATIENCE_SEC = 8.0  # for a store that does not answer: a client is waiting
+_PATIENCE_SEC = 8.0  # with a store that does not answer, since a client is waiting
 
 
 def main(arguments: list[str]) -> int:
@@ -33,22 +33,22 @@ def parser() -> argparse.ArgumentParser:
     return options("services.detector.serving", "/etc/slipway/detector.yaml")
 
 
-def _serve(asked: argparse.Namespace) -> int:
-    settings = read_settings_file(asked.settings, DetectorSettings)
-    store, scratch = open_store(asked.store, _PATIENCE_SEC), Path(tempfile.gettempdir())
+def _serve(values: argparse.Namespace) -> int:
+    settings = read_settings_file(values.settings, DetectorSettings)
+    store, scratch = open_store(values.store, _PATIENCE_SEC), Path(tempfile.gettempdir())
     app = create_app(store, settings, TokenFile(settings.tokens), lambda export: load_model(store, export, scratch))
     _import_tensorflow()
-    start_http_server(asked.metrics_port, asked.host, app.state.bench.metrics.registry)
-    place = Place(asked.host, asked.port, settings.trusted_proxies, settings.shutdown_seconds)
+    start_http_server(values.metrics_port, values.host, app.state.context.metrics.registry)
+    place = Place(values.host, values.port, settings.trusted_proxies, settings.shutdown_seconds)
     config = listening(app, place)
-    event("detector_started", port=asked.port)
+    event("detector_started", port=values.port)
     uvicorn.Server(config).run()
     event("detector_ended")
     return 0
 
 
 def _import_tensorflow() -> None:
-    """Take the ten seconds before anybody is answered: in a thread they would hold up every answer."""
+    """Import TensorFlow before the first request: in a thread, its ten seconds would delay every answer."""
     import tensorflow  # noqa: F401
 
 

@@ -1,4 +1,4 @@
-"""How many requests are worked on, and how many wait."""
+"""Admission of requests: bounds those that run and those that wait."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,25 +11,30 @@ from slipway.http.problems import Problem
 T = TypeVar("T")
 
 
-class Turns:
-    """So many at once in threads, and so many that wait; whoever comes then is sent away."""
+class Admission:
+    """Bounds running and waiting requests, and rejects the rest.
 
-    def __init__(self, at_once: int, waiting: int) -> None:
-        self._most, self._here = at_once + waiting, 0
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="predict")
+    Args:
+      running: Requests that run at a time, each in its thread.
+      waiting: Requests that wait for a thread.
+    """
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._limit, self._admitted_requests = running + waiting, 0
+        self._threads = ThreadPoolExecutor(running, thread_name_prefix="predict")
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Take part from now on. Raises `Problem` 503."""
-        if self._here >= self._most:
-            said = f"{self._most} requests are worked on or wait, as many as may; try again in 1 s"
-            raise Problem(503, said, "busy", headers={"Retry-After": "1"})
-        self._here += 1
+    def admit(self) -> Iterator[None]:
+        """Count one request until the end of the block. Raises `Problem` 503."""
+        if self._admitted_requests >= self._limit:
+            detail = f"{self._limit} requests are worked on or wait, as many as may; try again in 1 s"
+            raise Problem(503, detail, "busy", headers={"Retry-After": "1"})
+        self._admitted_requests += 1
         try:
             yield
         finally:
-            self._here -= 1
+            self._admitted_requests -= 1
 
-    async def work(self, call: Callable[[], T]) -> T:
-        """Wait for a thread, and for what the call returns in it."""
+    async def run(self, call: Callable[[], T]) -> T:
+        """Wait for a thread, call in it, and return the result."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)

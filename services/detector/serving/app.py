@@ -1,4 +1,4 @@
-"""The server as an ASGI application."""
+"""ASGI application of the server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,11 +17,11 @@ from slipway.http.request_log import RequestLog
 from slipway.http.tokens import Tokens
 from slipway.store.interface import ObjectStore
 
-from services.detector.serving.admission import Turns
-from services.detector.serving.context import Bench
+from services.detector.serving.admission import Admission
+from services.detector.serving.context import ServingContext
 from services.detector.serving.metrics import Metrics
-from services.detector.serving.model_cache import Shelf, Source, WarmUp
-from services.detector.serving.model_loader import Export, Model, find
+from services.detector.serving.model_cache import ModelCache, Source, WarmUp
+from services.detector.serving.model_loader import Export, Model, find_export
 from services.detector.serving.routes import router
 from services.detector.serving.settings import DetectorSettings
 
@@ -33,37 +33,37 @@ Every error is a problem (RFC 9457); every answer has an X-Request-Id."""
 def create_app(
     store: ObjectStore, settings: DetectorSettings, tokens: Tokens, load: Callable[[Export], Model]
 ) -> FastAPI:
-    """Return the application; it begins to load models when it is started."""
+    """Return the application; it begins to load models when it starts."""
     metrics, warm_up = Metrics(), WarmUp(settings.models)
-    bench = Bench(
+    context = ServingContext(
         store,
         settings,
         tokens,
         metrics,
-        Shelf(Source(partial(find, store), load), settings.kept_models, metrics),
-        Turns(settings.limits.at_once, settings.limits.waiting),
-        Readiness(lambda: silent_store(store) or _missing(warm_up)),
+        ModelCache(Source(partial(find_export, store), load), settings.kept_models, metrics),
+        Admission(settings.limits.at_once, settings.limits.waiting),
+        Readiness(lambda: silent_store(store) or _describe_missing(warm_up)),
     )
-    app = _Described(
+    app = _Application(
         title="Slipway's detector",
         description=_DESCRIPTION,
         docs_url=None,  # the pages would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_warmed(warm_up, bench.shelf),
+        lifespan=_load_models_at_start(warm_up, context.models),
     )
-    app.state.bench, app.state.gate = bench, Gate(settings.limits)
+    app.state.context, app.state.gate = context, Gate(settings.limits)
     install(app)
-    app.add_exception_handler(BrokenExport, _broken)
+    app.add_exception_handler(BrokenExport, _answer_broken_export)
     app.add_middleware(BodyLimit, most=settings.limits.bytes_of)
     app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
     app.include_router(router)
     return app
 
 
-class _Described(FastAPI):
+class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """Describe problems too, which no route returns by itself."""
+        """Return the schema, with the body of problems, which no route returns by itself."""
         if not self.openapi_schema:
             schema = ProblemBody.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
@@ -71,19 +71,21 @@ class _Described(FastAPI):
         return super().openapi()
 
 
-def _warmed(warm_up: WarmUp, shelf: Shelf) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _load_models_at_start(
+    warm_up: WarmUp, models: ModelCache
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(warm_up.load(shelf))
+        loading = asyncio.create_task(warm_up.load(models))
         yield
         loading.cancel()
 
     return lifespan
 
 
-def _missing(warm_up: WarmUp) -> str | None:
-    return f"not loaded yet: {', '.join(sorted(warm_up.missing))}" if warm_up.missing else None
+def _describe_missing(warm_up: WarmUp) -> str | None:
+    return f"not loaded yet: {', '.join(sorted(warm_up.missing_runs))}" if warm_up.missing_runs else None
 
 
-async def _broken(request: Request, error: Exception) -> JSONResponse:
+async def _answer_broken_export(request: Request, error: Exception) -> JSONResponse:
     return respond(request, Problem(500, str(error)))

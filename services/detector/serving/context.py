@@ -1,4 +1,4 @@
-"""What the server works with, and how a route gets it."""
+"""The server's store, settings, tokens and models, and how a route gets them."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,32 +9,36 @@ from slipway.http.readiness import Readiness
 from slipway.http.tokens import Tokens
 from slipway.store.interface import ObjectStore
 
-from services.detector.serving.admission import Turns
+from services.detector.serving.admission import Admission
 from services.detector.serving.metrics import Metrics
-from services.detector.serving.model_cache import Shelf
+from services.detector.serving.model_cache import ModelCache
 from services.detector.serving.settings import DetectorSettings
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What the server works with."""
+class ServingContext:
+    """Everything that routes share, made once when the process starts.
+
+    Attributes:
+      tokens: Finds the user of a bearer token.
+    """
 
     store: ObjectStore
     settings: DetectorSettings
     tokens: Tokens
     metrics: Metrics
-    shelf: Shelf
-    turns: Turns
+    models: ModelCache
+    admission: Admission
     readiness: Readiness
 
 
-def bench_of(request: Request) -> Bench:
-    bench: Bench = request.app.state.bench
-    return bench
+def context_of(request: Request) -> ServingContext:
+    context: ServingContext = request.app.state.context
+    return context
 
 
-async def _bench(request: Request) -> Bench:  # async: one that is not would be called in a thread
-    return bench_of(request)
+async def _context(request: Request) -> ServingContext:  # async: FastAPI calls plain functions in a thread
+    return context_of(request)
 
 
-BenchOf = Annotated[Bench, Depends(_bench)]
+ContextDep = Annotated[ServingContext, Depends(_context)]

@@ -1,4 +1,4 @@
-"""What Prometheus reads of the detector; no label has more than a few values."""
+"""Prometheus metrics of the detector's server; no label has more than a few values."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -6,7 +6,7 @@ from slipway.store import measured as store_metrics
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SIZES = (1, 2, 4, 8, 16, 32)
-_COUNTED = "/v1/models/{run}:predict"
+_PREDICT_ROUTE = "/v1/models/{run}:predict"
 
 
 class Metrics:
@@ -34,10 +34,10 @@ class Metrics:
         self.models = Gauge("slipway_detector_models_loaded", "Models in memory.", registry=self.registry)
 
     def count(self, _method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request, if it was for a prediction, or was refused before that was told (`none`)."""
-        if route in (_COUNTED, "none"):
+        """Count a request if it was for a prediction, or was refused before its route was known (`none`)."""
+        if route in (_PREDICT_ROUTE, "none"):
             self._requests.labels(str(status)).inc()
             self._seconds.observe(seconds)
 
-    def _histogram(self, name: str, said: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"slipway_detector_{name}", said, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"slipway_detector_{name}", documentation, buckets=buckets, registry=self.registry)

@@ -1,4 +1,4 @@
-"""The models in memory: loaded when first asked for, and so many of them."""
+"""A cache of loaded models, and the loading of some at the start."""
 
 import asyncio
 import gc
@@ -15,115 +15,130 @@ from slipway.events import event
 from services.detector.serving.metrics import Metrics
 from services.detector.serving.model_loader import Export, Model
 
-_FRESH_SEC = 60.0  # a run that was deleted and made anew under the same name is noticed after that
-_AGAIN_SEC = 10.0
+_FRESH_SEC = 60.0  # after that, a run that was deleted and made again under the same name is noticed
+_RETRY_SEC = 10.0
 
 
 @dataclass
-class _Place:
+class CacheEntry:
+    """One model.
+
+    Attributes:
+      checked_at: `time.monotonic()` when the export was last looked up in the store.
+      model: Done once the model is loaded.
+    """
+
     export: Export
-    looked_at: float
+    checked_at: float
     model: asyncio.Future[Model]
 
     @property
     def has_failed(self) -> bool:
         return self.model.done() and (self.model.cancelled() or self.model.exception() is not None)
 
+    @property
+    def is_loaded(self) -> bool:
+        return self.model.done() and not self.has_failed
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where models come from; both calls block, and raise what `exports` says."""
+    """The origin of models; both calls block, and raise the errors of `find_export` and `load_model`."""
 
     find: Callable[[str], Export]
     load: Callable[[Export], Model]
 
 
-class Shelf:
-    """Keeps the `most` models that were asked for last. All of it happens in one event loop, so nothing is locked.
+class ModelCache:
+    """Caches the models that were used last. All of it runs in one event loop, so nothing is locked.
 
-    One model is loaded at a time: whoever asks for it meanwhile waits for that, and other models for their turn.
+    One model is loaded at a time: requests for it wait until it is loaded, and other models wait for their turn.
+
+    Args:
+      capacity: Number of models in memory.
     """
 
-    def __init__(self, source: Source, most: int, metrics: Metrics) -> None:
-        self._source, self._most, self._metrics = source, most, metrics
-        self._places: OrderedDict[str, _Place] = OrderedDict()
+    def __init__(self, source: Source, capacity: int, metrics: Metrics) -> None:
+        self._source, self._capacity, self._metrics = source, capacity, metrics
+        self._entries: OrderedDict[str, CacheEntry] = OrderedDict()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
 
     async def get(self, run: str) -> Model:
-        """Return the run's model. Raises what finding and loading it raise."""
-        place = self._places.get(run)
-        if place is None or place.has_failed or time.monotonic() - place.looked_at >= _FRESH_SEC:
-            place = await self._look(run, place)
-        if run in self._places:
-            self._places.move_to_end(run)
-        return await asyncio.shield(place.model)
+        """Return the run's model; load it if necessary. Raises the errors of the source."""
+        entry = self._entries.get(run)
+        if entry is None or entry.has_failed or time.monotonic() - entry.checked_at >= _FRESH_SEC:
+            entry = await self._refresh(run, entry)
+        if run in self._entries:
+            self._entries.move_to_end(run)
+        return await asyncio.shield(entry.model)
 
     def loaded_at(self, export: Export) -> str | None:
-        """Say since when an export is in memory."""
-        place = self._places.get(export.run)
-        is_here = place and place.export.digest == export.digest and place.model.done() and not place.has_failed
-        return place.model.result().loaded_at if place and is_here else None
+        """Return the time since which an export is in memory, None if it is not."""
+        entry = self._entries.get(export.run)
+        if entry is None or not entry.is_loaded or entry.export.digest != export.digest:
+            return None
+        return entry.model.result().loaded_at
 
-    async def _look(self, run: str, known: _Place | None) -> _Place:
-        """See what the store has; while it does not answer, what is known is good."""
-        if known:
-            known.looked_at = time.monotonic()  # of those who come now, one looks
+    async def _refresh(self, run: str, entry: CacheEntry | None) -> CacheEntry:
+        """Look the export up in the store; while the store does not answer, a loaded entry stays valid."""
+        if entry:
+            entry.checked_at = time.monotonic()  # so that of several requests at once only one looks it up
         try:
             export = await asyncio.to_thread(self._source.find, run)
         except MissingKey:
-            self._places.pop(run, None)
-            self._tell()
+            self._entries.pop(run, None)
+            self._count_models()
             raise
         except TransientError:
-            if known is None or known.has_failed:
+            if entry is None or entry.has_failed:
                 raise
-            return known
-        place = self._places.get(run)
-        if place and not place.has_failed and place.export.digest == export.digest:
-            return place
-        return self._put(export)
+            return entry
+        newest = self._entries.get(run)
+        if newest and not newest.has_failed and newest.export.digest == export.digest:
+            return newest
+        return self._add(export)
 
-    def _put(self, export: Export) -> _Place:
-        self._places.pop(export.run, None)
-        while len(self._places) >= self._most:
-            self._places.popitem(last=False)
-        loading = asyncio.get_running_loop().run_in_executor(self._loader, self._load, export)
-        loading.add_done_callback(lambda _: self._tell())
-        place = _Place(export, time.monotonic(), loading)
-        self._places[export.run] = place
-        return place
+    def _add(self, export: Export) -> CacheEntry:
+        self._entries.pop(export.run, None)
+        while len(self._entries) >= self._capacity:
+            self._entries.popitem(last=False)
+        model = asyncio.get_running_loop().run_in_executor(self._loader, self._load, export)
+        model.add_done_callback(lambda _: self._count_models())
+        entry = CacheEntry(export, time.monotonic(), model)
+        self._entries[export.run] = entry
+        return entry
 
     def _load(self, export: Export) -> Model:
-        gc.collect()  # a SavedModel refers to itself: one that made room would stay until the collector comes by
-        started = time.monotonic()
+        gc.collect()  # a SavedModel refers to itself: without this, an evicted model stays in memory for a while
+        start_time = time.monotonic()
         model = self._source.load(export)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - start_time
         self._metrics.loading.observe(seconds)
         event("model_loaded", run=export.run, export=export.digest[:8], duration_sec=round(seconds, 2))
         return model
 
-    def _tell(self) -> None:
-        self._metrics.models.set(sum(p.model.done() and not p.has_failed for p in self._places.values()))
+    def _count_models(self) -> None:
+        self._metrics.models.set(sum(entry.is_loaded for entry in self._entries.values()))
 
 
 class WarmUp:
-    """Loads models at the start; what cannot be loaded is tried again until it can.
+    """Loads models at the start; a model that cannot be loaded is tried again until it can.
 
     Attributes:
-      missing: Runs whose models are not there yet.
+      missing_runs: Runs whose models are not loaded yet.
     """
 
     def __init__(self, runs: Sequence[str]) -> None:
-        self.missing = set(runs)
+        self.missing_runs = set(runs)
 
-    async def load(self, shelf: Shelf) -> None:
-        await asyncio.gather(*(self._load(shelf, run) for run in sorted(self.missing)))
+    async def load(self, models: ModelCache) -> None:
+        await asyncio.gather(*(self._load(models, run) for run in sorted(self.missing_runs)))
 
-    async def _load(self, shelf: Shelf, run: str) -> None:
-        while run in self.missing:
+    async def _load(self, models: ModelCache, run: str) -> None:
+        while run in self.missing_runs:
             try:
-                await shelf.get(run)
-                self.missing.discard(run)
+                await models.get(run)
+                self.missing_runs.discard(run)
             except SlipwayError as error:
                 event("model_not_loaded", logging.WARNING, run=run, reason=str(error))
-                await asyncio.sleep(_AGAIN_SEC)
+                await asyncio.sleep(_RETRY_SEC)

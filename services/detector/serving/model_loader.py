@@ -1,49 +1,39 @@
-"""A run's export in the store → a model in memory."""
+"""Export of a run in the store → a model in memory."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from pydantic import BaseModel, ValidationError
 
 from slipway import keys
+from slipway.artifacts.export import ExportManifest
+from slipway.artifacts.json_io import parse_document
 from slipway.digests import sha256_file
-from slipway.errors import BrokenExport, InputError, MissingKey, StoreRefused
-from slipway.run.names import Sha256
+from slipway.errors import BrokenDocument, BrokenExport, InputError, MissingKey, StoreRefused
 from slipway.run.run_file import load_run
 from slipway.store.interface import ObjectStore, in_parallel
 from slipway.text import timestamp
 
 from services.detector.detect import Detector, load
 
-_NEEDED = ("saved_model/", "label_map.pbtxt")  # of the manifest's files; a phone's are not
-
-
-class _Manifest(BaseModel):
-    """What is read of `manifest.json`."""
-
-    step: int
-    preset: str
-    image_size: int
-    labels: list[str]
-    files: Mapping[str, Sha256]
+_DETECTOR_FILES = ("saved_model/", "label_map.pbtxt")  # prefixes; the other files of an export are not needed
+_TIMESTAMP_LENGTH = len("2026-01-31T12:00:00Z-")  # at the start of an entry of the index
 
 
 @dataclass(frozen=True)
 class Export:
-    """What the store says of a run's export.
+    """An export of a run, as the store has it.
 
     Attributes:
       digest: SHA-256 of its manifest, which has the digests of all its files.
-      score_threshold: What the run itself detected with.
+      score_threshold: The run's own.
     """
 
     run: str
     digest: str
-    manifest: _Manifest
+    manifest: ExportManifest
     score_threshold: float
 
 
@@ -56,12 +46,12 @@ class Model:
     loaded_at: str
 
 
-def find(store: ObjectStore, run: str) -> Export:
-    """Read what there is.
+def find_export(store: ObjectStore, run: str) -> Export:
+    """Read the manifest of a run's export.
 
     Raises:
       MissingKey: The run has no export.
-      BrokenExport: Its manifest is none.
+      BrokenExport: The manifest cannot be read.
     """
     key = keys.export_manifest(run)
     try:
@@ -70,17 +60,17 @@ def find(store: ObjectStore, run: str) -> Export:
     except MissingKey as error:
         raise MissingKey(f"run {run!r} has no export; GET /v1/models lists the runs that have one") from error
     try:
-        manifest = _Manifest.model_validate_json(content)
-    except ValidationError as error:
+        manifest = parse_document(content, key, ExportManifest)
+    except BrokenDocument as error:
         raise BrokenExport(f"{key}: not a manifest as the exporter writes it; export the run again") from error
     return Export(run, hashlib.sha256(content).hexdigest(), manifest, threshold)
 
 
 def load_model(store: ObjectStore, export: Export, scratch: Path) -> Model:
-    """Copy the export, compare every file with its digest, load it, and detect once: the first image takes a second.
+    """Copy the export, verify the digest of each file, load it, and detect once: the first image takes a second.
 
     Raises:
-      BrokenExport: A file is absent or another than was exported, or TensorFlow cannot load it.
+      BrokenExport: A file is missing or has another digest, or TensorFlow cannot load it.
     """
     with TemporaryDirectory(prefix="slipway-export-", dir=scratch) as folder:
         try:
@@ -94,30 +84,30 @@ def load_model(store: ObjectStore, export: Export, scratch: Path) -> Model:
     return Model(export, detector, timestamp())
 
 
-def listed(store: ObjectStore, before: str, most: int) -> tuple[list[str], str | None]:
-    """Return the runs that have an export among the `most` newest ones, and where to go on.
+def list_exported_runs(store: ObjectStore, page: str, limit: int) -> tuple[list[str], str | None]:
+    """Return those of the `limit` newest runs that have an export, and the next page.
 
     Args:
-      before: Where to go on, as it was returned; the newest run's when empty.
+      page: As it was returned for the page before; empty for the newest runs.
     """
     folder = keys.index("", "").rpartition("/")[0]
     entries = [key.removeprefix(f"{folder}/") for key in store.list(folder)]
-    entries = sorted((entry for entry in entries if not before or entry < before), reverse=True)
-    page = entries[:most]
-    runs = list(dict.fromkeys(entry[len("2026-01-31T12:00:00Z-") :] for entry in page))
-    sizes = in_parallel(lambda run: store.size(keys.export_manifest(run)), runs)
-    return [run for run, size in zip(runs, sizes, strict=True) if size], page[-1] if len(entries) > most else None
+    entries = sorted((entry for entry in entries if not page or entry < page), reverse=True)
+    newest = entries[:limit]
+    runs = list(dict.fromkeys(entry[_TIMESTAMP_LENGTH:] for entry in newest))
+    stats = in_parallel(lambda run: store.stat(keys.export_manifest(run)), runs)
+    next_page = newest[-1] if len(entries) > limit else None
+    return [run for run, stat in zip(runs, stats, strict=True) if stat and stat.size], next_page
 
 
 def _fetch(store: ObjectStore, export: Export, folder: Path) -> None:
     def fetch(name: str) -> None:
-        key = f"{keys.stage(export.run, 'export')}/{name}"
+        key, expected = f"{keys.stage(export.run, 'export')}/{name}", export.manifest.files[name]
         store.download(key, folder / name)
         digest = sha256_file(folder / name)
-        if digest != export.manifest.files[name]:
+        if digest != expected:
             raise InputError(
-                f"{key}: its SHA-256 is {digest[:8]}…, the manifest says {export.manifest.files[name][:8]}…; "
-                "export the run again"
+                f"{key}: its SHA-256 is {digest[:8]}…, the manifest says {expected[:8]}…; export the run again"
             )
 
-    in_parallel(fetch, [name for name in export.manifest.files if name.startswith(_NEEDED)])
+    in_parallel(fetch, [name for name in export.manifest.files if name.startswith(_DETECTOR_FILES)])

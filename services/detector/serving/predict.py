@@ -1,4 +1,4 @@
-"""One image → the answer."""
+"""One image → one answer."""
 
 import time
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Literal
 
 from slipway.http.problems import Problem
 
-from services.detector.detect import to_json
-from services.detector.images import Taken, drawn, read_image
+from services.detector.detect import to_document
+from services.detector.images import ImageLimits, draw_detections, read_image
 from services.detector.serving.metrics import Metrics
 from services.detector.serving.model_loader import Model
 from services.detector.serving.schemas import DetectionAnswer, Prediction, Served, Timing
@@ -15,15 +15,17 @@ from services.detector.serving.schemas import DetectionAnswer, Prediction, Serve
 MediaType = Literal["application/json", "image/jpeg", "image/png"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_OFFERED: tuple[MediaType, ...] = ("application/json", "image/jpeg", "image/png")
+_MEDIA_TYPES: tuple[MediaType, ...] = ("application/json", "image/jpeg", "image/png")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a client wants.
+class PredictionRequest:
+    """A client's choices for one prediction.
 
     Attributes:
-      score_threshold: The run's own when None.
+      media_type: Of the answer.
+      score_threshold: None for the run's own.
+      max_pixels: Largest width times height of the image.
     """
 
     media_type: MediaType
@@ -32,44 +34,47 @@ class Asked:
     max_pixels: int
 
 
-def predict(model: Model, content: bytes, asked: Asked, metrics: Metrics) -> Prediction | bytes:
-    """Detect, and return boxes, or the drawn image.
+def predict(model: Model, content: bytes, request: PredictionRequest, metrics: Metrics) -> Prediction | bytes:
+    """Detect in one image, and return the boxes, or the drawn image.
 
     Raises:
-      InputError: The content is no image that is taken.
+      InputError: The content is not an image, or exceeds the limits.
     """
-    started = time.perf_counter()
-    image = read_image(content, "the image", Taken(asked.max_pixels, FORMATS))
-    decoded = time.perf_counter()
-    threshold = model.export.score_threshold if asked.score_threshold is None else asked.score_threshold
-    found = model.detector.detect(image, threshold)[: asked.max_detections]
-    ended = time.perf_counter()
-    metrics.inference.observe(ended - decoded)
+    start_time = time.perf_counter()
+    image = read_image(content, "the image", ImageLimits(request.max_pixels, FORMATS))
+    decode_end = time.perf_counter()
+    threshold = model.export.score_threshold if request.score_threshold is None else request.score_threshold
+    detections = model.detector.detect(image, threshold)[: request.max_detections]
+    inference_end = time.perf_counter()
+    metrics.inference.observe(inference_end - decode_end)
     metrics.batch_size.observe(1)
-    if asked.media_type != "application/json":
-        return drawn(image, found, "PNG" if asked.media_type == "image/png" else "JPEG")
+    if request.media_type != "application/json":
+        return draw_detections(image, detections, "PNG" if request.media_type == "image/png" else "JPEG")
     return Prediction(
         model=Served(run=model.export.run, digest=model.export.digest),
         width=image.width,
         height=image.height,
         score_threshold=threshold,
-        detections=[DetectionAnswer(**row) for row in to_json(found)],
-        timing=Timing(decode_seconds=round(decoded - started, 4), inference_seconds=round(ended - decoded, 4)),
+        detections=[DetectionAnswer.model_validate(box.content()) for box in to_document(detections)],
+        timing=Timing(
+            decode_seconds=round(decode_end - start_time, 4),
+            inference_seconds=round(inference_end - decode_end, 4),
+        ),
     )
 
 
-def preferred(accept: str) -> MediaType:
-    """Choose what to answer from an `Accept` header. Raises `Problem` 406."""
-    ranges = sorted((_range(part) for part in accept.split(",")), key=lambda found: -found[1])
-    for wanted, weight in ranges:
-        for offered in _OFFERED:
-            if weight > 0 and wanted in (offered, f"{offered.partition('/')[0]}/*", "*/*"):
-                return offered
-    raise Problem(406, f"Accept is {accept!r}; ask for one of {', '.join(_OFFERED)}")
+def choose_media_type(accept: str) -> MediaType:
+    """Choose the media type of the answer by an `Accept` header. Raises `Problem` 406."""
+    ranges = sorted((_media_range(part) for part in accept.split(",")), key=lambda media_range: -media_range[1])
+    for name, weight in ranges:
+        for media_type in _MEDIA_TYPES:
+            if weight > 0 and name in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+                return media_type
+    raise Problem(406, f"Accept is {accept!r}; ask for one of {', '.join(_MEDIA_TYPES)}")
 
 
-def _range(part: str) -> tuple[str, float]:
-    """Return the media range and its weight; one that is no number counts in full."""
+def _media_range(part: str) -> tuple[str, float]:
+    """Return the media range and its weight; a weight that is not a number counts as 1."""
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
     weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
     try:

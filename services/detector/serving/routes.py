@@ -1,4 +1,4 @@
-"""Every route of the server."""
+"""Routes of the server."""
 
 import asyncio
 from typing import Annotated, Any
@@ -13,9 +13,9 @@ from slipway.http.parameters import RunName
 from slipway.http.problems import Problem, answers
 from slipway.http.tokens import User
 
-from services.detector.serving.context import BenchOf, bench_of
-from services.detector.serving.model_loader import find, listed
-from services.detector.serving.predict import Asked, predict, preferred
+from services.detector.serving.context import ContextDep, context_of
+from services.detector.serving.model_loader import find_export, list_exported_runs
+from services.detector.serving.predict import PredictionRequest, choose_media_type, predict
 from services.detector.serving.schemas import EXAMPLE, Health, ModelAnswer, ModelList, Prediction
 
 router = APIRouter()
@@ -31,22 +31,22 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
 async def _viewer(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
 ) -> User:
-    return await authenticate(request, bench_of(request).tokens, credentials.credentials if credentials else None)
+    return await authenticate(request, context_of(request).tokens, credentials.credentials if credentials else None)
 
 
-Viewer = Annotated[User, Depends(_viewer)]  # the lowest role, so anybody who is known
+Viewer = Annotated[User, Depends(_viewer)]  # the lowest role, so every user with a token
 
 
 @router.get("/v1/models", tags=["models"], response_model_exclude_none=True, responses=answers(401, 422, 429, 503))
 def list_models(
     _: Viewer,
-    bench: BenchOf,
+    context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=500, description="How many runs to look at.")] = 100,
     page: Annotated[str, Query(max_length=100, description="The `next` of the answer before.")] = "",
 ) -> ModelList:
     """List the runs that have an export; a page may hold fewer than asked for, and still have a `next`."""
-    runs, following = listed(bench.store, page, limit)
-    return ModelList(items=runs, next=following)
+    runs, next_page = list_exported_runs(context.store, page, limit)
+    return ModelList(items=runs, next=next_page)
 
 
 @router.get(
@@ -55,19 +55,19 @@ def list_models(
     response_model_exclude_none=True,
     responses=answers(401, 404, 422, 429, 500, 503),
 )
-async def get_model(_: Viewer, bench: BenchOf, run: RunName) -> ModelAnswer:
+async def get_model(_: Viewer, context: ContextDep, run: RunName) -> ModelAnswer:
     """Describe the model of a run, without loading it."""
-    export = await asyncio.to_thread(find, bench.store, run)
+    export = await asyncio.to_thread(find_export, context.store, run)
     manifest = export.manifest
     return ModelAnswer(
         run=run,
         digest=export.digest,
         preset=manifest.preset,
         step=manifest.step,
-        classes=manifest.labels,
+        classes=list(manifest.labels),
         image_size=manifest.image_size,
         score_threshold=export.score_threshold,
-        loaded_at=bench.shelf.loaded_at(export),
+        loaded_at=context.models.loaded_at(export),
     )
 
 
@@ -89,13 +89,14 @@ async def predict_image(
     accept: Annotated[str, Header(max_length=1024)] = "*/*",
 ) -> Any:
     """Detect in one image, and answer boxes in pixels, best first, or, if `Accept` prefers an image, the drawn one."""
-    bench = bench_of(request)
-    asked = Asked(preferred(accept), score_threshold, max_detections, bench.settings.limits.pixels)
-    with bench.turns.admitted():
-        model = await bench.shelf.get(run)
-        content = await _image(request, bench.settings.limits.body_seconds)
-        answer = await bench.turns.work(lambda: predict(model, content, asked, bench.metrics))
-    return Response(answer, media_type=asked.media_type) if isinstance(answer, bytes) else answer
+    context, media_type = context_of(request), choose_media_type(accept)
+    limits = context.settings.limits
+    prediction_request = PredictionRequest(media_type, score_threshold, max_detections, limits.pixels)
+    with context.admission.admit():
+        model = await context.models.get(run)
+        content = await _read_image(request, limits.body_seconds)
+        answer = await context.admission.run(lambda: predict(model, content, prediction_request, context.metrics))
+    return Response(answer, media_type=media_type) if isinstance(answer, bytes) else answer
 
 
 @router.get("/healthz", tags=["health"])
@@ -105,24 +106,24 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", tags=["health"], responses=answers(503))
-def readyz(bench: BenchOf) -> Health:
+def readyz(context: ContextDep) -> Health:
     """Say that the store answers, and that the models that are loaded at the start are there."""
-    bench.readiness.check()
+    context.readiness.check()
     return Health()
 
 
-async def _image(request: Request, seconds: float) -> bytes:
+async def _read_image(request: Request, seconds: float) -> bytes:
     """Read the image from the body. Raises `Problem`."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         async with asyncio.timeout(seconds):
-            if kind == "multipart/form-data":
+            if content_type == "multipart/form-data":
                 return b"".join([chunk async for chunk in field_content(request, "image")])
-            if kind.startswith("image/") or kind == "application/octet-stream":
+            if content_type.startswith("image/") or content_type == "application/octet-stream":
                 return await request.body()
     except TimeoutError as error:
         raise Problem(408, f"the body was not there after {seconds} s; send a smaller image") from error
     except ClientDisconnect as error:
         raise Problem(400, "the client hung up before its image was here") from error
-    said = "send the image with its type, such as image/jpeg, or as the field image of multipart/form-data"
-    raise Problem(415, f"Content-Type is {kind!r}; {said}")
+    remedy = "send the image with its type, such as image/jpeg, or as the field image of multipart/form-data"
+    raise Problem(415, f"Content-Type is {content_type!r}; {remedy}")

@@ -1,16 +1,13 @@
-"""What the server answers."""
+"""Bodies of the server's answers."""
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
+
+from slipway.models import AnswerModel
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class Served(_Model):
+class Served(AnswerModel):
     """Which model it was.
 
     Attributes:
@@ -40,7 +37,7 @@ class ModelAnswer(Served):
     loaded_at: str | None = None
 
 
-class ModelList(_Model):
+class ModelList(AnswerModel):
     """Runs that have an export, newest first.
 
     Attributes:
@@ -69,14 +66,14 @@ class DetectionAnswer(BaseModel):
     box: BoxAnswer
 
 
-class Timing(_Model):
+class Timing(AnswerModel):
     """Seconds, of the work itself, without the wait for it."""
 
     decode_seconds: float
     inference_seconds: float
 
 
-class Prediction(_Model):
+class Prediction(AnswerModel):
     """What was found in one image, best first; width and height are those of the upright image."""
 
     model: Served
@@ -87,7 +84,7 @@ class Prediction(_Model):
     timing: Timing
 
 
-class Health(_Model):
+class Health(AnswerModel):
     """That the process answers; what is wrong is a problem instead."""
 
     status: str = "ok"

@@ -1,32 +1,28 @@
-"""What the operator of an installation decides about the detector's server: one YAML file."""
+"""Settings of the detector's server: one YAML file of the operator."""
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
+from slipway.models import StrictModel
 from slipway.run.names import Name
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int, Field(ge=1)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class Limits(_Model):
-    """How much clients may take.
+class Limits(StrictModel):
+    """Limits for clients.
 
     Attributes:
-      body_bytes: Of a request's body.
-      body_seconds: Until the body of a request is there.
-      pixels: Width times height of an image; one that is decoded and normalized takes 30 bytes a pixel and more.
-      at_once: Images that are worked on at a time.
-      waiting: Requests for predictions that wait for their turn, their model or their body.
-      requests_per_second: Of one user, on average; of one address, as far as its tokens are wrong.
-      burst: How many may come at once.
+      body_bytes: Largest body of a request.
+      body_seconds: Longest time until the body of a request has arrived.
+      pixels: Largest width times height of an image; decoded and normalized, it takes 30 bytes a pixel or more.
+      at_once: Predictions that run at a time.
+      waiting: Requests for predictions that wait for a thread, their model or their body.
+      requests_per_second: Average of one user; for requests with wrong tokens, of one address.
+      burst: Requests that one user, or address, may send at once.
     """
 
     body_bytes: Count = 20 << 20
@@ -38,19 +34,19 @@ class Limits(_Model):
     burst: Count = 200
 
     def bytes_of(self, _method: str, _path: str) -> int:
-        """Return how long a request's body may be."""
+        """Return the largest body of a request, in bytes."""
         return self.body_bytes
 
 
-class DetectorSettings(_Model):
-    """Everything about the server that is not a model's.
+class DetectorSettings(StrictModel):
+    """Content of the settings file.
 
     Attributes:
       tokens: A YAML file: a list of name, role and sha256, the digest of a token.
-      models: Runs whose exports are loaded at the start; it is not ready before.
-      kept_models: Models in memory; the one that was asked for longest ago makes room for another.
-      trusted_proxies: Addresses whose X-Forwarded-For is believed.
-      shutdown_seconds: How long requests may take to end after SIGTERM.
+      models: Runs whose exports are loaded at the start; the server is not ready before.
+      kept_models: Models in memory; the least recently used one is removed for another.
+      trusted_proxies: Addresses whose X-Forwarded-For is trusted.
+      shutdown_seconds: Time that requests get to end after SIGTERM.
     """
 
     tokens: Path = Path("/etc/slipway/tokens/tokens.yaml")
@@ -61,7 +57,7 @@ class DetectorSettings(_Model):
     shutdown_seconds: Seconds = 20
 
     @model_validator(mode="after")
-    def _models_are_kept(self) -> "DetectorSettings":
+    def _check_kept_models(self) -> "DetectorSettings":
         if len(self.models) > self.kept_models:
             raise ValueError(
                 f"models lists {len(self.models)}, keptModels keeps {self.kept_models}; raise it, or list fewer"

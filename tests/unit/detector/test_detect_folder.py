@@ -1,4 +1,4 @@
-"""What `slipway detect` refuses before it loads a model."""
+"""Arguments that `slipway detect` refuses before it loads a model."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from services.detector.detect_folder import main
 
 @pytest.fixture(autouse=True)
 def _log() -> Iterator[None]:
-    """Give the root logger back what the command takes from it."""
+    """Restore the root logger, which the command changes."""
     handlers = logging.getLogger().handlers
     yield
     logging.getLogger().handlers = handlers
@@ -53,7 +53,7 @@ def test_a_model_folder_that_lacks_something_names_it(
     assert f"is missing, expected {model / missing}; give the export folder of a run" in log
 
 
-def test_no_model_no_images_and_an_empty_folder_are_told_apart(
+def test_no_model_no_images_and_an_empty_folder_are_distinguished(
     model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     empty = tmp_path / "empty"
@@ -65,11 +65,11 @@ def test_no_model_no_images_and_an_empty_folder_are_told_apart(
     assert "empty: no images among 1 files" in refusal(capsys, model, empty, tmp_path / "out")
 
 
-@pytest.mark.parametrize("place", ["images", "images/out", "."], ids=["the-same", "inside", "around"])
+@pytest.mark.parametrize("folder", ["images", "images/out", "."], ids=["the-same", "inside", "around"])
 def test_an_output_folder_that_is_mixed_with_the_images_is_refused(
-    model: Path, images: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+    model: Path, images: Path, tmp_path: Path, folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "is in the same place as the images" in refusal(capsys, model, images, tmp_path / place)
+    assert "is in the same place as the images" in refusal(capsys, model, images, tmp_path / folder)
     assert sorted(path.name for path in images.iterdir()) == ["a.png"]
 
 
@@ -77,7 +77,7 @@ def test_one_image_is_not_drawn_beside_itself(model: Path, images: Path, capsys:
     assert "is in the same place as the images" in refusal(capsys, model, images / "a.png", images)
 
 
-def test_a_folder_with_files_of_somebody_else_is_not_written_to(
+def test_a_folder_with_other_files_is_not_written_to(
     model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "photos"
@@ -92,7 +92,16 @@ def test_a_folder_with_files_of_somebody_else_is_not_written_to(
 def test_a_score_threshold_in_percent_is_refused(
     model: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["--model", str(model), "--images", str(images), "--out", str(tmp_path / "out"), "--score-threshold", "40"]
+    arguments = [
+        "--model",
+        str(model),
+        "--images",
+        str(images),
+        "--out",
+        str(tmp_path / "out"),
+        "--score-threshold",
+        "40",
+    ]
 
-    assert main(given) == 65
+    assert main(arguments) == 65
     assert "--score-threshold is 40, expected 0 to 1" in capsys.readouterr().err

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.exporter.compare import Outputs, Parity, ParityError, Tolerance, compare
+from slipway.artifacts.export import Parity
 
-TOLERANCE = Tolerance(box_px=1e-3, score=1e-5, unmatched=0.01)
+from services.exporter.compare import Outputs, ParityError, Tolerance, compare, merge
+
+TOLERANCE = Tolerance(box_px=1e-3, score=1e-5, unmatched_ratio=0.01)
 
 
 @pytest.fixture
@@ -94,7 +96,16 @@ def test_an_export_without_raw_outputs_is_compared_by_its_detections(outputs: Ou
     assert compare(outputs, bare, TOLERANCE, "a.jpg") == Parity(images=1, anchors=0, detections=3)
 
 
-def test_the_sum_of_two_images_keeps_the_larger_difference() -> None:
-    total = Parity(1, 10, 3, 0, 1e-5, 2e-7) + Parity(1, 10, 4, 1, 3e-5, 1e-7)
+def parity(images: int, detections: int, unmatched: int, box: float, score: float) -> Parity:
+    return Parity(
+        images=images,
+        anchors=10 * images,
+        detections=detections,
+        unmatched=unmatched,
+        max_box_diff_px=box,
+        max_score_diff=score,
+    )
 
-    assert total == Parity(2, 20, 7, 1, 3e-5, 2e-7)
+
+def test_the_sum_of_two_images_keeps_the_larger_difference() -> None:
+    assert merge(parity(1, 3, 0, 1e-5, 2e-7), parity(1, 4, 1, 3e-5, 1e-7)) == parity(2, 7, 1, 3e-5, 2e-7)

@@ -1,15 +1,17 @@
-"""The model card: facts of one run, in a person's words."""
+"""The model card, as it is written from the facts of one run."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
+from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
+from slipway.artifacts.evaluation import BestCheckpoint
+from slipway.artifacts.export import Parity
 from tests.fakes.plans import small_plan
 
 from services.exporter.model_card import Facts, model_card
 
-BEST: dict[str, Any] = {
+BEST = {
     "step": 900,
     "split": "test",
     "chosen_on": "val",
@@ -25,18 +27,21 @@ BEST: dict[str, Any] = {
 
 @pytest.fixture
 def facts() -> Facts:
-    train = {"images": 291, "boxes": 4000, "per_class": {"RBC": 3990, "a|b": 10}}
+    train = ManifestSplit(images=291, boxes=4000, per_class={"RBC": 3990, "a|b": 10}, shards=1)
+    labels = ("RBC", "a|b")
     return Facts(
         run="bccd-7",
         plan=small_plan(image_size=320, steps=1500),
-        dataset={"name": "bccd", "sha256": "ab" * 32, "splits": {"train": train}},
-        best=BEST,
-        labels=("RBC", "a|b"),
+        dataset=DatasetManifest(
+            name="bccd", sha256="ab" * 32, labels=labels, splits={"train": train}, median_size=(640, 480)
+        ),
+        best=BestCheckpoint.model_validate(BEST),
+        labels=labels,
         keeps_aspect_ratio=False,
-        parity={"images": 8, "max_box_diff_px": 3e-5, "max_score_diff": 7e-7},
+        parity=Parity(images=8, max_box_diff_px=3e-5, max_score_diff=7e-7),
         versions={"tensorflow-cpu": "2.20.0"},
         files={"saved_model": "for TensorFlow, 9.5 MB"},
-        omitted={},
+        omitted_files={},
     )
 
 
@@ -66,7 +71,7 @@ def test_a_label_cannot_break_the_table(facts: Facts) -> None:
 def test_few_images_and_few_boxes_are_limits(facts: Facts) -> None:
     assert "expect several points of noise" not in model_card(facts)
 
-    card = model_card(replace(facts, best=BEST | {"images": 20}))
+    card = model_card(replace(facts, best=facts.best.model_copy(update={"images": 20})))
     assert "The figures come from 20 images only: expect several points of noise." in card
     assert "Fewer than 30 training boxes: a|b." in card
 
@@ -77,6 +82,6 @@ def test_the_input_is_described_as_the_evaluation_resized_it(facts: Facts) -> No
 
 
 def test_what_was_left_out_is_said_with_its_reason(facts: Facts) -> None:
-    card = model_card(replace(facts, omitted={"model.tflite": "a.jpg in TFLite: boxes differ"}))
+    card = model_card(replace(facts, omitted_files={"model.tflite": "a.jpg in TFLite: boxes differ"}))
 
     assert "- `model.tflite` is missing: a.jpg in TFLite: boxes differ" in card

@@ -30,34 +30,34 @@ FILES = {"saved_model/saved_model.pb": b"graph", "label_map.pbtxt": b"labels", "
 
 
 class FakeDetector:
-    """Finds a boat in the left half, and, less surely, a buoy in the right one; how long it takes the test decides."""
+    """Detects a boat in the left half and, with a lower score, a buoy in the right one; a test decides when it ends."""
 
     labels = LabelMap(("boat", "buoy"))
 
     def __init__(self):
-        self.may_go = threading.Event()
-        self.may_go.set()
-        self.begun = threading.Semaphore(0)
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.starts = threading.Semaphore(0)
 
     def detect(self, image, score_threshold):
-        self.begun.release()
-        assert self.may_go.wait(10)
+        self.starts.release()
+        assert self.may_end.wait(10)
         half = image.width / 2
         boat = Detection("boat", 1, 0.91237, Box(0, 0, half, image.height))
         buoy = Detection("buoy", 2, 0.5, Box(half, 0, image.width, image.height))
-        return [found for found in (boat, buoy) if found.score >= score_threshold]
+        return [detection for detection in (boat, buoy) if detection.score >= score_threshold]
 
 
 class Loader:
-    """Loads nothing, and remembers of which runs it was asked for it."""
+    """Loads nothing, and records the runs that it is called for."""
 
     def __init__(self, detector):
-        self.detector, self.loaded, self.faults = detector, [], []
+        self.detector, self.runs, self.errors = detector, [], []
 
     def __call__(self, export):
-        self.loaded.append(export.run)
-        if self.faults:
-            raise self.faults.pop()
+        self.runs.append(export.run)
+        if self.errors:
+            raise self.errors.pop()
         return Model(export, self.detector, "2026-01-31T12:00:00Z")
 
 
@@ -67,12 +67,12 @@ def image(width=40, height=20, file_format="JPEG", **options):
     return file.getvalue()
 
 
-def write_export(store, run="ponds", files=FILES, made="2026-01-31T12:00:00Z"):
-    """Write what a run leaves whose export is done."""
-    asked = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": run}}
-    asked["spec"] = {"dataset": {"source": "s3://photos/ponds"}, "detect": {"scoreThreshold": 0.3}}
-    store.write(f"runs/{run}/run.json", json.dumps(asked).encode())
-    store.write(f"index/runs/{made}-{run}", b"{}")
+def write_export(store, run="ponds", files=FILES, created_at="2026-01-31T12:00:00Z"):
+    """Write the documents and files of a run whose export is done."""
+    run_file = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": run}}
+    run_file["spec"] = {"dataset": {"source": "s3://photos/ponds"}, "detect": {"scoreThreshold": 0.3}}
+    store.write(f"runs/{run}/run.json", json.dumps(run_file).encode())
+    store.write(f"index/runs/{created_at}-{run}", b"{}")
     for name, content in files.items():
         store.write(f"runs/{run}/export/{name}", content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -82,9 +82,9 @@ def write_export(store, run="ponds", files=FILES, made="2026-01-31T12:00:00Z"):
 
 @pytest.fixture
 def store(tmp_path):
-    made = FolderStore(tmp_path / "store")
-    write_export(made)
-    return made
+    store = FolderStore(tmp_path / "store")
+    write_export(store)
+    return store
 
 
 @pytest.fixture
@@ -98,42 +98,42 @@ def loader(detector):
 
 
 @pytest.fixture
-def given():
-    """The settings of a test."""
+def settings():
+    """The content of the settings file; tests replace it."""
     return {}
 
 
 @pytest.fixture
-def app(store, loader, given, tmp_path):
+def app(store, loader, settings, tmp_path):
     tokens = tmp_path / "tokens.yaml"
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     tokens.write_text(yaml.safe_dump([{"name": "wren", "role": "viewer", "sha256": digest}]))
-    return create_app(store, DetectorSettings.model_validate(given), TokenFile(tokens), loader)
+    return create_app(store, DetectorSettings.model_validate(settings), TokenFile(tokens), loader)
 
 
 @pytest.fixture
 def client(app):
     """A client with a viewer's token."""
-    with TestClient(app, headers=BEARER, raise_server_exceptions=False) as made:
-        yield made
+    with TestClient(app, headers=BEARER, raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture
 def events(caplog):
-    """Return the fields of the events of a name that were logged so far."""
+    """Return a function that returns the fields of each logged event of a name."""
     caplog.set_level(logging.INFO, logger="slipway.events")
 
-    def logged(name):
+    def fields(name):
         return [record.fields for record in caplog.records if record.getMessage() == name]
 
-    return logged
+    return fields
 
 
 @pytest.fixture
-def counted(app):
-    """Return a metric's value."""
+def metric(app):
+    """Return a function that returns a metric's value."""
 
     def value(name, **labels):
-        return app.state.bench.metrics.registry.get_sample_value(f"slipway_detector_{name}", labels)
+        return app.state.context.metrics.registry.get_sample_value(f"slipway_detector_{name}", labels)
 
     return value

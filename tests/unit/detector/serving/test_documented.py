@@ -1,4 +1,4 @@
-"""The pages name every route, setting and option of the server, and none that is not there."""
+"""The pages name every route, setting and option of the server, and no others."""
 
 import re
 from pathlib import Path
@@ -20,8 +20,8 @@ def test_every_route_is_in_the_reference(app):
 
 def test_every_setting_is_on_the_page_about_installing():
     nested = [f"limits.{field.alias}" for field in Limits.model_fields.values()]
-    own = [str(field.alias) for name, field in DetectorSettings.model_fields.items() if name != "limits"]
-    assert sorted(name for name in LISTED if not name.startswith("-")) == sorted(own + nested)
+    names = [str(field.alias) for name, field in DetectorSettings.model_fields.items() if name != "limits"]
+    assert sorted(name for name in LISTED if not name.startswith("-")) == sorted(names + nested)
 
 
 def test_every_option_is_on_the_page_about_installing():

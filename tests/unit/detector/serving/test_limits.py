@@ -1,4 +1,4 @@
-"""Who may come, how often, with how much, and how many at once."""
+"""Limits: tokens, rates, bodies, pixels, requests at a time."""
 
 import struct
 import zlib
@@ -13,11 +13,11 @@ OPEN = {"/healthz", "/readyz"}
 
 
 @pytest.fixture
-def given():
+def settings():
     return {"limits": {"bodyBytes": 20_000, "pixels": 10_000, "atOnce": 1, "waiting": 1, "bodySeconds": 1}}
 
 
-def test_every_route_but_the_probes_refuses_who_has_no_good_token(app, client, loader):
+def test_every_route_but_the_probes_refuses_requests_without_a_good_token(app, client, loader):
     routes = [(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods]
     assert {path for _, path in routes} == OPEN | {"/v1/models", "/v1/models/{run}", "/v1/models/{run}:predict"}
     for method, path in routes:
@@ -27,35 +27,35 @@ def test_every_route_but_the_probes_refuses_who_has_no_good_token(app, client, l
             if path not in OPEN:
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert answer.json()["type"] == "urn:slipway:problem:unauthenticated"
-    assert loader.loaded == []
+    assert loader.runs == []
 
 
-class TestOften:
+class TestRate:
     @pytest.fixture
-    def given(self):
+    def settings(self):
         return {"limits": {"requestsPerSecond": 0.01, "burst": 2}}
 
-    def test_who_asks_too_often_waits(self, client):
+    def test_too_many_requests_are_refused(self, client):
         assert [client.get("/v1/models").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_a_long_body_is_refused_by_its_length(client, counted):
+def test_a_long_body_is_refused_by_its_length(client, metric):
     answer = client.post(PREDICT, content=b"x" * 20_001, headers=JPEG)
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:slipway:problem:too-long")
-    assert counted("requests_total", status="413") == 1
+    assert metric("requests_total", status="413") == 1
 
 
 @pytest.mark.parametrize(
-    ("kind", "start"),
+    ("content_type", "start"),
     [
         ("image/jpeg", b""),
         ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n'),
     ],
     ids=["bare", "form"],
 )
-def test_a_long_body_without_a_length_is_refused_as_it_comes(client, kind, start):
+def test_a_long_body_without_a_length_is_refused_as_it_comes(client, content_type, start):
     chunks = (part for part in (start, b"x" * 9000, b"x" * 9000, b"x" * 9000))
-    answer = client.post(PREDICT, content=chunks, headers={"Content-Type": kind})
+    answer = client.post(PREDICT, content=chunks, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:slipway:problem:too-long")
 
 
@@ -74,22 +74,22 @@ def test_an_image_of_too_many_pixels_is_refused_by_its_header(client, detector, 
     answer = client.post(PREDICT, content=bomb(width, height), headers={"Content-Type": "image/png"})
     assert answer.status_code == 422
     assert "pixels" in answer.json()["detail"]
-    assert not detector.begun.acquire(blocking=False)
+    assert not detector.starts.acquire(blocking=False)
 
 
 def test_an_image_of_just_so_many_pixels_is_taken(client):
     assert client.post(PREDICT, content=image(100, 100), headers=JPEG).status_code == 200
 
 
-def test_who_finds_the_queue_full_is_told_to_come_again(client, detector, counted):
-    detector.may_go.clear()
+def test_a_request_beyond_the_queue_is_told_to_retry(client, detector, metric):
+    detector.may_end.clear()
     with ThreadPoolExecutor(3) as others:
         working = others.submit(client.post, PREDICT, content=image(), headers=JPEG)
-        assert detector.begun.acquire(timeout=10)
+        assert detector.starts.acquire(timeout=10)
         both = [others.submit(client.post, PREDICT, content=image(), headers=JPEG) for _ in range(2)]
         answer = next(as_completed(both)).result()  # one waits, whichever was the first
         assert client.get("/healthz").status_code == 200
-        detector.may_go.set()
+        detector.may_end.set()
         codes = sorted(future.result().status_code for future in [working, *both])
     assert codes == [200, 200, 503]
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -108,4 +108,4 @@ def test_a_wrong_parameter_is_named(client, query):
 def test_a_name_that_no_run_has_never_reaches_the_store(client, loader, run):
     assert client.get(f"/v1/models/{run}").status_code in (404, 422)
     assert client.post(f"/v1/models/{run}:predict", content=image(), headers=JPEG).status_code in (404, 422)
-    assert loader.loaded == []
+    assert loader.runs == []

@@ -1,4 +1,4 @@
-"""An image in, boxes or a picture out."""
+"""Predictions: boxes, or the drawn image."""
 
 import io
 
@@ -8,7 +8,7 @@ from PIL import Image
 from slipway.http.problems import Problem
 from tests.unit.detector.serving.conftest import JPEG, image, write_export
 
-from services.detector.serving.predict import preferred
+from services.detector.serving.predict import choose_media_type
 
 PREDICT = "/v1/models/ponds:predict"
 
@@ -16,11 +16,11 @@ PREDICT = "/v1/models/ponds:predict"
 def test_an_image_is_answered_with_its_boxes(client):
     answer = client.post(PREDICT, content=image(), headers=JPEG)
     assert answer.status_code == 200
-    told = answer.json()
-    assert told["model"]["run"] == "ponds"
-    assert len(told["model"]["digest"]) == 64
-    assert (told["width"], told["height"], told["scoreThreshold"]) == (40, 20, 0.3)
-    assert told["detections"] == [
+    prediction = answer.json()
+    assert prediction["model"]["run"] == "ponds"
+    assert len(prediction["model"]["digest"]) == 64
+    assert (prediction["width"], prediction["height"], prediction["scoreThreshold"]) == (40, 20, 0.3)
+    assert prediction["detections"] == [
         {
             "label": "boat",
             "class_id": 1,
@@ -29,7 +29,7 @@ def test_an_image_is_answered_with_its_boxes(client):
         },
         {"label": "buoy", "class_id": 2, "score": 0.5, "box": {"xmin": 20.0, "ymin": 0.0, "xmax": 40.0, "ymax": 20.0}},
     ]
-    assert set(told["timing"]) == {"decodeSeconds", "inferenceSeconds"}
+    assert set(prediction["timing"]) == {"decodeSeconds", "inferenceSeconds"}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_an_image_is_answered_with_its_boxes(client):
 )
 def test_a_request_may_ask_for_fewer(client, query, labels):
     answer = client.post(f"{PREDICT}?{query}", content=image(), headers=JPEG)
-    assert [found["label"] for found in answer.json()["detections"]] == labels
+    assert [detection["label"] for detection in answer.json()["detections"]] == labels
 
 
 def test_a_form_is_as_good_as_the_bare_image(client):
@@ -55,24 +55,24 @@ def test_the_content_says_what_format_it_is(client, file_format):
 def test_boxes_are_those_of_the_upright_image(client):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned by 90 degrees
-    told = client.post(PREDICT, content=image(40, 20, exif=exif), headers=JPEG).json()
-    assert (told["width"], told["height"]) == (20, 40)
-    assert told["detections"][0]["box"]["ymax"] == 40
+    prediction = client.post(PREDICT, content=image(40, 20, exif=exif), headers=JPEG).json()
+    assert (prediction["width"], prediction["height"]) == (20, 40)
+    assert prediction["detections"][0]["box"]["ymax"] == 40
 
 
 @pytest.mark.parametrize(
     ("accept", "file_format"), [("image/*", "JPEG"), ("image/png", "PNG"), ("text/html, image/jpeg;q=0.9", "JPEG")]
 )
-def test_who_asks_for_a_picture_gets_the_drawn_one(client, accept, file_format):
+def test_a_request_for_a_picture_gets_the_drawn_image(client, accept, file_format):
     answer = client.post(PREDICT, content=image(400, 200), headers=JPEG | {"Accept": accept})
     assert answer.headers["content-type"] == f"image/{file_format.lower()}"
-    with Image.open(io.BytesIO(answer.content)) as drawn:
-        assert (drawn.format, drawn.size) == (file_format, (400, 200))
-        assert drawn.convert("RGB").getcolors(drawn.width * drawn.height) != [(400 * 200, (90, 120, 200))]
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert (picture.format, picture.size) == (file_format, (400, 200))
+        assert picture.convert("RGB").getcolors(picture.width * picture.height) != [(400 * 200, (90, 120, 200))]
 
 
 @pytest.mark.parametrize(
-    ("accept", "chosen"),
+    ("accept", "media_type"),
     [
         ("*/*", "application/json"),
         ("", None),
@@ -83,16 +83,16 @@ def test_who_asks_for_a_picture_gets_the_drawn_one(client, accept, file_format):
         ("image/png;q=much", "image/png"),
     ],
 )
-def test_the_heaviest_of_what_is_offered_is_chosen(accept, chosen):
-    if chosen:
-        assert preferred(accept) == chosen
+def test_the_offered_type_of_the_highest_weight_is_chosen(accept, media_type):
+    if media_type:
+        assert choose_media_type(accept) == media_type
     else:
         with pytest.raises(Problem, match="ask for one of application/json, image/jpeg, image/png"):
-            preferred(accept)
+            choose_media_type(accept)
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "status", "said"),
+    ("content", "content_type", "status", "detail"),
     [
         pytest.param(
             b"<html>", "image/jpeg", 422, "the image: not read as an image: it is none of JPEG, PNG", id="html"
@@ -104,10 +104,10 @@ def test_the_heaviest_of_what_is_offered_is_chosen(accept, chosen):
         pytest.param(image(), "multipart/form-data", 400, "has no boundary", id="no-boundary"),
     ],
 )
-def test_what_is_no_image_is_said(client, content, kind, status, said):
-    answer = client.post(PREDICT, content=content, headers={"Content-Type": kind})
+def test_a_body_that_is_not_an_image_is_refused(client, content, content_type, status, detail):
+    answer = client.post(PREDICT, content=content, headers={"Content-Type": content_type})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert said in answer.json()["detail"]
+    assert detail in answer.json()["detail"]
 
 
 def test_postscript_never_reaches_its_interpreter(client):
@@ -125,13 +125,13 @@ def test_a_model_is_described_before_and_after_it_is_loaded(client, loader):
     before = client.get("/v1/models/ponds").json()
     assert "loadedAt" not in before
     assert (before["classes"], before["imageSize"], before["scoreThreshold"]) == (["boat", "buoy"], 320, 0.3)
-    assert loader.loaded == []
+    assert loader.runs == []
     client.post(PREDICT, content=image(), headers=JPEG)
     assert client.get("/v1/models/ponds").json()["loadedAt"] == "2026-01-31T12:00:00Z"
 
 
 def test_runs_with_an_export_are_listed_newest_first(client, store):
-    write_export(store, "lakes", made="2026-02-01T12:00:00Z")
+    write_export(store, "lakes", created_at="2026-02-01T12:00:00Z")
     store.write("index/runs/2026-02-02T12:00:00Z-unfinished", b"{}")
     assert client.get("/v1/models").json() == {"items": ["lakes", "ponds"]}
     first = client.get("/v1/models?limit=2").json()
@@ -145,14 +145,14 @@ def test_a_run_without_an_export_is_not_found(client):
     assert answer.json()["detail"] == "run 'marsh' has no export; GET /v1/models lists the runs that have one"
 
 
-def test_what_was_done_is_counted(client, counted):
+def test_requests_end_in_metrics(client, metric):
     client.post(PREDICT, content=image(), headers=JPEG)
     client.post(PREDICT, content=b"", headers=JPEG)
     client.get("/v1/models")
     client.get("/healthz")
-    assert counted("requests_total", status="200") == 1
-    assert counted("requests_total", status="422") == 1
-    assert counted("request_duration_seconds_count") == 2
-    assert counted("inference_duration_seconds_count") == 1
-    assert (counted("batch_size_count"), counted("batch_size_sum")) == (1, 1)
-    assert (counted("models_loaded"), counted("model_load_duration_seconds_count")) == (1, 1)
+    assert metric("requests_total", status="200") == 1
+    assert metric("requests_total", status="422") == 1
+    assert metric("request_duration_seconds_count") == 2
+    assert metric("inference_duration_seconds_count") == 1
+    assert (metric("batch_size_count"), metric("batch_size_sum")) == (1, 1)
+    assert (metric("models_loaded"), metric("model_load_duration_seconds_count")) == (1, 1)

@@ -1,4 +1,4 @@
-"""What the operator may write."""
+"""The settings file."""
 
 import json
 
