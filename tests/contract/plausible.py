@@ -60,7 +60,6 @@ HISTOGRAMS = {
     "slipway_http_request_duration_seconds": [{"method": "GET", "route": "/v1/runs"}],
     "slipway_detector_request_duration_seconds": [{}],
     "slipway_detector_inference_duration_seconds": [{}],
-    "slipway_detector_batch_size": [{}],
     "slipway_detector_model_load_duration_seconds": [{}],
     "slipway_store_operation_duration_seconds": [
         {"run": "", "stage": "", "operation": "read"},

@@ -5,7 +5,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from slipway.store import measured as store_metrics
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_SIZES = (1, 2, 4, 8, 16, 32)
 _PREDICT_ROUTE = "/v1/models/{run}:predict"
 
 
@@ -27,7 +26,6 @@ class Metrics:
             _SECONDS,
         )
         self.inference = self._histogram("inference_duration_seconds", "Of the model alone, a batch.", _SECONDS)
-        self.batch_size = self._histogram("batch_size", "Images that the model was given at once.", _SIZES)
         self.loading = self._histogram(
             "model_load_duration_seconds", "Until a model was copied, compared and loaded.", _SECONDS
         )

@@ -47,7 +47,6 @@ def predict(model: Model, content: bytes, request: PredictionRequest, metrics: M
     detections = model.detector.detect(image, threshold)[: request.max_detections]
     inference_end = time.perf_counter()
     metrics.inference.observe(inference_end - decode_end)
-    metrics.batch_size.observe(1)
     if request.media_type != "application/json":
         return draw_detections(image, detections, "PNG" if request.media_type == "image/png" else "JPEG")
     return Prediction(

@@ -154,5 +154,4 @@ def test_requests_end_in_metrics(client, metric):
     assert metric("requests_total", status="422") == 1
     assert metric("request_duration_seconds_count") == 2
     assert metric("inference_duration_seconds_count") == 1
-    assert (metric("batch_size_count"), metric("batch_size_sum")) == (1, 1)
     assert (metric("models_loaded"), metric("model_load_duration_seconds_count")) == (1, 1)
