@@ -69,8 +69,8 @@ class RunEvaluator:
 
     def __init__(self, params: StageParams, store: ObjectStore) -> None:
         self._store, self._run, self._scratch = store, params.name, params.scratch
-        self._trained = Checkpoints(store, keys.stage(params.name, "train"))
-        self._best = Checkpoints(store, keys.best_checkpoint(params.name))
+        self._trained_checkpoints = Checkpoints(store, keys.stage(params.name, "train"))
+        self._best_checkpoints = Checkpoints(store, keys.best_checkpoint(params.name))
         inputs = RunInputs.load(store, params.run)
         self._model = _build_model(store, inputs)
         self._splits = _fetch_splits(store, inputs, params.scratch / "records")
@@ -85,13 +85,13 @@ class RunEvaluator:
         """Yield the oldest listed checkpoint that was not measured yet, repeatedly, until the last was measured."""
         skipped_steps: set[int] = set()
         while True:
-            steps, measured_steps = self._trained.steps(), self._scoreboard.measured_steps
+            steps, measured_steps = self._trained_checkpoints.steps(), self._scoreboard.measured_steps
             registry.EVALUATION_LAG.set(steps[-1] - max(measured_steps, default=0) if steps else 0)
             waiting_steps = [step for step in steps if step not in measured_steps | skipped_steps]
             if waiting_steps:
                 yield waiting_steps[0]
                 skipped_steps.add(waiting_steps[0])
-            elif steps and self._trained.listing(steps[-1]).last:
+            elif steps and self._trained_checkpoints.listing(steps[-1]).last:
                 return
             else:
                 time.sleep(_POLL_SEC)
@@ -99,7 +99,7 @@ class RunEvaluator:
     def measure_step(self, step: int) -> None:
         """Measure one checkpoint on the deciding split, and store the outcome; skip one that is deleted by then."""
         try:
-            checkpoint = self._trained.fetch(step, self._scratch / "checkpoint")
+            checkpoint = self._trained_checkpoints.fetch(step, self._scratch / "checkpoint")
         except MissingKey:  # the trainer keeps only the newest few, and is faster than the evaluator
             event("checkpoint_skipped", step=step)
             return
@@ -125,8 +125,8 @@ class RunEvaluator:
     def _measure_on_test(self) -> None:
         """Measure both checkpoints on images that did not take part in the choice."""
         board = self._scoreboard
-        last_path = self._trained.fetch(board.last_step, self._scratch / "last")
-        best_path = self._best.fetch(board.best_step, self._scratch / "best")
+        last_path = self._trained_checkpoints.fetch(board.last_step, self._scratch / "last")
+        best_path = self._best_checkpoints.fetch(board.best_step, self._scratch / "best")
         board.add(board.last_step, "test", self._measure(last_path, "test")[0])
         measurement, _ = self._measure(best_path, "test")
         if board.best_step != board.last_step:
@@ -141,10 +141,10 @@ class RunEvaluator:
 
     def _keep_best(self, step: int, checkpoint: Path) -> None:
         """Publish a copy that the trainer does not delete, and delete the previous best."""
-        self._best.publish(step, sorted(checkpoint.parent.glob(f"{checkpoint.name}.*")))
-        for best_step in self._best.steps():
+        self._best_checkpoints.publish(step, sorted(checkpoint.parent.glob(f"{checkpoint.name}.*")))
+        for best_step in self._best_checkpoints.steps():
             if best_step != step:
-                self._best.delete(best_step)
+                self._best_checkpoints.delete(best_step)
 
 
 def _build_model(store: ObjectStore, inputs: RunInputs) -> Evaluation:

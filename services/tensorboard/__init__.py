@@ -1,1 +1,1 @@
-"""Event files in the store → curves and images on TensorBoard's pages."""
+"""Event files in the store → curves and images in TensorBoard."""

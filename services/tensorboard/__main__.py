@@ -1,7 +1,7 @@
-"""``python -m services.tensorboard``: TensorBoard with its own options, over runs in the store.
+"""``python -m services.tensorboard``: TensorBoard on the runs in the store, with its own options.
 
-It reads `s3://` by itself, but not with TensorFlow beside it, whose file systems know no S3: the import is barred, and
-it falls back to its own.
+TensorBoard reads `s3://` itself, but not where it can import TensorFlow, whose file systems lack S3. The import is
+therefore blocked, and TensorBoard falls back to its own file systems.
 """
 
 import sys

@@ -1,6 +1,7 @@
-"""How TensorBoard reads runs from a store that may be away, and that runs are deleted from.
+"""Reading of runs by TensorBoard, made to survive a store that does not answer and runs that are deleted.
 
-One thread reads them all. The first request that fails would end it, and the pages would stand still for ever.
+One thread of TensorBoard reads every run. Unchanged, the first failed request would end that thread, and the pages
+would never be updated again.
 """
 
 import logging
@@ -22,28 +23,28 @@ _PAUSE_SEC = 5
 
 
 def outlive_failures() -> None:
-    """Let TensorBoard go on reading after requests that fail, and end the process with its thread if it ends at all."""
-    EventAccumulator.Reload = _forgetting(EventAccumulator.Reload)
-    EventMultiplexer.AddRunsFromDirectory = _patient(EventMultiplexer.AddRunsFromDirectory)
-    threading.excepthook = _end
+    """Make TensorBoard continue after failed requests, and end the process if its thread ends nevertheless."""
+    EventAccumulator.Reload = _drop_unreadable_run(EventAccumulator.Reload)
+    EventMultiplexer.AddRunsFromDirectory = _retry(EventMultiplexer.AddRunsFromDirectory)
+    threading.excepthook = _end_process
 
 
-def _forgetting(reload: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let a run go that could not be read: if it is still in the store it is found, and read anew."""
+def _drop_unreadable_run(reload: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Drop a run that could not be read; if it is still in the store, it is added and read again."""
 
-    def reload_or_forget(accumulator: Any) -> Any:
+    def reload_or_drop(accumulator: Any) -> Any:
         try:
             return reload(accumulator)
         except _FAILURES as failure:
             raise DirectoryDeletedError(f"{accumulator.path}: {failure}") from failure
 
-    return reload_or_forget
+    return reload_or_drop
 
 
-def _patient(add_runs: Callable[..., Any]) -> Callable[..., Any]:
-    """Look for runs until the store answers; what was read before is shown meanwhile."""
+def _retry(add_runs: Callable[..., Any]) -> Callable[..., Any]:
+    """List the runs until the store answers; meanwhile TensorBoard shows the runs that it has read."""
 
-    def add_runs_in_the_end(multiplexer: Any, path: str, name: str | None = None) -> Any:
+    def add_runs_with_retries(multiplexer: Any, path: str, name: str | None = None) -> Any:
         while True:
             try:
                 return add_runs(multiplexer, path, name)
@@ -51,9 +52,9 @@ def _patient(add_runs: Callable[..., Any]) -> Callable[..., Any]:
                 logging.getLogger(__name__).warning("%s; looking again in %d s", failure, _PAUSE_SEC)
                 time.sleep(_PAUSE_SEC)
 
-    return add_runs_in_the_end
+    return add_runs_with_retries
 
 
-def _end(failure: threading.ExceptHookArgs) -> None:
+def _end_process(failure: threading.ExceptHookArgs) -> None:
     threading.__excepthook__(failure)
     os._exit(EXIT_RETRY)

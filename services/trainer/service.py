@@ -105,7 +105,7 @@ def _fetch_weights(address: str | None, params: StageParams, store: ObjectStore,
     return weights
 
 
-def _gpu_count(requested: int) -> int:
+def _gpu_count(requested_count: int) -> int:
     """Return the number of GPUs to train on: those of the run file, or one if it asks for none and one is present.
 
     Raises:
@@ -113,12 +113,12 @@ def _gpu_count(requested: int) -> int:
     """
     import tensorflow as tf
 
-    available = len(tf.config.list_physical_devices("GPU"))
-    if available < requested:
+    gpu_count = len(tf.config.list_physical_devices("GPU"))
+    if gpu_count < requested_count:
         raise SpecError(
-            f"train.gpus is {requested}, TensorFlow sees {available}; ask for fewer or use a node that has them"
+            f"train.gpus is {requested_count}, TensorFlow sees {gpu_count}; ask for fewer or use a node that has them"
         )
-    return requested or min(available, 1)
+    return requested_count or min(gpu_count, 1)
 
 
 def _wants_stop(store: ObjectStore, run: str) -> bool:
