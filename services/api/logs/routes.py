@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from slipway import keys
 from slipway.artifacts.evaluation import MeasuredRow
+from slipway.artifacts.json_io import read_valid_lines
 from slipway.artifacts.training import ProgressLine
 from slipway.http.parameters import RunName
 from slipway.http.problems import answers
@@ -18,7 +19,6 @@ from slipway.http.tokens import Role
 from slipway.models import ArtifactModel
 from slipway.run.names import PROCESS_NAMES
 
-from services.api.artifacts.listing import read_valid_lines
 from services.api.auth.roles import require
 from services.api.logs.event_stream import MEDIA_TYPE, Poll, ServerEvent, streams_of
 from services.api.logs.saved_logs import LogFilter, LogReader, list_logs, parse_position, read_logs

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from slipway import keys
 from slipway.artifacts.evaluation import MeasuredRow
+from slipway.artifacts.json_io import read_valid_lines
 from slipway.artifacts.outcome import BestSoFar, StageStatus
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
@@ -16,7 +17,7 @@ from slipway.run.pipeline import Phase, State
 from slipway.store.interface import ObjectStore
 from slipway.text import format_age, seconds_between
 
-from services.api.artifacts.listing import Artifact, list_artifacts, read_valid_lines
+from services.api.artifacts.listing import Artifact, list_artifacts
 from services.api.runs.actions import Action, possible_actions
 from services.api.runs.run_object import RunObject
 

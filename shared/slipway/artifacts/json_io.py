@@ -1,12 +1,14 @@
 """Reads and writes the documents of the store, each checked against its model."""
 
 import json
+import logging
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from slipway.errors import MissingKey
+from slipway.errors import BrokenDocument, MissingKey
+from slipway.events import event
 from slipway.models import ArtifactModel, broken, validate
 from slipway.store.interface import ObjectStore
 
@@ -40,6 +42,17 @@ def write_document(store: ObjectStore, key: str, document: ArtifactModel) -> Non
 def read_lines(store: ObjectStore, key: str, model: type[D]) -> list[D]:
     """Read a document of JSON lines, in order; empty when it was not written yet. Raises `BrokenDocument`."""
     return [parse_document(line, f"{key} line {n}", model) for n, line in enumerate(_lines(store, key), start=1)]
+
+
+def read_valid_lines(store: ObjectStore, key: str, model: type[D]) -> list[D]:
+    """Read a document of JSON lines, leaving out and logging those that are damaged: the others are worth showing."""
+    documents = []
+    for number, line in enumerate(_lines(store, key), start=1):
+        try:
+            documents.append(parse_document(line, f"{key} line {number}", model))
+        except BrokenDocument as error:
+            event("line_unreadable", logging.WARNING, reason=str(error))
+    return documents
 
 
 def read_last_line(store: ObjectStore, key: str, model: type[D]) -> D | None:

@@ -5,6 +5,7 @@ from slipway.artifacts.json_io import (
     read_last_line,
     read_lines,
     read_optional,
+    read_valid_lines,
     write_document,
     write_lines,
 )
@@ -96,3 +97,11 @@ def test_a_wrong_line_is_named_by_its_number(store):
         read_lines(store, "a.jsonl", Point)
     with pytest.raises(BrokenDocument, match=r"^a\.jsonl line 2: step: Field required"):
         read_last_line(store, "a.jsonl", Point)
+
+
+def test_a_damaged_line_is_left_out_and_named_where_the_others_are_worth_showing(store, caplog):
+    store.write("a.jsonl", b'{"step": 1}\n{"value": 2}\n{"step": 3}\n')
+    assert read_valid_lines(store, "a.jsonl", Point) == [Point(step=1), Point(step=3)]
+    (record,) = caplog.records
+    assert record.fields["reason"].startswith("a.jsonl line 2: step: Field required")
+    assert read_valid_lines(store, "b.jsonl", Point) == []
