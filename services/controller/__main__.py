@@ -1,8 +1,8 @@
-"""``python -m services.controller``: watches one namespace; beside it, what an installation is made of.
+"""``python -m services.controller``: the operator of one namespace, and commands that set up an installation.
 
-With ``--crd`` it prints the custom resource, with ``--jobs RUN`` the Jobs of a run file, to be made by hand. With
-``--make-secret NAME`` it makes the keys of a bundled S3 server, and with ``--make-tokens NAME`` the API's first token,
-unless they are there.
+With ``--crd`` it prints the custom resource, and with ``--jobs RUN`` the Jobs of a run file, for a user to create.
+With ``--make-secret NAME`` it creates the keys of a bundled S3 server, and with ``--make-tokens NAME`` the first token
+of the API, unless they exist.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from slipway.text import timestamp
 
 from services.controller.install.crd import crd
 from services.controller.install.secrets import first_token, store_keys
-from services.controller.manifests import by_hand
+from services.controller.manifests import jobs_of_run
 from services.controller.settings import Settings
 
 
@@ -40,17 +40,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--make-secret", metavar="NAME", help="make the keys of the S3 server at --endpoint and leave")
     parser.add_argument("--endpoint", metavar="URL")
     parser.add_argument("--make-tokens", metavar="NAME", help="make the API's first token and leave")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        if asked.crd:
+        if options.crd:
             return _print([crd()])
-        if asked.jobs:
-            run = parse_run(asked.jobs.read_bytes(), str(asked.jobs))
-            return _print(by_hand(run, read_settings_file(asked.settings, Settings)))
-        made = _secrets(asked)
-        if made:
-            return _create(asked.namespace, made)
-        return _logged(asked)
+        if options.jobs:
+            run = parse_run(options.jobs.read_bytes(), str(options.jobs))
+            return _print(jobs_of_run(run, read_settings_file(options.settings, Settings)))
+        if secrets := _secrets(options):
+            return _create(options.namespace, secrets)
+        return _operate_with_log(options)
     except SlipwayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -59,38 +58,38 @@ def main(arguments: list[str]) -> int:
         return EXIT_INPUT
 
 
-def _logged(asked: argparse.Namespace) -> int:
-    """Operate, and say in the log why that cannot go on."""
-    start_log("controller", "", asked.log_format)
+def _operate_with_log(options: argparse.Namespace) -> int:
+    """Operate, and log the reason when that cannot continue."""
+    start_log("controller", "", options.log_format)
     try:
-        return _operate(asked.namespace, asked.settings, asked.health_port, asked.metrics_port)
+        return _operate(options.namespace, options.settings, options.health_port, options.metrics_port)
     except SlipwayError as error:
         event("controller_failed", logging.ERROR, error=str(error))
         return error.exit_code
 
 
 def _operate(namespace: str, file: Path, health_port: int, metrics_port: int) -> int:
+    from services.controller.context import ControllerContext
     from services.controller.kube.client import connect
     from services.controller.kube.informer import CachedCluster
     from services.controller.operator import operate
-    from services.controller.reconcile import Desk
 
     settings = read_settings_file(file, Settings)
     cluster = CachedCluster(connect(namespace))
-    desk = Desk(cluster, open_store(settings.store.url), settings, timestamp)
-    return operate(desk, cluster, namespace, health_port, metrics_port)
+    context = ControllerContext(cluster, open_store(settings.store.url), settings, timestamp)
+    return operate(context, cluster, namespace, health_port, metrics_port)
 
 
-def _secrets(asked: argparse.Namespace) -> list[KubernetesObject]:
-    """Return the Secrets that are asked for.
+def _secrets(options: argparse.Namespace) -> list[KubernetesObject]:
+    """Return the Secrets to create.
 
     Raises:
       SpecError: Keys without the address of the server whose keys they are.
     """
-    if asked.make_secret and not asked.endpoint:
+    if options.make_secret and not options.endpoint:
         raise SpecError("--make-secret needs --endpoint, the address of the S3 server")
-    keys = [store_keys(asked.make_secret, asked.endpoint)] if asked.make_secret else []
-    return keys + ([first_token(asked.make_tokens)] if asked.make_tokens else [])
+    keys = [store_keys(options.make_secret, options.endpoint)] if options.make_secret else []
+    return keys + ([first_token(options.make_tokens)] if options.make_tokens else [])
 
 
 def _create(namespace: str, manifests: list[KubernetesObject]) -> int:

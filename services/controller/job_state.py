@@ -1,155 +1,173 @@
-"""What Jobs and pods say: how a stage stands, and why it failed."""
+"""The state of a stage, as its Job and pods show it, and why it failed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, cast
 
 from slipway.errors import EXIT_BUG, EXIT_INPUT, EXIT_RETRY
 from slipway.kube.names import ATTEMPT_LABEL, QUEUE_LABEL, STAGE_LABEL
-from slipway.kube.objects import KubernetesObject
-from slipway.run.names import Stage
+from slipway.run.names import Stage, main_process
 from slipway.run.pipeline import Phase
 
-from services.controller.manifests import SERVICES
+from services.controller.kube.objects import Condition, Job, Pod, TerminatedContainer
 
-_SAID = 1000  # letters of a container's last words that a status holds; its log has them all
+_LONGEST_REASON = 1000  # letters of a container's last output that a status holds; its log has all of it
+_KILLED = 137  # 128 + SIGKILL
+
+PodFailure = Literal["oom", "preempted", "input", "retryable", "error"]
+StageFailure = Literal["input", "retries-exhausted", "oom", "deadline", "bug"]
 
 
-def newest(jobs: Iterable[KubernetesObject]) -> dict[Stage, KubernetesObject]:
+class JobFailure(NamedTuple):
+    """Why a Job failed."""
+
+    exit_code: int
+    reason: str
+
+
+def newest_jobs(jobs: Iterable[Job]) -> dict[Stage, Job]:
     """Return each stage's Job of the highest attempt."""
-    found: dict[Stage, KubernetesObject] = {}
-    for job in sorted(jobs, key=attempt):
-        found[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])] = job
-    return found
+    return {stage_of(job): job for job in sorted(jobs, key=attempt_of)}
 
 
-def attempt(job: KubernetesObject) -> int:
-    return int(job["metadata"]["labels"][ATTEMPT_LABEL])
+def stage_of(job: Job) -> Stage:
+    return cast(Stage, job.metadata.labels[STAGE_LABEL])
 
 
-def phase(job: KubernetesObject) -> Phase:
-    """Say how a Job stands.
+def attempt_of(job: Job) -> int:
+    return int(job.metadata.labels[ATTEMPT_LABEL])
 
-    One that is being deleted counts as running: its pods are there until it is gone. Of a suspended one, Kueue has the
-    say when it bears a queue's name.
+
+def phase_of(job: Job) -> Phase:
+    """Return the state of a Job.
+
+    One that is being deleted counts as running, because its pods exist until it is gone. A suspended one that has a
+    queue's name is suspended by Kueue, and waits for it.
     """
     if _condition(job, "Failed"):
         return Phase.FAILED
     if _condition(job, "Complete"):
         return Phase.DONE
-    if job["spec"].get("suspend") and "deletionTimestamp" not in job["metadata"]:
-        return Phase.QUEUED if QUEUE_LABEL in job["metadata"]["labels"] else Phase.SUSPENDED
+    if job.spec.suspend and job.metadata.deletion_timestamp is None:
+        return Phase.QUEUED if QUEUE_LABEL in job.metadata.labels else Phase.SUSPENDED
     return Phase.RUNNING
 
 
-def ended_at(job: KubernetesObject) -> str | None:
-    """Return when the Job ended."""
-    ended = _condition(job, "Complete") or _condition(job, "Failed")
-    return ended.get("lastTransitionTime") if ended else None
+def has_ended(job: Job) -> bool:
+    return bool(_condition(job, "Complete") or _condition(job, "Failed"))
 
 
-def failure(job: KubernetesObject, pods: Iterable[KubernetesObject]) -> tuple[int, str]:
-    """Return the exit code and the reason of a Job that failed: the last words of the pod that failed last."""
-    service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
-    ended = sorted(filter(_has_failed, pods), key=lambda pod: str(_ended(pod, service).get("finishedAt", "")))
-    why = _condition(job, "Failed")
-    if why.get("reason") == "DeadlineExceeded" or not ended:
-        return EXIT_BUG, f"{why.get('reason', 'Failed')}: {why.get('message', 'its pods are gone')}"
-    return int(_ended(ended[-1], service).get("exitCode", EXIT_BUG)), _reason(ended[-1], service)
+def ended_at(job: Job) -> str | None:
+    """Return when the Job ended, or None while it runs."""
+    condition = _condition(job, "Complete") or _condition(job, "Failed")
+    return condition.last_transition_time if condition else None
 
 
-def failure_word(job: KubernetesObject, pods: Sequence[KubernetesObject]) -> str:
-    """Say in a word why a stage failed, as the metrics have it."""
-    code, why = failure(job, pods)[0], _condition(job, "Failed")
-    if not why:  # it ended well but wrote no result
+def job_failure(job: Job, pods: Iterable[Pod]) -> JobFailure:
+    """Return why a Job failed: by the last output of the pod that failed last, or by the Job's own condition."""
+    container = _container(job)
+    failed_pods = sorted(_failed(pods), key=lambda pod: pod.terminated(container).finished_at or "")
+    condition = _condition(job, "Failed")
+    if not failed_pods or _is_deadline(condition):
+        reason = (condition.reason if condition else None) or "Failed"
+        message = (condition.message if condition else None) or "its pods are gone"
+        return JobFailure(EXIT_BUG, f"{reason}: {message}")
+    exit_code = failed_pods[-1].terminated(container).exit_code
+    return JobFailure(EXIT_BUG if exit_code is None else exit_code, _reason(failed_pods[-1], container))
+
+
+def stage_failure_kind(job: Job, pods: Sequence[Pod]) -> StageFailure:
+    """Return why a stage failed, in the word of the metrics."""
+    condition = _condition(job, "Failed")
+    if not condition:  # it ended well but wrote no result
         return "bug"
-    if why.get("reason") == "DeadlineExceeded":
+    if _is_deadline(condition):
         return "deadline"
-    if code == EXIT_INPUT:
+    exit_code = job_failure(job, pods).exit_code
+    if exit_code == EXIT_INPUT:
         return "input"
-    ended = [pod_word(pod) for pod in pods if _has_failed(pod)]
-    if "oom" in ended:
+    kinds = [pod_failure_kind(pod) for pod in _failed(pods)]
+    if "oom" in kinds:
         return "oom"
-    return "bug" if code == EXIT_BUG and ended else "retries-exhausted"
+    return "bug" if exit_code == EXIT_BUG and kinds else "retries-exhausted"
 
 
-def pod_word(pod: KubernetesObject) -> str:
-    """Say in a word why a pod failed, as the metrics have it."""
-    status = pod["status"]
-    ended = [c["state"].get("terminated") or {} for c in status.get("containerStatuses", [])]
-    if any(container.get("reason") == "OOMKilled" for container in ended):
+def pod_failure_kind(pod: Pod) -> PodFailure:
+    """Return why a pod failed, in the word of the metrics."""
+    containers = _terminated_containers(pod)
+    if any(container.reason == "OOMKilled" for container in containers):
         return "oom"
-    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
-    if status.get("reason") or conditions.get("DisruptionTarget") == "True":
+    is_disrupted = any(c.type == "DisruptionTarget" and c.status == "True" for c in pod.status.conditions)
+    if pod.status.reason or is_disrupted:
         return "preempted"  # evicted, drained, or its node is gone
-    codes = [container.get("exitCode") for container in ended]
-    if EXIT_INPUT in codes:
+    exit_codes = [container.exit_code for container in containers]
+    if EXIT_INPUT in exit_codes:
         return "input"
-    return "retryable" if EXIT_RETRY in codes else "error"
+    return "retryable" if EXIT_RETRY in exit_codes else "error"
 
 
-def pod_ended_at(pod: KubernetesObject) -> str:
-    """Return when a pod's last container ended, or when the pod was made if none tells."""
-    ended = [c["state"].get("terminated") or {} for c in pod["status"].get("containerStatuses", [])]
-    told = [str(container["finishedAt"]) for container in ended if container.get("finishedAt")]
-    return max(told, default=str(pod["metadata"].get("creationTimestamp", "")))
+def pod_ended_at(pod: Pod) -> str:
+    """Return when a pod's last container ended, or when the pod was created if that is not known."""
+    times = [container.finished_at for container in _terminated_containers(pod) if container.finished_at]
+    return max(times, default=pod.metadata.creation_timestamp or "")
 
 
-def killed(job: KubernetesObject, pods: Iterable[KubernetesObject]) -> list[str]:
-    """Return a line for each pod that could not tell itself how it ended."""
-    service = SERVICES[cast(Stage, job["metadata"]["labels"][STAGE_LABEL])]
+def killed_pod_lines(job: Job, pods: Iterable[Pod]) -> list[str]:
+    """Return a log line for each pod that was killed, and so could not log itself how it ended."""
+    container = _container(job)
     lines = []
-    for pod in filter(_has_failed, pods):
-        ended = _ended(pod, service)
-        if ended.get("reason") == "OOMKilled" or ended.get("exitCode", 137) == 137 or pod["status"].get("reason"):
-            when = ended.get("finishedAt") or pod["metadata"].get("creationTimestamp", "")
-            lines.append(f"{when} WARNING controller pod={pod['metadata']['name']} {_reason(pod, service)}")
+    for pod in _failed(pods):
+        terminated = pod.terminated(container)
+        if terminated.reason == "OOMKilled" or terminated.exit_code in (None, _KILLED) or pod.status.reason:
+            time = terminated.finished_at or pod.metadata.creation_timestamp or ""
+            lines.append(f"{time} WARNING controller pod={pod.name} {_reason(pod, container)}")
     return lines
 
 
-def waits_for(pods: Iterable[KubernetesObject]) -> str | None:
-    """Say why a pod has not begun: no node for it, no image; None when none waits."""
+def waiting_reason(pods: Iterable[Pod]) -> str | None:
+    """Return why a pod cannot start, such as no node or no image for it; None when no pod waits."""
     for pod in pods:
-        status = pod.get("status", {})
-        if status.get("phase") != "Pending":
+        if pod.status.phase != "Pending":
             continue
-        for condition in status.get("conditions", []):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"no node for pod {pod['metadata']['name']}: {condition.get('message', '')}"
-        for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
-            waiting = container["state"].get("waiting", {})
-            if waiting.get("message"):  # PodInitializing and the like have none
-                return f"{container['name']} cannot begin: {waiting['reason']}: {waiting['message']}"
+        for condition in pod.status.conditions:
+            if condition.type == "PodScheduled" and condition.status == "False":
+                return f"no node for pod {pod.name}: {condition.message or ''}"
+        for container in pod.status.init_container_statuses + pod.status.container_statuses:
+            waiting = container.state.waiting
+            if waiting and waiting.message:  # PodInitializing and the like have none
+                return f"{container.name} cannot begin: {waiting.reason}: {waiting.message}"
     return None
 
 
-def runs(pod: KubernetesObject) -> bool:
-    return bool(pod.get("status", {}).get("phase") == "Running")
+def _container(job: Job) -> str:
+    return main_process(stage_of(job)).service
 
 
-def _reason(pod: KubernetesObject, service: str) -> str:
-    ended, node = _ended(pod, service), pod["spec"].get("nodeName", "no node")
-    if ended.get("reason") == "OOMKilled":
-        return f"{service} on {node} was killed: out of memory; give its pool more, or ask for a smaller batch or image"
-    if pod["status"].get("reason"):  # Evicted, Preempting, NodeLost: the kubelet's or the node controller's words
-        return f"{service} on {node}: {pod['status']['reason']}: {pod['status'].get('message', '')}".rstrip(": ")
-    if said := str(ended.get("message", "")).strip():
-        return said if len(said) <= _SAID else f"… {said[-_SAID:]}"
-    if "exitCode" in ended:
-        return f"{service} on {node} ended with code {ended['exitCode']} and said nothing"
-    return f"{service} on {node} ended, and nothing is known of how"
+def _reason(pod: Pod, container: str) -> str:
+    terminated, node = pod.terminated(container), pod.spec.node_name or "no node"
+    if terminated.reason == "OOMKilled":
+        return (
+            f"{container} on {node} was killed: out of memory; give its pool more, or ask for a smaller batch or image"
+        )
+    if pod.status.reason:
+        return f"{container} on {node}: {pod.status.reason}: {pod.status.message or ''}".rstrip(": ")
+    if output := (terminated.message or "").strip():
+        return output if len(output) <= _LONGEST_REASON else f"… {output[-_LONGEST_REASON:]}"
+    if terminated.exit_code is not None:
+        return f"{container} on {node} ended with code {terminated.exit_code} and said nothing"
+    return f"{container} on {node} ended, and nothing is known of how"
 
 
-def _has_failed(pod: KubernetesObject) -> bool:
-    return bool(pod.get("status", {}).get("phase") == "Failed")
+def _failed(pods: Iterable[Pod]) -> list[Pod]:
+    return [pod for pod in pods if pod.has_failed]
 
 
-def _ended(pod: KubernetesObject, service: str) -> Mapping[str, Any]:
-    for container in pod["status"].get("containerStatuses", []):
-        if container["name"] == service:
-            return cast(Mapping[str, Any], container["state"].get("terminated") or {})
-    return {}
+def _terminated_containers(pod: Pod) -> list[TerminatedContainer]:
+    return [status.state.terminated or TerminatedContainer() for status in pod.status.container_statuses]
 
 
-def _condition(job: KubernetesObject, kind: str) -> Mapping[str, Any]:
-    conditions = job.get("status", {}).get("conditions", [])
-    return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), {})
+def _is_deadline(condition: Condition | None) -> bool:
+    return condition is not None and condition.reason == "DeadlineExceeded"
+
+
+def _condition(job: Job, kind: str) -> Condition | None:
+    return next((c for c in job.status.conditions if c.type == kind and c.status == "True"), None)

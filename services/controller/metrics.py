@@ -1,23 +1,22 @@
-"""What the controller tells of itself, at `/metrics`; of the runs, `fleet.py` does."""
+"""The controller's metrics of its own work; `collectors/` has those of the runs."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from slipway.text import parse_timestamp
-
-from services.controller.status import StageStatus
+from slipway.artifacts.outcome import StageStatus
+from slipway.text import seconds_between
 
 REQUESTS = Counter(
     "slipway_controller_api_requests", "Requests to the API server, watches among them.", ["verb", "resource"]
 )
 RECONCILE = Histogram(
     "slipway_controller_reconcile_duration_seconds",
-    "How long a look at one run took.",
+    "How long reconciling one run took.",
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
 )
-QUEUE = Gauge("slipway_controller_reconcile_queue", "Runs that wait for a look.")
-ERRORS = Counter("slipway_controller_reconcile_errors", "Looks that failed; each is repeated.")
+QUEUE = Gauge("slipway_controller_reconcile_queue", "Runs that wait to be reconciled.")
+ERRORS = Counter("slipway_controller_reconcile_errors", "Reconciliations that failed; each is repeated.")
 SNAPSHOTS_IGNORED = Counter(
-    "slipway_controller_snapshots_ignored", "Snapshots of stages' metrics that were none, each time they were read."
+    "slipway_controller_snapshots_ignored", "Metric snapshots that were not valid, each time they were read."
 )
 QUEUE_WAIT = Histogram(
     "slipway_run_queue_wait_seconds",
@@ -47,14 +46,14 @@ def count_request(verb: str, resource: str) -> None:
     REQUESTS.labels(verb, resource).inc()
 
 
-def stage_ended(stage: str, stood: StageStatus, failure: str) -> None:
+def stage_ended(stage: str, status: StageStatus, failure: str) -> None:
     """Count an attempt of a stage that has ended.
 
     Args:
-      failure: Why it failed, in a word; "" when it did not.
+      failure: Why it failed, in one of the words of `stage_failure_kind`; "" when it did not.
     """
     if failure:
         FAILURES.labels(stage, failure).inc()
-    if stood.started_at and stood.finished_at:
-        took = parse_timestamp(stood.finished_at) - parse_timestamp(stood.started_at)
-        STAGE_DURATION.labels(stage, "failed" if failure else "done").observe(max(0.0, took.total_seconds()))
+    duration = seconds_between(status.started_at, status.finished_at)
+    if duration is not None:
+        STAGE_DURATION.labels(stage, "failed" if failure else "done").observe(duration)

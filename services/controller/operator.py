@@ -1,4 +1,4 @@
-"""When to look: at what is new of a run, its Jobs and its pods, and now and then at all that is not settled."""
+"""The operator: reconciles a run whenever it, its Jobs or its pods change, and at intervals until it is settled."""
 
 import asyncio
 import logging
@@ -19,61 +19,64 @@ from slipway.kube.names import GROUP, PLURALS, RUN_LABEL, VERSION, Kind
 from slipway.kube.objects import KubernetesObject
 
 from services.controller import metrics
-from services.controller.collectors.pods import Tally
-from services.controller.collectors.runs import Fleet, shown
-from services.controller.collectors.stage_snapshots import Told
+from services.controller.collectors.pods import PodCounters
+from services.controller.collectors.runs import RunCollector, exported_runs
+from services.controller.collectors.stage_snapshots import SnapshotCache
+from services.controller.context import ControllerContext
 from services.controller.kube.informer import CachedCluster
-from services.controller.reconcile import Desk, reconcile
-from services.controller.status import Status
-from services.controller.work_queue import Turns
+from services.controller.kube.objects import state_of
+from services.controller.reconcile import reconcile
+from services.controller.work_queue import WorkQueue
 
-_WORKERS = 8  # a look waits for the store or the API server most of the time
-_DEBOUNCE_SEC = 0.2  # several events become one look
-_AGAIN_SEC = 15.0  # how soon a look that failed is repeated, and how old progress may be
-_LEARN_SEC = 10.0  # how old the numbers of stages may be
-_REFRESH_SEC = 300.0  # how long an end may stay unnoticed of which no watch told
-_LEAVE_SEC = 20  # whatever still hangs after kopf has failed; it waits for its tasks for five by itself
+_WORKERS = 8  # reconciling mostly waits for the store or the API server
+_DEBOUNCE_SEC = 0.2  # several events lead to one reconciliation
+_RETRY_SEC = 15.0  # after a reconciliation that failed; also the age that progress may reach
+_SNAPSHOTS_SEC = 10.0  # the age that the metrics of stages may reach
+_REFRESH_SEC = 300.0  # how long an end stays unnoticed that no watch reported
+_EXIT_SEC = 20  # for tasks that still hang after kopf has failed; it waits five seconds for them by itself
 
 
-def operate(desk: Desk, cluster: CachedCluster, namespace: str, health_port: int, metrics_port: int) -> int:
-    """Look at the namespace's runs until the process is told to stop; return its exit code.
+def operate(
+    context: ControllerContext, cluster: CachedCluster, namespace: str, health_port: int, metrics_port: int
+) -> int:
+    """Reconcile the namespace's runs until the process is told to stop; return its exit code.
 
-    Nothing of kopf's that writes to objects is used: no finalizers, no annotations, no events. SIGTERM ends the process
-    at once, whatever hangs in the store or in a stream: whatever it was doing, the next process goes on with.
+    None of kopf's features that write to objects is used: no finalizers, no annotations, no events. SIGTERM ends the
+    process at once, whatever hangs in the store or in a stream, because the next process continues from any state.
     """
-    signal.signal(signal.SIGTERM, _leave)  # the first process of a container has no default
+    signal.signal(signal.SIGTERM, _exit)  # the first process of a container has no default
     cluster.refresh()  # fails at once where the resource, or the right to read it, is missing
-    watch = _Watch(desk, cluster)
-    event("controller_started", namespace=namespace, unsettled=len(unsettled(cluster.runs())))
-    metrics.QUEUE.set_function(lambda: len(watch.turns))
-    REGISTRY.register(Fleet(cluster.runs, watch.told, time.time))
+    operator = _Operator(context, cluster)
+    event("controller_started", namespace=namespace, unsettled=len(unsettled_runs(cluster.runs())))
+    metrics.QUEUE.set_function(lambda: len(operator.queue))
+    REGISTRY.register(RunCollector(cluster.runs, operator.snapshots, time.time))
     start_http_server(metrics_port)
-    watch.start()
-    asyncio.run(_follow(_registry(watch), namespace, health_port))
+    operator.start()
+    asyncio.run(_watch(_registry(operator), namespace, health_port))
     return EXIT_DONE
 
 
-async def _follow(registry: kopf.OperatorRegistry, namespace: str, health_port: int) -> None:
+async def _watch(registry: kopf.OperatorRegistry, namespace: str, health_port: int) -> None:
     identity: Any = "slipway-controller"  # kopf would ask for the user's name, and a numeric user has none
     tasks = await kopf.spawn_tasks(
         identity=identity,
         registry=registry,
-        settings=_quiet(),
+        settings=_kopf_settings(),
         standalone=True,
         namespaces=[namespace],
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
     )
     for number in (signal.SIGTERM, signal.SIGINT):  # kopf has just taken them over, to wait for what may hang
-        asyncio.get_running_loop().add_signal_handler(number, _leave)
+        asyncio.get_running_loop().add_signal_handler(number, _exit)
     await kopf.run_tasks(tasks)
 
 
-def _leave(*_: Any) -> None:
-    os._exit(EXIT_DONE)  # Python's own way out aborts where a daemon thread is writing
+def _exit(*_: Any) -> None:
+    os._exit(EXIT_DONE)  # Python's own exit aborts where a daemon thread is writing
 
 
-def _or_end(work: Callable[[], None]) -> None:
-    """Work, and end the process if that fails: better no controller, which is started again, than half of one."""
+def _or_exit(work: Callable[[], None]) -> None:
+    """Run a thread's work, and end the process if it fails: Kubernetes restarts a controller that is not there."""
     try:
         work()
     except Exception:
@@ -81,92 +84,93 @@ def _or_end(work: Callable[[], None]) -> None:
         os._exit(EXIT_BUG)
 
 
-class _Watch:
-    """Looks at runs, each by one thread at a time."""
+class _Operator:
+    """Threads that reconcile runs, each run in one thread at a time."""
 
-    def __init__(self, desk: Desk, cluster: CachedCluster) -> None:
-        self.turns = Turns()
-        self.told = Told(desk.store, time.time)
-        self._desk, self._cluster = desk, cluster
-        self._tally = Tally(cluster.cache, desk.clock())
+    def __init__(self, context: ControllerContext, cluster: CachedCluster) -> None:
+        self.queue = WorkQueue()
+        self.snapshots = SnapshotCache(context.store, time.time)
+        self._context, self._cluster = context, cluster
+        self._pod_counters = PodCounters(cluster.cache, context.clock())
 
     def start(self) -> None:
-        self._ask(unsettled(self._cluster.runs()))
-        for work in [self._look_on] * _WORKERS + [self._look_often, self._learn_often, self._refresh_often]:
-            threading.Thread(target=_or_end, args=[work], daemon=True).start()
+        self._put(unsettled_runs(self._cluster.runs()))
+        for work in [self._reconcile] * _WORKERS + [self._poll, self._read_snapshots, self._refresh]:
+            threading.Thread(target=_or_exit, args=[work], daemon=True).start()
 
-    def saw(self, kind: Kind, how: str | None, manifest: KubernetesObject) -> None:
-        """Take in an event; what is new is looked at."""
-        is_gone = how == "DELETED"
-        is_new = (self._cluster.cache.remove if is_gone else self._cluster.cache.put)(kind, manifest)
-        if kind == "Pod" and not is_gone:
-            self._tally.saw(manifest)
-        if is_new:
-            name = manifest["metadata"]["name"] if kind == "TrainingRun" else manifest["metadata"]["labels"][RUN_LABEL]
-            self.turns.ask(name, _DEBOUNCE_SEC)
+    def receive(self, kind: Kind, change: str | None, manifest: KubernetesObject) -> None:
+        """Cache the object of a watch event, and queue its run if a field that matters has changed."""
+        is_deleted = change == "DELETED"
+        is_news = (self._cluster.cache.remove if is_deleted else self._cluster.cache.put)(kind, manifest)
+        if kind == "Pod" and not is_deleted:
+            self._pod_counters.observe(manifest)
+        if is_news:
+            metadata = manifest["metadata"]
+            run = metadata["name"] if kind == "TrainingRun" else metadata.get("labels", {}).get(RUN_LABEL, "")
+            self.queue.put(run, _DEBOUNCE_SEC)
 
-    def _ask(self, runs: Iterable[KubernetesObject]) -> None:
+    def _put(self, runs: Iterable[KubernetesObject]) -> None:
         for run in runs:
-            self.turns.ask(str(run["metadata"]["name"]))
+            self.queue.put(run["metadata"]["name"])
 
-    def _look_on(self) -> None:
+    def _reconcile(self) -> None:
         while True:
-            name = self.turns.take()
+            name = self.queue.get()
             try:
                 with metrics.RECONCILE.time():
-                    has_more = reconcile(name, self._desk)
+                    has_more = reconcile(name, self._context)
                 if has_more:
-                    self.turns.ask(name)
+                    self.queue.put(name)
             except Conflict:
-                self.turns.ask(name, _DEBOUNCE_SEC)  # it has been read anew
+                self.queue.put(name, _DEBOUNCE_SEC)  # the cache has its current version by now
             except SlipwayError as error:
                 metrics.ERRORS.inc()
                 event("look_postponed", logging.WARNING, run=name, reason=str(error))
-                self.turns.ask(name, _AGAIN_SEC)
-            except Exception:  # what goes wrong with one run does not touch the others
+                self.queue.put(name, _RETRY_SEC)
+            except Exception:  # a bug that one run meets must not stop the others
                 metrics.ERRORS.inc()
                 logging.getLogger("slipway").exception("a look failed", extra={"fields": {"run": name}})
-                self.turns.ask(name, _AGAIN_SEC)
+                self.queue.put(name, _RETRY_SEC)
             finally:
-                self.turns.give_back(name)
+                self.queue.done(name)
 
-    def _look_often(self) -> None:
+    def _poll(self) -> None:
         while True:
-            time.sleep(_AGAIN_SEC)
-            self._ask(run for run in unsettled(self._cluster.runs()) if _may_change_unseen(run))
+            time.sleep(_RETRY_SEC)
+            self._put(run for run in unsettled_runs(self._cluster.runs()) if _changes_without_event(run))
 
-    def _learn_often(self) -> None:
+    def _read_snapshots(self) -> None:
         while True:
             try:
-                self.told.learn(shown(self._cluster.runs()))
+                self.snapshots.refresh(exported_runs(self._cluster.runs()))
             except SlipwayError as error:
                 event("numbers_unknown", logging.WARNING, reason=str(error))
-            time.sleep(_LEARN_SEC)
+            time.sleep(_SNAPSHOTS_SEC)
 
-    def _refresh_often(self) -> None:
+    def _refresh(self) -> None:
         while True:
             time.sleep(_REFRESH_SEC)
             try:
                 self._cluster.refresh()
             except SlipwayError as error:
                 event("refresh_postponed", logging.WARNING, reason=str(error))
-            self._tally.forget()
-            self._ask(unsettled(self._cluster.runs()))
+            self._pod_counters.forget_deleted()
+            self._put(unsettled_runs(self._cluster.runs()))
 
 
-def _registry(watch: _Watch) -> kopf.OperatorRegistry:
+def _registry(operator: _Operator) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**arguments: Any) -> kopf.AiohttpSession | None:
-        found = kopf.login_via_client(**arguments)
-        return _counted(found) if found else None
+        connection = kopf.login_via_client(**arguments)
+        return _counting_session(connection) if connection else None
 
     def follow(kind: Kind, group: str, version: str) -> None:
-        async def seen(type: str | None, body: kopf.Body, **_: Any) -> None:
-            watch.saw(kind, type, cast(KubernetesObject, dict(body)))
+        async def receive(type: str | None, body: kopf.Body, **_: Any) -> None:
+            operator.receive(kind, type, cast(KubernetesObject, dict(body)))
 
-        kopf.on.event(group, version, PLURALS[kind], registry=registry)(seen)
+        kopf.on.event(group, version, PLURALS[kind], registry=registry)(receive)
 
     follow("TrainingRun", GROUP, VERSION)
     follow("Job", "batch", "v1")
@@ -174,29 +178,30 @@ def _registry(watch: _Watch) -> kopf.OperatorRegistry:
     return registry
 
 
-def _counted(found: kopf.ConnectionInfo) -> kopf.AiohttpSession:
-    """Return a session like kopf's own that counts what is asked through it."""
+def _counting_session(connection: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+    """Return a session like kopf's own that counts its requests."""
 
     async def count(_session: Any, _context: Any, request: aiohttp.TraceRequestStartParams) -> None:
         name = request.url.name
-        many = "watch" if request.url.query.get("watch") == "true" else "list"
-        metrics.count_request(many if name in PLURALS.values() else request.method.lower(), name)
+        list_verb = "watch" if request.url.query.get("watch") == "true" else "list"
+        metrics.count_request(list_verb if name in PLURALS.values() else request.method.lower(), name)
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(count)
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
-        headers=found.as_http_headers(),
+        connector=aiohttp.TCPConnector(limit=0, ssl=connection.as_ssl_context()),
+        headers=connection.as_http_headers(),
         trace_configs=[trace],
     )
-    return kopf.AiohttpSession(aiohttp_session=session, server=found.server, default_namespace=found.default_namespace)
+    namespace = connection.default_namespace
+    return kopf.AiohttpSession(aiohttp_session=session, server=connection.server, default_namespace=namespace)
 
 
-def _quiet() -> kopf.OperatorSettings:
+def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    settings.process.ultimate_exiting_timeout = _LEAVE_SEC  # then kopf kills the process; its default is ten minutes
+    settings.process.ultimate_exiting_timeout = _EXIT_SEC  # then kopf kills the process; its default is ten minutes
     settings.queueing.idle_timeout = 1.0  # each object that had an event holds a task for so long
     settings.watching.server_timeout = 300  # a stream that died unnoticed is replaced after so many seconds
     settings.watching.client_timeout = 330
@@ -206,17 +211,17 @@ def _quiet() -> kopf.OperatorSettings:
     return settings
 
 
-def unsettled(runs: Iterable[KubernetesObject]) -> list[KubernetesObject]:
-    """Return the runs about which something may be left to do."""
+def unsettled_runs(runs: Iterable[KubernetesObject]) -> list[KubernetesObject]:
+    """Return the runs for which something may remain to be done."""
     return [run for run in runs if not _is_settled(run)]
 
 
 def _is_settled(run: KubernetesObject) -> bool:
-    status = Status.model_validate(run.get("status", {}))
-    return status.is_final and status.settled == run["spec"].get("attempt", 1)
+    attempt, status = run.get("spec", {}).get("attempt", 1), run.get("status", {})
+    return state_of(run).is_final and bool(status.get("settled", 0) == attempt)
 
 
-def _may_change_unseen(run: KubernetesObject) -> bool:
-    """Say whether no event tells of what comes next: a training's progress, or the end of what a run waits for."""
+def _changes_without_event(run: KubernetesObject) -> bool:
+    """Check whether no watch reports the next change: a training's progress, or the end of a wait."""
     status = run.get("status", {})
     return status.get("stage") == "train" or "reason" in status

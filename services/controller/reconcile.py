@@ -1,22 +1,19 @@
-"""One look at a run, and what follows from it.
+"""Reconciliation of one run: observe it, decide what to do, do it, write its status.
 
-Whatever is remembered is in the cluster and the store: the function can be killed between any two of its calls, or run
-twice at once, and the next look carries on. A Job's name follows from the run, so none is made twice; a status replaces
-only the one that was read; an end is written to the store, then to the status, and only then may Jobs go.
+All state is in the cluster and the store: the function can be killed between any two of its calls, or run twice at the
+same time, and the next call continues. A Job's name follows from the run, so none is created twice; a status replaces
+only the one that was read; an end is written to the store, then to the status, and only then may Jobs be deleted.
 """
 
 import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable, Sequence
 
 from pydantic import ValidationError
 
 from slipway import keys
-from slipway.errors import ClusterRefused, MissingKey, SpecError
+from slipway.artifacts.outcome import RunStatus
+from slipway.errors import ClusterRefused, SpecError
 from slipway.kube.names import QUEUE_LABEL
-from slipway.kube.objects import KubernetesObject
 from slipway.models import explain
 from slipway.run.names import Stage
 from slipway.run.pipeline import (
@@ -29,244 +26,168 @@ from slipway.run.pipeline import (
     State,
     Stop,
     Suspend,
-    Unit,
     next_actions,
 )
 from slipway.run.run_file import begin_run
 from slipway.run.spec import Metadata, RunSpec, TrainingRun
-from slipway.store.interface import ObjectStore
 
-from services.controller import job_state as observe
-from services.controller import manifests as blueprint
-from services.controller import metrics
-from services.controller.kube.client import Cluster
-from services.controller.manifests import Owner, Work
-from services.controller.settings import Settings, check_request
-from services.controller.status import Status
-from services.controller.status_writer import Look, conditions, described, refused
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the controller works with.
-
-    Attributes:
-      clock: Returns the time as RFC 3339, in UTC.
-    """
-
-    cluster: Cluster
-    store: ObjectStore
-    settings: Settings
-    clock: Callable[[], str]
+from services.controller import manifests, metrics
+from services.controller.context import ControllerContext
+from services.controller.job_state import has_ended, stage_failure_kind
+from services.controller.kube.objects import Job, TrainingRunObject
+from services.controller.manifests import Owner, StageAttempt
+from services.controller.observed_run import ObservedRun, observe
+from services.controller.settings import check_request
+from services.controller.status import build_status, refused_status, waiting_status
+from services.controller.status_writer import log_killed_pods, write_failure, write_record_and_status
 
 
-def reconcile(name: str, desk: Desk) -> bool:
-    """Look at a run once, and do what is to be done now; say whether the next look has something to do already.
+def reconcile(name: str, context: ControllerContext) -> bool:
+    """Bring one run a step further; return whether there is more to do at once.
 
     Raises:
-      SlipwayError: The cluster or the store does not answer, refuses, or was changed meanwhile: look again later.
+      SlipwayError: The cluster or the store does not answer, refuses, or was changed meanwhile: reconcile again later.
     """
-    jobs = desk.cluster.jobs(name)  # before `confirm`: a Job that has expired since was noted in the status before
-    found = desk.cluster.run(name)
-    if found is None or "deletionTimestamp" in found["metadata"]:
+    jobs = context.cluster.jobs(name)  # before `confirm`: the end of a Job that expired since is in the status already
+    run = context.cluster.run(name)
+    if run is None or run.is_being_deleted:
         return False
-    uid, status = found["metadata"]["uid"], Status.model_validate(found.get("status", {}))
-    own = [job for job in jobs if any(o["uid"] == uid for o in job["metadata"].get("ownerReferences", []))]
-    attempt = found["spec"].get("attempt", 1)
-    if status.is_final and not (status.state is State.FAILED and status.attempt < attempt):
-        _settle(found, status, own, desk)
+    owned_jobs = [job for job in jobs if job.is_owned_by(run.uid)]
+    may_retry = run.status.state is State.FAILED and run.status.attempt < run.attempt
+    if run.status.is_final and not may_retry:
+        _settle(run, owned_jobs, context)
         return False
     try:
-        run = _parse(found)
-        if not status.images:
-            desk.cluster.confirm(found)
-            if reason := _is_taken(jobs, name, desk):
-                _wait(found, status, reason, desk)
-                return False
-            _write(found, _admit(run, found, status, desk), desk)  # the next look begins the first stage
-            return True
+        request = _parse(run)
+        if not run.status.images:
+            return _begin(run, request, jobs, context)
     except SpecError as error:
-        _write_status(found, refused(status, attempt, str(error), desk.clock()), desk)
+        status = refused_status(run.status, run.attempt, str(error), context.clock())
+        context.cluster.write_status(run, status)
         return True
-    return _advance(run.spec, found, _look(run.spec, found, status, own, desk), desk)
+    return _advance(observe(run, request.spec, owned_jobs, context), context)
 
 
-def _parse(found: KubernetesObject) -> TrainingRun:
+def _parse(run: TrainingRunObject) -> TrainingRun:
     try:
-        spec = RunSpec.model_validate(found["spec"])
-        return TrainingRun(metadata=Metadata(name=found["metadata"]["name"]), spec=spec)
+        return TrainingRun(metadata=Metadata(name=run.name), spec=RunSpec.model_validate(run.spec))
     except ValidationError as error:
         raise SpecError(explain(error)) from error
 
 
-def _is_taken(jobs: list[KubernetesObject], name: str, desk: Desk) -> str:
-    """Say what of a deleted run of this name may still write where this one would; it has no Job of its own yet."""
-    left = [job["metadata"]["name"] for job in jobs if observe.ended_at(job) is None] or desk.cluster.live_pods(name)
-    return f"waits for the end of an earlier run of this name: {', '.join(left)}" if left else ""
+def _begin(run: TrainingRunObject, request: TrainingRun, jobs: Sequence[Job], context: ControllerContext) -> bool:
+    """Begin the run in the store, unless it has to wait; the first stage is started by the next call."""
+    context.cluster.confirm(run)
+    if reason := _earlier_run(jobs, run.name, context):
+        status = waiting_status(run.status, reason, context.clock())
+        if status != run.status:
+            context.cluster.write_status(run, status)
+        return False
+    write_record_and_status(run, _admit(run, request, context), context)
+    return True
 
 
-def _wait(found: KubernetesObject, status: Status, reason: str, desk: Desk) -> None:
-    told = conditions(State.PENDING, reason, status.conditions, desk.clock())
-    waiting = status.model_copy(update={"reason": reason, "conditions": told})
-    if waiting != status:
-        _write_status(found, waiting, desk)
+def _earlier_run(jobs: Iterable[Job], name: str, context: ControllerContext) -> str:
+    """Name the Jobs and pods of a deleted run of this name that may still write to the same keys.
+
+    The run itself has no Job yet.
+    """
+    names = [job.name for job in jobs if not has_ended(job)] or context.cluster.live_pods(name)
+    return f"waits for the end of an earlier run of this name: {', '.join(names)}" if names else ""
 
 
-def _admit(run: TrainingRun, found: KubernetesObject, status: Status, desk: Desk) -> Status:
-    """Begin the run in the store, and note what all of its stages will use.
+def _admit(run: TrainingRunObject, request: TrainingRun, context: ControllerContext) -> RunStatus:
+    """Write the run to the store; return its status, with the images and blueprints that all of its stages will use.
 
     Raises:
-      SpecError: It asks for what cannot be had, or its name belongs to another run.
+      SpecError: It asks for what the installation does not have, or its name belongs to another run.
     """
-    check_request(run.spec, desk.settings)
-    begin_run(run, desk.store)
-    text = blueprint.blueprints().encode()
-    digest = hashlib.sha256(text).hexdigest()
-    desk.store.write(keys.blueprints(digest), text)
-    desk.store.write(keys.index(found["metadata"]["creationTimestamp"], run.metadata.name), b"{}\n")
-    return status.model_copy(
+    check_request(request.spec, context.settings)
+    begin_run(request, context.store)
+    blueprints = manifests.read_blueprints().encode()
+    digest = hashlib.sha256(blueprints).hexdigest()
+    context.store.write(keys.blueprints(digest), blueprints)
+    context.store.write(keys.index(run.metadata.creation_timestamp or "", run.name), b"{}\n")
+    return run.status.model_copy(
         update={
             "state": State.PENDING,
-            "attempt": run.spec.attempt,
-            "images": desk.settings.images.model_dump(),
+            "attempt": request.spec.attempt,
+            "images": context.settings.images.model_dump(),
             "blueprints": digest,
-            "started_at": desk.clock(),
+            "started_at": context.clock(),
             "reason": None,
         }
     )
 
 
-def _look(spec: RunSpec, found: KubernetesObject, status: Status, own: list[KubernetesObject], desk: Desk) -> Look:
-    """See how each stage stands, up to the first that is not done."""
-    name, newest = found["metadata"]["name"], observe.newest(own)
-    units: dict[Stage, Unit] = {}
-    pods: list[KubernetesObject] = []
-    for stage in spec.stages:
-        job, known = newest.get(stage), status.stages.get(stage)
-        if (known and known.phase is Phase.DONE) or desk.store.size(keys.result(name, stage)) is not None:
-            units[stage] = Unit(Phase.DONE, known.attempt if known else spec.attempt)
-            continue
-        if job is not None:
-            pods = desk.cluster.pods(job["metadata"]["name"], latest=observe.phase(job) is Phase.FAILED)
-            units[stage] = _unit(job, pods)
-        elif known and known.phase is Phase.FAILED:
-            units[stage] = Unit(Phase.FAILED, known.attempt, known.reason or "")
-        break
-    return Look(name, spec, status, units, newest, pods)
-
-
-def _unit(job: KubernetesObject, pods: list[KubernetesObject]) -> Unit:
-    attempt = observe.attempt(job)
-    match observe.phase(job):
-        case Phase.FAILED:
-            return Unit(Phase.FAILED, attempt, observe.failure(job, pods)[1])
-        case Phase.DONE:
-            return Unit(Phase.FAILED, attempt, "it ended well but wrote no result (a bug in slipway)")
-        case phase:
-            return Unit(phase, attempt)
-
-
-def _advance(spec: RunSpec, found: KubernetesObject, look: Look, desk: Desk) -> bool:
-    """Do what the state machine says, and write down how the run stands; say whether it has ended."""
-    actions = next_actions(spec, Observation(look.units))
+def _advance(observed: ObservedRun, context: ControllerContext) -> bool:
+    """Do what the state machine decides, and write the status; return whether the run has ended."""
+    actions = next_actions(observed.spec, Observation(observed.units))
     if actions:
-        desk.cluster.confirm(found)
+        context.cluster.confirm(observed.run)
     refusal = None
     try:
         for action in actions:
-            _act(action, look, found, desk)
-    except ClusterRefused as error:  # a quota that is used up, say: it is tried again at the next look
+            _act(action, observed, context)
+    except ClusterRefused as error:  # a quota that is used up, say: the next call tries again
         refusal = str(error)
-    _note(look, desk)
-    ended = next((action for action in actions if isinstance(action, Conclude)), None)
-    if ended and ended.stage:
-        _record_failure(ended.stage, look, ended.reason, desk)
-    status = described(look, ended, desk.store, desk.clock(), refusal)
-    if status != look.status:
-        _write(found, status, desk)
-        _count(look, status)
+    log_killed_pods(observed, context)
+    conclusion = next((action for action in actions if isinstance(action, Conclude)), None)
+    if conclusion and conclusion.stage:
+        write_failure(conclusion.stage, observed, conclusion.reason, context)
+    status = build_status(observed, conclusion, context.store, context.clock(), refusal)
+    if status != observed.status:
+        write_record_and_status(observed.run, status, context)
+        _count_ends(observed, status)
     return status.is_final
 
 
-def _count(look: Look, status: Status) -> None:
-    """Count the stages that this look saw end: the status that says so is written once."""
-    for stage, stood in status.stages.items():
-        before = look.status.stages.get(stage)
-        if stood == before or stood.phase not in (Phase.DONE, Phase.FAILED) or stood.job is None:
-            continue
-        if before and (before.phase, before.attempt) == (stood.phase, stood.attempt):
-            continue
-        job = look.jobs[cast(Stage, stage)]
-        word = observe.failure_word(job, look.pods) if stood.phase is Phase.FAILED else ""
-        metrics.stage_ended(stage, stood, word)
-
-
-def _act(action: Action, look: Look, found: KubernetesObject, desk: Desk) -> None:
+def _act(action: Action, observed: ObservedRun, context: ControllerContext) -> None:
     match action:
         case Start(stage, attempt):
-            owner = Owner(look.name, found["metadata"]["uid"])
-            work = Work(look.name, look.spec, stage, attempt, owner)
-            text = desk.store.read(keys.blueprints(str(look.status.blueprints))).decode()
-            if meeting := blueprint.service(work, text):
-                desk.cluster.create(meeting)
-            desk.cluster.create(blueprint.job(work, desk.settings, text, look.status.images))
+            _start(stage, attempt, observed, context)
         case Stop(stage):
-            desk.cluster.delete_job(look.jobs[stage]["metadata"]["name"])
+            context.cluster.delete_job(observed.jobs[stage].name)
         case Suspend(stage):
-            job = look.jobs[stage]["metadata"]
-            if QUEUE_LABEL in job["labels"]:  # Kueue would start it again; a new one waits its turn in the queue
-                desk.cluster.delete_job(job["name"])
+            job = observed.jobs[stage]
+            if QUEUE_LABEL in job.metadata.labels:  # Kueue would start it again; a new one waits in the queue
+                context.cluster.delete_job(job.name)
             else:
-                desk.cluster.patch_job(job["name"], {"suspend": True})
+                context.cluster.patch_job(job.name, {"suspend": True})
         case Resume(stage):
-            desk.cluster.patch_job(look.jobs[stage]["metadata"]["name"], {"suspend": False})
+            context.cluster.patch_job(observed.jobs[stage].name, {"suspend": False})
 
 
-def _note(look: Look, desk: Desk) -> None:
-    """Add what killed pods could not say themselves to the stage's logs, each once."""
-    stage = look.current
-    if stage is None or stage not in look.jobs:
-        return
-    lines = observe.killed(look.jobs[stage], look.pods)
-    key = keys.log(look.name, stage, observe.attempt(look.jobs[stage]), "controller", 0)
-    if not lines:
-        return
-    try:
-        there = desk.store.read(key).decode().splitlines()
-    except MissingKey:
-        there = []
-    if new := [line for line in lines if line not in there]:
-        desk.store.write(key, "".join(f"{line}\n" for line in [*there, *new]).encode())
+def _start(stage: Stage, attempt: int, observed: ObservedRun, context: ControllerContext) -> None:
+    """Create the Job of a stage, and before it the Service by which several workers find each other."""
+    owner = Owner(observed.name, observed.run.uid)
+    work = StageAttempt(observed.name, observed.spec, stage, attempt, owner)
+    blueprints = context.store.read(keys.blueprints(str(observed.status.blueprints))).decode()
+    if service := manifests.service(work, blueprints):
+        context.cluster.create(service)
+    context.cluster.create(manifests.job(work, context.settings, blueprints, observed.status.images))
 
 
-def _record_failure(stage: Stage, look: Look, reason: str, desk: Desk) -> None:
-    job = look.jobs.get(stage)
-    code = observe.failure(job, look.pods)[0] if job else 1
-    failed = {"attempt": look.units[stage].attempt, "code": code, "reason": reason}
-    desk.store.write(keys.failure(look.name, stage), json.dumps(failed).encode() + b"\n")
+def _count_ends(observed: ObservedRun, status: RunStatus) -> None:
+    """Count the stages that have ended since the last status; each end is in one new status only."""
+    for stage, job in observed.jobs.items():
+        new, old = status.stages.get(stage), observed.status.stages.get(stage)
+        if new is None or new == old or new.phase not in (Phase.DONE, Phase.FAILED) or new.job is None:
+            continue
+        if old and (old.phase, old.attempt) == (new.phase, new.attempt):
+            continue
+        failure = stage_failure_kind(job, observed.pods) if new.phase is Phase.FAILED else ""
+        metrics.stage_ended(stage, new, failure)
 
 
-def _write(found: KubernetesObject, status: Status, desk: Desk) -> None:
-    """Write the record, then the status: what a status says has been recorded."""
-    metadata = found["metadata"]
-    record = {"name": metadata["name"], "uid": metadata["uid"], **status.dump()}
-    desk.store.write(keys.record(metadata["name"]), json.dumps(record, indent=1).encode() + b"\n")
-    _write_status(found, status, desk)
-
-
-def _write_status(found: KubernetesObject, status: Status, desk: Desk) -> None:
-    desk.cluster.write_status(found | {"status": status.dump()})
-
-
-def _settle(found: KubernetesObject, status: Status, own: list[KubernetesObject], desk: Desk) -> None:
-    """Let the Jobs of a run that has ended expire, now that its end is written down."""
-    is_over = True
-    for job in own:
-        name, has_ended = job["metadata"]["name"], observe.ended_at(job) is not None
-        if has_ended and "ttlSecondsAfterFinished" not in job["spec"]:
-            desk.cluster.patch_job(name, {"ttlSecondsAfterFinished": desk.settings.keep_jobs})
-        if not has_ended and status.state is State.CANCELED:
-            desk.cluster.delete_job(name)
-        is_over = is_over and has_ended
+def _settle(run: TrainingRunObject, jobs: Iterable[Job], context: ControllerContext) -> None:
+    """Let the Jobs of a run that has ended expire, now that its end is recorded."""
+    status, is_over = run.status, True
+    for job in jobs:
+        if has_ended(job) and job.spec.ttl_seconds_after_finished is None:
+            context.cluster.patch_job(job.name, {"ttlSecondsAfterFinished": context.settings.keep_jobs})
+        if not has_ended(job) and status.state is State.CANCELED:
+            context.cluster.delete_job(job.name)
+        is_over = is_over and has_ended(job)
     if is_over and status.settled != status.attempt:
-        _write_status(found, status.model_copy(update={"settled": status.attempt}), desk)
+        context.cluster.write_status(run, status.model_copy(update={"settled": status.attempt}))

@@ -1,11 +1,11 @@
-"""What the operator of an installation decides: one YAML file, mounted into the controller."""
+"""The settings of an installation: one YAML file, mounted into the controller."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
 from slipway.errors import SpecError
+from slipway.models import StrictModel
 from slipway.run.names import Stage
 from slipway.run.spec import RunSpec
 
@@ -13,25 +13,21 @@ Seconds = Annotated[int, Field(ge=1)]
 Quantities = dict[str, str | int | float]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class Resources(_Model):
+class Resources(StrictModel):
     """A container's requests and limits, as Kubernetes writes them."""
 
     requests: Quantities = Field(default_factory=dict)
     limits: Quantities = Field(default_factory=dict)
 
 
-class Pool(_Model):
-    """Nodes that are alike, and what a pod needs to get one.
+class Pool(StrictModel):
+    """A group of equal nodes, and the fields that a pod needs to be scheduled to one.
 
     Attributes:
-      resources: Of a stage's container; GPUs are added to it.
+      resources: Of a stage's container; GPUs are added.
       max_gpus: Of one node; a run that asks for more is refused.
       max_workers: Pods that may train together; those that run wait for the others, and hold their GPUs meanwhile.
-      gpu_resource: What the nodes call a GPU.
+      gpu_resource: The nodes' name for a GPU.
       shared_memory: Limit of `/dev/shm`; of the container's memory when absent.
     """
 
@@ -48,12 +44,12 @@ class Pool(_Model):
     gpu_resource: str = "nvidia.com/gpu"
 
 
-class Images(_Model):
+class Images(StrictModel):
     data: str
     tf: str
 
 
-class Store(_Model):
+class Store(StrictModel):
     """Where runs are kept.
 
     Attributes:
@@ -65,8 +61,8 @@ class Store(_Model):
     secret: str
 
 
-class Settings(_Model):
-    """Everything about Jobs that is not the run's.
+class Settings(StrictModel):
+    """Every choice about Jobs that a run does not make.
 
     Attributes:
       env: Variables of every stage, such as HTTPS_PROXY.
@@ -101,15 +97,15 @@ class Settings(_Model):
         return self
 
     def pool(self, spec: RunSpec, stage: Stage) -> Pool:
-        """Return the nodes that a stage of the run goes to."""
+        """Return the pool of a stage of the run."""
         return self.pools[_train_pool(spec) if stage == "train" else self.stages.get(stage, "cpu")]
 
 
 def check_request(spec: RunSpec, settings: Settings) -> None:
-    """See that what the run asks for can be had.
+    """Check that the installation has what the run asks for.
 
     Raises:
-      SpecError: It cannot: the message says what was asked for and what there is.
+      SpecError: It has not; the message names the request and the offer.
     """
     source = spec.dataset.source
     if source is not None and not source.startswith("s3://"):

@@ -1,89 +1,181 @@
-"""What the controller remembers of a run: the status of its object, and `record.json` in the store."""
+"""The status of a TrainingRun, built from what was observed of the run."""
 
-from typing import Any, Literal
+import re
+from collections.abc import Sequence
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from slipway import keys
+from slipway.artifacts.dataset import IngestResult
+from slipway.artifacts.evaluation import BestCheckpoint
+from slipway.artifacts.json_io import read_document, read_last_line, read_optional
+from slipway.artifacts.outcome import BestSoFar, Condition, RunStatus, StageStatus
+from slipway.artifacts.training import ProgressLine
+from slipway.errors import MissingKey
+from slipway.run.names import Stage
+from slipway.run.pipeline import Conclude, Observation, Phase, State, state
+from slipway.run.plan import Plan
+from slipway.store.interface import ObjectStore
 
-from slipway.run.pipeline import Phase, State
+from services.controller.job_state import attempt_of, ended_at, waiting_reason
+from services.controller.observed_run import ObservedRun
+
+_STRIDE = 0.05  # of a training's steps
+_STEPS = re.compile(r"(?P<step>\d+)/(?P<total>\d+) steps")
 
 
-class _Model(BaseModel):
-    # Fields that a newer controller wrote are passed over, so that going back one version is possible.
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+def build_status(
+    observed: ObservedRun, conclusion: Conclude | None, store: ObjectStore, now: str, refusal: str | None
+) -> RunStatus:
+    """Return the status that follows from what was observed.
 
-
-class StageStatus(_Model):
-    """How one stage stands; times are RFC 3339, in UTC.
-
-    Attributes:
-      phase: queued, running, suspended, done or failed.
-      attempt: Which attempt this is, from 1.
-      job: Name of its Job.
-      started_at: When the Job's first pod was made.
-      finished_at: When the Job ended.
-      reason: Why it failed.
+    Args:
+      conclusion: The end of the run, where it has just been reached.
+      refusal: The API server's reason for not accepting a Job.
     """
-
-    phase: Phase
-    attempt: int = 0
-    job: str | None = None
-    started_at: str | None = None
-    finished_at: str | None = None
-    reason: str | None = None
-
-
-class Condition(_Model):
-    """One claim about the run, as `kubectl wait --for=condition=…` reads it."""
-
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    reason: str
-    message: str = ""
-    last_transition_time: str
-
-
-class Best(_Model):
-    """The best checkpoint so far, and what it was measured to be."""
-
-    step: int
-    ap: float = Field(alias="AP")
-    ap50: float = Field(alias="AP50")
+    status, reason = observed.status, refusal or waiting_reason(observed.pods)
+    run_state = _state(observed, reason)
+    progress = _progress(observed, store)
+    if conclusion:
+        run_state, reason, progress = conclusion.state, conclusion.reason, None
+    return status.model_copy(
+        update={
+            "state": run_state,
+            "stage": observed.current_stage,
+            "progress": progress,
+            "attempt": observed.spec.attempt,
+            "reason": reason or None,
+            "stages": _stages(observed, now),
+            "best": status.best if _is_unchanged(observed, progress) else _best(observed, store),
+            "artifacts": {**status.artifacts, **_artifacts(observed, store)},
+            "finished_at": now if conclusion else None,
+            "conditions": conditions(run_state, reason, status.conditions, now),
+        }
+    )
 
 
-class Status(_Model):
-    """How a run stands.
+def waiting_status(status: RunStatus, reason: str, now: str) -> RunStatus:
+    """Return the status of a run that waits to begin."""
+    claims = conditions(State.PENDING, reason, status.conditions, now)
+    return status.model_copy(update={"reason": reason, "conditions": claims})
 
-    Attributes:
-      stage: The first stage that is not done.
-      progress: How far that stage is.
-      attempt: The newest attempt that was begun.
-      reason: Why the run failed, or what it waits for.
-      images: Image of each kind, as they were when the run began; its later stages use the same.
-      blueprints: Digest of the blueprints, likewise; they are in the store under it.
-      artifacts: Keys in the store.
-      settled: The attempt whose end is written down everywhere, so that nothing is left to be done.
-    """
 
-    state: State = State.PENDING
-    stage: str | None = None
-    progress: str | None = None
-    attempt: int = 1
-    reason: str | None = None
-    images: dict[str, str] = Field(default_factory=dict)
-    blueprints: str | None = None
-    stages: dict[str, StageStatus] = Field(default_factory=dict)
-    best: Best | None = None
-    artifacts: dict[str, str] = Field(default_factory=dict)
-    started_at: str | None = None
-    finished_at: str | None = None
-    conditions: list[Condition] = Field(default_factory=list)
-    settled: int = 0
+def refused_status(status: RunStatus, attempt: int, reason: str, now: str) -> RunStatus:
+    """Return the status of a run that cannot begin."""
+    claims = conditions(State.FAILED, reason, status.conditions, now)
+    fields = {"state": State.FAILED, "attempt": attempt, "reason": reason, "finished_at": now, "conditions": claims}
+    return status.model_copy(update=fields)
 
-    @property
-    def is_final(self) -> bool:
-        return self.state.is_final
 
-    def dump(self) -> dict[str, Any]:
-        """Return what the object's `status` holds."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+def conditions(run_state: State, reason: str | None, earlier: Sequence[Condition], now: str) -> list[Condition]:
+    """Return the state as conditions; one that still holds keeps the time since which it has held."""
+    since = {(c.type, c.status): c.last_transition_time for c in earlier}
+    claims: dict[str, Literal["True", "False", "Unknown"]] = {
+        "Running": "True" if run_state is State.RUNNING else "False",
+        "Finished": "True" if run_state.is_final else "False",
+        "Succeeded": ("True" if run_state is State.SUCCEEDED else "False") if run_state.is_final else "Unknown",
+    }
+    return [
+        Condition(
+            type=kind,
+            status=claim,
+            reason=run_state.capitalize(),
+            message=reason or "",
+            last_transition_time=since.get((kind, claim), now),
+        )
+        for kind, claim in claims.items()
+    ]
+
+
+def _state(observed: ObservedRun, reason: str | None) -> State:
+    """Return the state of the run; one whose pods all wait for the reason does not run."""
+    run_state = state(observed.spec, Observation(observed.units))
+    waits = run_state is State.RUNNING and reason and not any(pod.is_running for pod in observed.pods)
+    return State.PENDING if waits else run_state
+
+
+def _stages(observed: ObservedRun, now: str) -> dict[str, StageStatus]:
+    units = observed.units.items()
+    return {stage: _stage(observed, stage, now) for stage, unit in units if unit.phase is not Phase.ABSENT}
+
+
+def _stage(observed: ObservedRun, stage: Stage, now: str) -> StageStatus:
+    unit, job, status = observed.unit(stage), observed.jobs.get(stage), observed.status.stages.get(stage)
+    if status and status.phase is Phase.DONE:
+        return status
+    if job is None:  # done before this object was created, or expired
+        return status or StageStatus(phase=unit.phase, attempt=unit.attempt)
+    is_over = unit.phase in (Phase.DONE, Phase.FAILED)
+    return StageStatus(
+        phase=unit.phase,
+        attempt=attempt_of(job),
+        job=job.name,
+        started_at=job.status.start_time,
+        finished_at=(ended_at(job) or now) if is_over else None,
+        reason=unit.reason or None,
+    )
+
+
+def _progress(observed: ObservedRun, store: ObjectStore) -> str | None:
+    stage = observed.current_stage
+    if stage is None or observed.unit(stage).phase is Phase.ABSENT:
+        return None
+    if stage == "preprocess" and stage in observed.jobs:
+        return f"{observed.jobs[stage].status.succeeded}/{observed.spec.preprocess.workers} parts"
+    if stage == "train":
+        return _steps(observed, store)
+    return None
+
+
+def _steps(observed: ObservedRun, store: ObjectStore) -> str | None:
+    """Return the progress of the training in strides, so that a status is written some twenty times in all."""
+    earlier = _STEPS.fullmatch(observed.status.progress or "")
+    line = read_last_line(store, keys.progress(observed.name), ProgressLine)
+    if line is None:
+        return None
+    if earlier and abs(line.step - int(earlier["step"])) < int(earlier["total"]) * _STRIDE:
+        return earlier.string
+    total = earlier["total"] if earlier else _total_steps(observed.name, store)
+    return f"{line.step}/{total} steps" if total else None
+
+
+def _total_steps(run: str, store: ObjectStore) -> int | None:
+    key = keys.resolved(run)
+    try:
+        return Plan.parse(store.read(key), key).steps
+    except MissingKey:
+        return None
+
+
+def _is_unchanged(observed: ObservedRun, progress: str | None) -> bool:
+    """Check whether the training stands where it stood, so that its best checkpoint need not be read either."""
+    return progress is not None and observed.current_stage == "train" and progress == observed.status.progress
+
+
+def _best(observed: ObservedRun, store: ObjectStore) -> BestSoFar | None:
+    status = observed.status.stages.get("train")
+    if observed.unit("train").phase is Phase.ABSENT or (status and status.phase is Phase.DONE):
+        return observed.status.best
+    best = read_optional(store, keys.best(observed.name), BestCheckpoint)
+    if best is None:
+        return observed.status.best
+    ap, ap50 = best.metrics.ap, best.metrics.ap50
+    return BestSoFar(step=best.step, AP=round(ap, 4), AP50=round(ap50, 4))  # as a person reads them
+
+
+def _artifacts(observed: ObservedRun, store: ObjectStore) -> dict[str, str]:
+    """Return the keys of the artifacts of each stage that has become done."""
+    status_stages = observed.status.stages
+    artifacts: dict[str, str] = {}
+    for stage, unit in observed.units.items():
+        if unit.phase is not Phase.DONE or (stage in status_stages and status_stages[stage].phase is Phase.DONE):
+            continue
+        match stage:
+            case "ingest":
+                artifacts["dataset"] = read_document(store, keys.result(observed.name, stage), IngestResult).dataset
+            case "train":
+                artifacts["checkpoint"] = keys.best_checkpoint(observed.name)
+            case "export":
+                artifacts["export"] = keys.stage(observed.name, stage)
+            case "detect":
+                artifacts["report"] = keys.report(observed.name)
+    return artifacts

@@ -1,52 +1,56 @@
-"""Whose turn it is: names wait here for a thread that looks at them."""
+"""A work queue that merges duplicates and gives each name to one worker."""
 
 import heapq
 import threading
 import time
 
 
-class Turns:
-    """Names, each waiting once however often it is asked for, and held by one thread at a time."""
+class WorkQueue:
+    """Names of runs to reconcile.
+
+    A name waits once however often it is put, and no two workers have it at the same time.
+    """
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
-        self._order: list[tuple[float, str]] = []  # what is not, or no longer, in `_due` is passed over
-        self._held: set[str] = set()
-        self._changed = threading.Condition()
+        self._order: list[tuple[float, str]] = []  # an entry that does not agree with `_due` is outdated, and skipped
+        self._in_work: set[str] = set()
+        self._change = threading.Condition()
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def ask(self, name: str, delay_sec: float = 0.0) -> None:
-        """Let the name's turn come after the delay, or when it comes anyway if that is sooner."""
+    def put(self, name: str, delay_sec: float = 0.0) -> None:
+        """Add a name that is due after the delay; one that is due earlier already stays as it is."""
         due = time.monotonic() + delay_sec
-        with self._changed:
+        with self._change:
             if due < self._due.get(name, float("inf")):
                 self._due[name] = due
-                self._put(name)
+                self._push(name)
 
-    def take(self) -> str:
-        """Wait for the next name and hold it until it is given back."""
-        with self._changed:
+    def get(self) -> str:
+        """Wait until a name is due and return it; nobody else gets it until `done`."""
+        with self._change:
             while True:
                 while self._order and self._due.get(self._order[0][1]) != self._order[0][0]:
                     heapq.heappop(self._order)
-                wait = self._order[0][0] - time.monotonic() if self._order else None
-                if wait is not None and wait <= 0:
+                wait_sec = self._order[0][0] - time.monotonic() if self._order else None
+                if wait_sec is not None and wait_sec <= 0:
                     break
-                self._changed.wait(wait)
+                self._change.wait(wait_sec)
             _, name = heapq.heappop(self._order)
             del self._due[name]
-            self._held.add(name)
+            self._in_work.add(name)
             return name
 
-    def give_back(self, name: str) -> None:
-        with self._changed:
-            self._held.remove(name)
+    def done(self, name: str) -> None:
+        """Give a name back: if it was put meanwhile, another worker may get it now."""
+        with self._change:
+            self._in_work.remove(name)
             if name in self._due:
-                self._put(name)
+                self._push(name)
 
-    def _put(self, name: str) -> None:
-        if name not in self._held:
+    def _push(self, name: str) -> None:
+        if name not in self._in_work:
             heapq.heappush(self._order, (self._due[name], name))
-            self._changed.notify()
+            self._change.notify()

@@ -1,14 +1,17 @@
-"""Kubernetes in memory: the contract of `Cluster`, and a control plane and a kubelet that move when told to."""
+"""Kubernetes in memory: a `Cluster` and an `ApiServer`, with a control plane and a kubelet that act when told to."""
 
 import copy
 import json
 from collections.abc import Callable, Iterator
 
 from slipway import keys
+from slipway.artifacts.outcome import RunStatus
 from slipway.errors import ClusterRefused, Conflict
 from slipway.store.interface import ObjectStore
 
-BEST = {"step": 20, "metrics": {"AP": 0.5, "AP50": 0.8}}
+from services.controller.kube.objects import Job, Pod, TrainingRunObject
+
+BEST = {"step": 20, "split": "test", "chosen_on": "test", "metrics": {"AP": 0.5, "AP50": 0.8}}
 RESULTS = {"ingest": {"dataset": "datasets/ponds/0ff1ce"}}
 
 
@@ -50,24 +53,30 @@ class FakeCluster:
         found = {"TrainingRun": self.objects.values(), "Job": self.made_jobs.values(), "Pod": pods}[kind]
         yield {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(list(found))}
 
-    def run(self, name: str) -> dict | None:
+    def get_run(self, name: str) -> dict | None:
         return copy.deepcopy(self.objects.get(name))
 
-    def jobs(self, run: str) -> list[dict]:
-        found = [job for job in self.made_jobs.values() if job["metadata"]["labels"]["slipway.dev/run"] == run]
-        return copy.deepcopy(found)
-
-    def pods(self, job: str, latest: bool = False) -> list[dict]:
+    def list_pods(self, job: str) -> list[dict]:
         return copy.deepcopy(self.made_pods.get(job, []))
+
+    def run(self, name: str) -> TrainingRunObject | None:
+        return TrainingRunObject.model_validate(self.objects[name]) if name in self.objects else None
+
+    def jobs(self, run: str) -> list[Job]:
+        jobs = map(Job.model_validate, self.made_jobs.values())
+        return [job for job in jobs if job.metadata.labels["slipway.dev/run"] == run]
+
+    def pods(self, job: str, latest: bool = False) -> list[Pod]:
+        return [Pod.model_validate(pod) for pod in self.made_pods.get(job, [])]
 
     def live_pods(self, run: str) -> list[str]:
         made = [pod for pods in self.made_pods.values() for pod in pods if pod["status"].get("phase") == "Running"]
         return [pod["metadata"]["name"] for pod in made if pod["metadata"]["labels"]["slipway.dev/run"] == run]
 
-    def confirm(self, run: dict) -> None:
-        there = self.objects.get(run["metadata"]["name"])
-        if there is None or there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
-            raise Conflict(f"TrainingRun {run['metadata']['name']} is not as it was seen")
+    def confirm(self, run: TrainingRunObject) -> None:
+        current_run = self.objects.get(run.name)
+        if current_run is None or current_run["metadata"]["resourceVersion"] != run.metadata.resource_version:
+            raise Conflict(f"TrainingRun {run.name} has changed since it was read")
 
     def create(self, manifest: dict) -> dict | None:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
@@ -95,7 +104,10 @@ class FakeCluster:
             self._stamp(self.made_jobs[name])
             self.log.append(("delete", name))
 
-    def write_status(self, run: dict) -> dict:
+    def write_status(self, run: TrainingRunObject, status: RunStatus) -> None:
+        self.replace_status(run.with_status(status))
+
+    def replace_status(self, run: dict) -> dict:
         there = self.objects[run["metadata"]["name"]]
         if there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
             raise Conflict(f"write the status of {run['metadata']['name']}: 409 the object has been modified")

@@ -1,91 +1,98 @@
-"""What pods tell once: that a run's first one has begun, and that one has failed and will be replaced."""
+"""Counters of events that only pods show: a run's first one has started, one has failed and will be replaced."""
 
 import threading
 
 from slipway.kube.cache import ObjectCache
 from slipway.kube.names import INDEX_LABEL, JOB_LABEL, RUN_LABEL, STAGE_LABEL
 from slipway.kube.objects import KubernetesObject
-from slipway.text import parse_timestamp
+from slipway.run.names import STAGES
+from slipway.text import seconds_between
 
-from services.controller import job_state as observe
 from services.controller import metrics
+from services.controller.job_state import has_ended, pod_ended_at, pod_failure_kind
+from services.controller.kube.objects import Job, Pod, TrainingRunObject
 
-_FIRST_STAGE = "ingest"
 
-
-class Tally:
-    """Counts what pods tell, each time once; what happened before this process began, another has counted.
+class PodCounters:
+    """Counts each event once; those before this process began were counted by an earlier one.
 
     Args:
       since: When this process began, RFC 3339 in UTC.
     """
 
-    def __init__(self, index: ObjectCache, since: str) -> None:
-        self._index, self._since = index, since
-        self._begun: set[str] = set()  # uids of runs
-        self._failed: dict[str, dict[str, str]] = {}  # by Job: the uid of each failed pod, and its share of the limit
+    def __init__(self, cache: ObjectCache, since: str) -> None:
+        self._cache, self._since = cache, since
+        self._begun_runs: set[str] = set()  # uids
+        self._failures: dict[str, dict[str, str]] = {}  # by Job: the uid of each failed pod, and its share of the limit
         self._lock = threading.Lock()
 
-    def saw(self, pod: KubernetesObject) -> None:
-        """Take in a pod as it is now."""
-        labels = pod["metadata"].get("labels", {})
+    def observe(self, manifest: KubernetesObject) -> None:
+        """Count the events that a pod shows, as it is now."""
+        pod = Pod.model_validate(manifest)
+        labels = pod.metadata.labels
         if RUN_LABEL not in labels or JOB_LABEL not in labels:
             return
         with self._lock:
-            if labels.get(STAGE_LABEL) == _FIRST_STAGE:
-                self._saw_first(pod, labels[RUN_LABEL])
-            if pod.get("status", {}).get("phase") == "Failed":
-                self._saw_failed(pod, labels)
+            if labels.get(STAGE_LABEL) == STAGES[0]:
+                self._observe_first_stage(pod)
+            if pod.has_failed:
+                self._observe_failure(pod)
 
-    def forget(self) -> None:
-        """Let go of runs and Jobs that are gone."""
-        runs = self._index.all("TrainingRun")
-        uids = {run["metadata"]["uid"] for run in runs}
-        jobs = {job["metadata"]["name"] for run in runs for job in self._index.of("Job", run["metadata"]["name"])}
+    def forget_deleted(self) -> None:
+        """Forget the runs and Jobs that no longer exist."""
+        runs = self._cache.all("TrainingRun")
+        uids = {run["metadata"].get("uid", "") for run in runs}
+        names = (run["metadata"]["name"] for run in runs)
+        jobs = {job["metadata"]["name"] for name in names for job in self._cache.of("Job", name)}
         with self._lock:
-            self._begun &= uids
-            self._failed = {job: pods for job, pods in self._failed.items() if job in jobs}
+            self._begun_runs &= uids
+            self._failures = {job: pods for job, pods in self._failures.items() if job in jobs}
 
-    def _saw_first(self, pod: KubernetesObject, name: str) -> None:
-        run = next(iter(self._index.of("TrainingRun", name)), None)
-        began = _began(pod)
-        if run is None or not began or run["metadata"]["uid"] in self._begun:
+    def _observe_first_stage(self, pod: Pod) -> None:
+        objects = self._cache.of("TrainingRun", pod.metadata.labels[RUN_LABEL])
+        began_at = _began_at(pod)
+        if not objects or not began_at:
             return
-        self._begun.add(run["metadata"]["uid"])
-        if began >= self._since:
-            created = parse_timestamp(run["metadata"]["creationTimestamp"])
-            metrics.QUEUE_WAIT.observe(max(0.0, (parse_timestamp(began) - created).total_seconds()))
-
-    def _saw_failed(self, pod: KubernetesObject, labels: dict[str, str]) -> None:
-        known = self._failed.setdefault(labels[JOB_LABEL], {})
-        uid, word = pod["metadata"]["uid"], observe.pod_word(pod)
-        if uid in known:
+        run = TrainingRunObject.model_validate(objects[0])
+        if run.uid in self._begun_runs:
             return
-        jobs = self._index.of("Job", labels[RUN_LABEL])
-        job = next((job for job in jobs if job["metadata"]["name"] == labels[JOB_LABEL]), None)
-        known[uid] = _share(job, labels) if job and word != "preempted" else ""
-        failures = sum(share == known[uid] for share in known.values())
-        if job and observe.pod_ended_at(pod) >= self._since and _is_replaced(job, word, failures):
-            metrics.RETRIES.labels(labels[STAGE_LABEL], word).inc()
+        self._begun_runs.add(run.uid)
+        if began_at >= self._since:
+            metrics.QUEUE_WAIT.observe(seconds_between(run.metadata.creation_timestamp, began_at) or 0.0)
+
+    def _observe_failure(self, pod: Pod) -> None:
+        labels = pod.metadata.labels
+        job_name = labels[JOB_LABEL]
+        shares = self._failures.setdefault(job_name, {})
+        if pod.metadata.uid in shares:
+            return
+        jobs = map(Job.model_validate, self._cache.of("Job", labels[RUN_LABEL]))
+        job = next((job for job in jobs if job.name == job_name), None)
+        kind = pod_failure_kind(pod)
+        share = _share(job, pod) if job and kind != "preempted" else ""
+        shares[pod.metadata.uid] = share
+        failures = sum(other == share for other in shares.values())
+        if job and pod_ended_at(pod) >= self._since and _is_replaced(job, kind, failures):
+            metrics.RETRIES.labels(labels[STAGE_LABEL], kind).inc()
 
 
-def _began(pod: KubernetesObject) -> str:
+def _began_at(pod: Pod) -> str:
     """Return when the stage's container began, "" before."""
-    for container in pod.get("status", {}).get("containerStatuses", []):
-        state = container.get("state", {})
-        if began := (state.get("running") or state.get("terminated") or {}).get("startedAt"):
-            return str(began)
+    for container in pod.status.container_statuses:
+        state = container.state.running or container.state.terminated
+        if state and state.started_at:
+            return state.started_at
     return ""
 
 
-def _share(job: KubernetesObject, labels: dict[str, str]) -> str:
-    """Say which of a Job's failures are counted together: those of one index, or all."""
-    return labels.get(INDEX_LABEL, "all") if "backoffLimitPerIndex" in job["spec"] else "all"
+def _share(job: Job, pod: Pod) -> str:
+    """Return the share of a Job's limit that a failure counts against: that of its index, or of all pods."""
+    return pod.metadata.labels.get(INDEX_LABEL, "all") if job.spec.backoff_limit_per_index is not None else "all"
 
 
-def _is_replaced(job: KubernetesObject, word: str, failures: int) -> bool:
-    """Say whether a failed pod gets a successor: not when it is one too many, or its Job has ended or is to end."""
-    if observe.ended_at(job) or "deletionTimestamp" in job["metadata"] or job["spec"].get("suspend"):
+def _is_replaced(job: Job, kind: str, failures: int) -> bool:
+    """Check whether a failed pod gets a successor: not above the limit, nor when its Job has ended or is to end."""
+    if has_ended(job) or job.metadata.deletion_timestamp is not None or job.spec.suspend:
         return False
-    limit = job["spec"].get("backoffLimitPerIndex", job["spec"].get("backoffLimit", 0))
-    return word == "preempted" or (word != "input" and failures <= limit)
+    limit = job.spec.backoff_limit if job.spec.backoff_limit_per_index is None else job.spec.backoff_limit_per_index
+    return kind == "preempted" or (kind != "input" and failures <= limit)

@@ -1,28 +1,29 @@
-"""What the stages of runs said last in numbers: read from the store now and then, and remembered."""
+"""A cache of the latest metric snapshot of each process of a stage, read from the store at intervals."""
 
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from slipway import keys
 from slipway.artifacts.outcome import MetricSample
 from slipway.errors import MissingKey
 from slipway.events import event
-from slipway.kube.objects import KubernetesObject
+from slipway.run.names import Stage, processes_of
 from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, read_snapshot
 from slipway.store.interface import ObjectStore
 from slipway.store.measured import FAILED, SECONDS
 from slipway.text import parse_timestamp
 
 from services.controller import metrics
+from services.controller.kube.objects import TrainingRunObject
 
-_SETTLED_SEC = 60.0  # a process writes its last numbers after its result, which is when its stage counts as done
+_SETTLED_SEC = 60.0  # a process writes its last snapshot after its result, which is when its stage counts as done
 
-_PASSING = (SECONDS.name, FAILED.name)  # four of five series of a run: once its stage is over they say nothing new
+_TRANSIENT = (SECONDS.name, FAILED.name)  # four of five series of a run: they matter only while its stage runs
 
 Labels = tuple[tuple[str, str], ...]
-Numbers = Mapping[tuple[str, Labels], float]  # by a sample's name and labels
+Values = Mapping[tuple[str, Labels], float]  # by a sample's name and labels
 
 
 class Source(NamedTuple):
@@ -37,8 +38,8 @@ class Source(NamedTuple):
         return keys.snapshot(self.run, self.stage, self.worker)
 
 
-class Told:
-    """The last snapshot of every process of the runs that are shown.
+class SnapshotCache:
+    """The latest snapshot of every process of the exported runs.
 
     Args:
       now: Seconds since 1970.
@@ -46,61 +47,62 @@ class Told:
 
     def __init__(self, store: ObjectStore, now: Callable[[], float]) -> None:
         self._store, self._now = store, now
-        self._said: dict[Source, dict[str, list[MetricSample]]] = {}
-        self._final: set[tuple[Source, str]] = set()
-        self._ignored: set[Source] = set()
+        self._samples: dict[Source, dict[str, list[MetricSample]]] = {}
+        self._settled_sources: set[tuple[Source, str]] = set()
+        self._ignored_sources: set[Source] = set()
         self._lock = threading.Lock()
 
-    def learn(self, runs: Iterable[KubernetesObject]) -> None:
-        """Read what may be new of these runs, and forget all others; ended stages are read until nothing can follow.
+    def refresh(self, runs: Iterable[TrainingRunObject]) -> None:
+        """Read the snapshots of these runs and drop all others; those of ended stages are read until they are final.
 
         Raises:
           SlipwayError: The store does not answer, or refuses.
         """
-        sources = {source: ended for run in runs for source, ended in _sources(run)}
+        sources = {source: end for run in runs for source, end in _sources(run)}
         with self._lock:
-            self._said = {source: said for source, said in self._said.items() if source in sources}
-        self._final = {(source, ended) for source, ended in self._final if sources.get(source) == ended}
-        self._ignored &= sources.keys()
-        due = [source for source, ended in sources.items() if (source, ended) not in self._final]
-        for source in due:  # one by one: nobody waits for it, and a pool's threads would outlive the process's end
+            self._samples = {source: samples for source, samples in self._samples.items() if source in sources}
+        self._settled_sources = {(source, end) for source, end in self._settled_sources if sources.get(source) == end}
+        self._ignored_sources &= sources.keys()
+        due_sources = [source for source, end in sources.items() if (source, end) not in self._settled_sources]
+        for source in due_sources:  # one by one: there is time, and a pool's threads would outlive the process's end
             self._read(source)
-        self._settle({(source, sources[source]) for source in due if self._is_settled(sources[source])})
+        self._settle({(source, sources[source]) for source in due_sources if self._is_settled(sources[source])})
 
-    def numbers(self) -> dict[tuple[str, str], Numbers]:
-        """Return what each stage of each run said: of several workers as the metric's table has it."""
+    def values(self) -> dict[tuple[str, str], Values]:
+        """Return the values of each stage of each run; several workers are merged as the metric's table says."""
         with self._lock:
-            said = sorted(self._said.items())
+            samples_of = sorted(self._samples.items())
         merged: dict[tuple[str, str], dict[tuple[str, Labels], float]] = {}
-        for source, by_metric in said:
-            into = merged.setdefault((source.run, source.stage), {})
-            for name, samples in by_metric.items():
-                _merge(into, samples, KNOWN[name].workers, source.worker)
+        for source, metric_samples in samples_of:
+            values = merged.setdefault((source.run, source.stage), {})
+            for name, samples in metric_samples.items():
+                _merge(values, samples, KNOWN[name].workers, source.worker)
         return dict(merged)
 
     def _read(self, source: Source) -> None:
         try:
-            said = read_snapshot(self._store, source.key)
+            samples = read_snapshot(self._store, source.key)
         except MissingKey:
             return
         except SnapshotIgnored as error:
             metrics.SNAPSHOTS_IGNORED.inc()
-            if source not in self._ignored:
-                self._ignored.add(source)
+            if source not in self._ignored_sources:
+                self._ignored_sources.add(source)
                 event("snapshot_ignored", logging.WARNING, run=source.run, reason=str(error))
             return
         with self._lock:
-            self._said[source] = said
+            self._samples[source] = samples
 
-    def _settle(self, over: set[tuple[Source, str]]) -> None:
-        """Read these no more, and keep of what they said what is still of interest."""
-        self._final |= over
+    def _settle(self, sources: set[tuple[Source, str]]) -> None:
+        """Read these sources no more, and drop the metrics that matter only while a stage runs."""
+        self._settled_sources |= sources
         with self._lock:
-            for source in {source for source, _ in over} & self._said.keys():
-                self._said[source] = {n: samples for n, samples in self._said[source].items() if n not in _PASSING}
+            for source in {source for source, _ in sources} & self._samples.keys():
+                samples = self._samples[source].items()
+                self._samples[source] = {name: values for name, values in samples if name not in _TRANSIENT}
 
-    def _is_settled(self, ended: str) -> bool:
-        return bool(ended) and self._now() - seconds(ended) > _SETTLED_SEC
+    def _is_settled(self, end: str) -> bool:
+        return bool(end) and self._now() - seconds(end) > _SETTLED_SEC
 
 
 def seconds(moment: str) -> float:
@@ -108,25 +110,29 @@ def seconds(moment: str) -> float:
     return parse_timestamp(moment).timestamp()
 
 
-def _sources(run: KubernetesObject) -> Iterator[tuple[Source, str]]:
+def _sources(run: TrainingRunObject) -> Iterator[tuple[Source, str]]:
     """Yield the processes of the stages that have begun, each with when its stage ended, "" while it runs."""
-    name, spec = str(run["metadata"]["name"]), run.get("spec", {})
-    for stage, status in run.get("status", {}).get("stages", {}).items():
-        if "startedAt" not in status:
+    for stage, status in run.status.stages.items():
+        if status.started_at is None:
             continue
-        for process in (stage, "evaluate") if stage == "train" else (stage,):
-            workers = int(spec.get(stage, {}).get("workers", 1)) if process == stage else 1
+        for process in processes_of(cast(Stage, stage)):
+            workers = 1 if process.is_sidecar else int(run.spec.get(stage, {}).get("workers", 1))
             for worker in range(workers):
-                yield Source(name, process, worker), status.get("finishedAt", "")
+                yield Source(run.name, process.name, worker), status.finished_at or ""
 
 
-def _merge(into: dict[tuple[str, Labels], float], samples: Iterable[MetricSample], workers: str, worker: int) -> None:
-    if workers == "first" and worker:
+def _merge(values: dict[tuple[str, Labels], float], samples: Iterable[MetricSample], rule: str, worker: int) -> None:
+    """Add the samples of one worker.
+
+    Args:
+      rule: The values of several workers: those of the "first", the "max", or else their sum.
+    """
+    if rule == "first" and worker:
         return
     for sample in samples:
         name = (sample.name, tuple(sorted(sample.labels.items())))
-        there = into.get(name)
-        if there is None:
-            into[name] = sample.value
+        value = values.get(name)
+        if value is None:
+            values[name] = sample.value
         else:
-            into[name] = max(there, sample.value) if workers == "max" else there + sample.value
+            values[name] = max(value, sample.value) if rule == "max" else value + sample.value

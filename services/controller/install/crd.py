@@ -1,15 +1,14 @@
-"""The custom resource `TrainingRun`; its schema is that of `RunSpec` and `Status`, flattened."""
+"""The custom resource `TrainingRun`; its schema is that of `RunSpec` and `RunStatus`, flattened."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.kube.names import GROUP, PLURAL, VERSION
 from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 from slipway.run.spec import RunSpec
-
-from services.controller.status import Status
 
 _MAY_CHANGE = ("suspend", "cancel", "attempt")
 _KEPT = ("type", "enum", "default", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "required")
@@ -47,14 +46,14 @@ def crd() -> dict[str, Any]:
     }
 
 
-def flattened(model: type[BaseModel]) -> Schema:
+def flatten(model: type[BaseModel]) -> Schema:
     """Return a model's schema as a structural one: no references, no nulls, no closed objects."""
     schema = model.model_json_schema(by_alias=True)
     return _flat(schema, schema.get("$defs", {}))
 
 
 def _envelope() -> Schema:
-    spec = flattened(RunSpec)
+    spec = flatten(RunSpec)
     spec["x-kubernetes-validations"] = _immutable(spec["properties"])
     spec["properties"]["dataset"]["x-kubernetes-validations"] = [
         {"rule": "has(self.source) != has(self.ref)", "message": "give either source or ref"}
@@ -68,7 +67,7 @@ def _envelope() -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": flattened(Status),
+            "status": flatten(RunStatus),
         },
         "x-kubernetes-validations": [
             {"rule": "size(self.metadata.name) <= 52", "message": "a run's name has at most 52 characters"},

@@ -1,4 +1,4 @@
-"""Secrets of a new installation: made once, and never seen by anyone who may not read Secrets."""
+"""The Secrets of a new installation: created once, and never shown to anyone who may not read Secrets."""
 
 import hashlib
 import secrets

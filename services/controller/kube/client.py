@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.errors import AlreadyExists
 from slipway.kube.client import KubernetesClient, Selector, load_configuration
 from slipway.kube.names import JOB_LABEL, RUN_LABEL, Kind
 from slipway.kube.objects import KubernetesObject, ObjectList
 
 from services.controller import metrics
+from services.controller.kube.objects import Job, Pod, TrainingRunObject
 
 
 class Cluster(Protocol):
@@ -18,13 +20,13 @@ class Cluster(Protocol):
     write of this process; those of others they may see later.
     """
 
-    def run(self, name: str) -> KubernetesObject | None:
+    def run(self, name: str) -> TrainingRunObject | None:
         """Return one TrainingRun, or None when there is none of that name."""
 
-    def jobs(self, run: str) -> list[KubernetesObject]:
+    def jobs(self, run: str) -> list[Job]:
         """Return the Jobs that have the run's label."""
 
-    def pods(self, job: str, latest: bool = False) -> list[KubernetesObject]:
+    def pods(self, job: str, latest: bool = False) -> list[Pod]:
         """Return those of the Job's pods that wait or have failed.
 
         Args:
@@ -34,7 +36,7 @@ class Cluster(Protocol):
     def live_pods(self, run: str) -> list[str]:
         """Return the names of the pods that have the run's label and have not ended, as they are now."""
 
-    def confirm(self, run: KubernetesObject) -> None:
+    def confirm(self, run: TrainingRunObject) -> None:
         """Check that the run is as it was read, before a Job is created or ended. Raises `Conflict`."""
 
     def create(self, manifest: KubernetesObject) -> None:
@@ -46,7 +48,7 @@ class Cluster(Protocol):
     def delete_job(self, name: str) -> None:
         """Delete a Job, which exists until its pods are gone; it is not an error when it is gone."""
 
-    def write_status(self, run: KubernetesObject) -> None:
+    def write_status(self, run: TrainingRunObject, status: RunStatus) -> None:
         """Replace the run's status. Raises `Conflict` when the run is not as it was read."""
 
 
@@ -56,14 +58,14 @@ class ApiServer(Protocol):
     Writes return the object as it is afterwards, or None when there is nothing new to know of it.
     """
 
-    def run(self, name: str) -> KubernetesObject | None: ...
-    def pods(self, job: str) -> list[KubernetesObject]: ...
+    def get_run(self, name: str) -> KubernetesObject | None: ...
+    def list_pods(self, job: str) -> list[KubernetesObject]: ...
     def live_pods(self, run: str) -> list[str]: ...
     def pages(self, kind: Kind) -> Iterator[ObjectList]: ...
     def create(self, manifest: KubernetesObject) -> KubernetesObject | None: ...
     def patch_job(self, name: str, spec: dict[str, Any]) -> KubernetesObject | None: ...
     def delete_job(self, name: str) -> None: ...
-    def write_status(self, run: KubernetesObject) -> KubernetesObject: ...
+    def replace_status(self, run: KubernetesObject) -> KubernetesObject: ...
 
 
 class KubernetesCluster:
@@ -72,10 +74,10 @@ class KubernetesCluster:
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client
 
-    def run(self, name: str) -> KubernetesObject | None:
+    def get_run(self, name: str) -> KubernetesObject | None:
         return self._client.get("TrainingRun", name)
 
-    def pods(self, job: str) -> list[KubernetesObject]:
+    def list_pods(self, job: str) -> list[KubernetesObject]:
         return self._client.list("Pod", Selector(f"{JOB_LABEL}={job}"))["items"]
 
     def live_pods(self, run: str) -> list[str]:
@@ -97,7 +99,7 @@ class KubernetesCluster:
     def delete_job(self, name: str) -> None:
         self._client.delete("Job", name, propagation="Foreground")
 
-    def write_status(self, run: KubernetesObject) -> KubernetesObject:
+    def replace_status(self, run: KubernetesObject) -> KubernetesObject:
         return self._client.replace_status(run)
 
 

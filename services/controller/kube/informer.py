@@ -5,12 +5,14 @@ Reconciling a run therefore asks the API server for next to nothing.
 
 from typing import Any, Final
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.errors import Conflict
 from slipway.kube.cache import Fields, ObjectCache
 from slipway.kube.names import Kind
 from slipway.kube.objects import KubernetesObject
 
 from services.controller.kube.client import ApiServer, Cluster
+from services.controller.kube.objects import Job, Pod, TrainingRunObject
 
 KINDS: Final[tuple[Kind, ...]] = (
     "Pod",
@@ -57,32 +59,33 @@ class CachedCluster(Cluster):
                     uids.add(manifest["metadata"].get("uid", ""))
             self.cache.remove_absent(kind, uids, version)
 
-    def run(self, name: str) -> KubernetesObject | None:
-        return next(iter(self.cache.of("TrainingRun", name)), None)
-
     def runs(self) -> list[KubernetesObject]:
-        """Return every TrainingRun."""
+        """Return every TrainingRun as JSON: there may be thousands, of which a caller needs a few."""
         return self.cache.all("TrainingRun")
 
-    def jobs(self, run: str) -> list[KubernetesObject]:
-        return self.cache.of("Job", run)
+    def run(self, name: str) -> TrainingRunObject | None:
+        run = next(iter(self.cache.of("TrainingRun", name)), None)
+        return TrainingRunObject.model_validate(run) if run else None
 
-    def pods(self, job: str, latest: bool = False) -> list[KubernetesObject]:
-        return self._server.pods(job) if latest else self.cache.of("Pod", job)
+    def jobs(self, run: str) -> list[Job]:
+        return [Job.model_validate(job) for job in self.cache.of("Job", run)]
+
+    def pods(self, job: str, latest: bool = False) -> list[Pod]:
+        pods = self._server.list_pods(job) if latest else self.cache.of("Pod", job)
+        return [Pod.model_validate(pod) for pod in pods]
 
     def live_pods(self, run: str) -> list[str]:
         return self._server.live_pods(run)
 
-    def confirm(self, run: KubernetesObject) -> None:
-        metadata = run["metadata"]
-        current_run = self._server.run(metadata["name"])
+    def confirm(self, run: TrainingRunObject) -> None:
+        current_run = self._server.get_run(run.name)
         if current_run is None:
-            self.cache.remove("TrainingRun", run)
-        elif current_run["metadata"].get("resourceVersion") == metadata.get("resourceVersion"):
+            self.cache.remove("TrainingRun", run.content())
+        elif current_run["metadata"].get("resourceVersion") == run.metadata.resource_version:
             return
         else:
             self.cache.put("TrainingRun", current_run)
-        raise Conflict(f"TrainingRun {metadata['name']} has changed since it was read; reconciling it again")
+        raise Conflict(f"TrainingRun {run.name} has changed since it was read; reconciling it again")
 
     def create(self, manifest: KubernetesObject) -> None:
         created_object = self._server.create(manifest)
@@ -96,9 +99,9 @@ class CachedCluster(Cluster):
     def delete_job(self, name: str) -> None:
         self._server.delete_job(name)
 
-    def write_status(self, run: KubernetesObject) -> None:
+    def write_status(self, run: TrainingRunObject, status: RunStatus) -> None:
         try:
-            self.cache.put("TrainingRun", self._server.write_status(run))
+            self.cache.put("TrainingRun", self._server.replace_status(run.with_status(status)))
         except Conflict:
             self.confirm(run)  # caches the current version, so that the next attempt does not meet the same conflict
             raise

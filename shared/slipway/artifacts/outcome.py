@@ -45,6 +45,7 @@ class StageStatus(CamelArtifactModel):
     """How one stage stands; times are RFC 3339, in UTC.
 
     Attributes:
+      phase: queued, running, suspended, done or failed.
       attempt: Which attempt this is, from 1.
       job: Name of its Job.
       started_at: When the Job's first pod was made.
@@ -78,8 +79,9 @@ class BestSoFar(CamelArtifactModel):
     ap50: float = Field(alias="AP50")
 
 
+# Writer: controller. Readers: controller, API, `kubectl`. The docstring is the custom resource's description.
 class RunStatus(CamelArtifactModel):
-    """How a run stands: the `status` of its TrainingRun. Writer: controller. Readers: controller, API, `kubectl`.
+    """How a run stands.
 
     Attributes:
       stage: The first stage that is not done.
@@ -97,11 +99,11 @@ class RunStatus(CamelArtifactModel):
     progress: str | None = None
     attempt: int = 1
     reason: str | None = None
-    images: Mapping[str, str] = {}
+    images: Mapping[str, str] = Field(default_factory=dict)
     blueprints: str | None = None
-    stages: Mapping[str, StageStatus] = {}
+    stages: Mapping[str, StageStatus] = Field(default_factory=dict)
     best: BestSoFar | None = None
-    artifacts: Mapping[str, str] = {}
+    artifacts: Mapping[str, str] = Field(default_factory=dict)
     started_at: str | None = None
     finished_at: str | None = None
     conditions: list[Condition] = Field(default_factory=list)

@@ -3,7 +3,7 @@ import pytest
 from slipway.store.folder import FolderStore
 from tests.fakes.cluster import FakeCluster
 
-from services.controller.reconcile import Desk
+from services.controller.context import ControllerContext
 from services.controller.settings import Settings
 
 SETTINGS = {
@@ -43,5 +43,5 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def desk(cluster, store, settings):
-    return Desk(cluster, store, settings, lambda: "2026-01-31T12:00:00Z")
+def context(cluster, store, settings):
+    return ControllerContext(cluster, store, settings, lambda: "2026-01-31T12:00:00Z")

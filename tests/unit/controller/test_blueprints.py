@@ -5,7 +5,7 @@ import yaml
 
 from slipway.run.spec import RunSpec, TrainingRun
 
-from services.controller.manifests import Owner, Work, blueprints, by_hand, job, service
+from services.controller.manifests import Owner, StageAttempt, job, jobs_of_run, read_blueprints, service
 
 IMAGES = {"data": "registry/slipway-data:1", "tf": "registry/slipway-tf:1"}
 INGEST = """
@@ -80,7 +80,7 @@ spec:
 def made(settings):
     def make(stage="ingest", attempt=1, run="ponds", **spec):
         asked = RunSpec.model_validate({"dataset": {"source": "s3://photos/ponds"}, **spec})
-        return job(Work(run, asked, stage, attempt, Owner(run, "uid-1")), settings, blueprints(), IMAGES)
+        return job(StageAttempt(run, asked, stage, attempt, Owner(run, "uid-1")), settings, read_blueprints(), IMAGES)
 
     return make
 
@@ -160,14 +160,14 @@ def test_the_loss_of_one_worker_may_fail_every_pod_as_often_as_retries_allow(mad
 
 def test_the_service_of_the_workers_selects_their_pods_and_waits_for_none(made):
     spec = RunSpec.model_validate({"dataset": {"source": "s3://a/b"}, "train": {"workers": 2}})
-    meeting = service(Work("ponds", spec, "train", 1, Owner("ponds", "uid-1")), blueprints())
+    meeting = service(StageAttempt("ponds", spec, "train", 1, Owner("ponds", "uid-1")), read_blueprints())
     assert meeting["spec"] == {
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
         "ports": [{"name": "grpc", "port": 2222}],
         "selector": {"slipway.dev/run": "ponds", "slipway.dev/stage": "train", "slipway.dev/attempt": "1"},
     }
-    assert service(Work("ponds", spec, "ingest", 1), blueprints()) is None
+    assert service(StageAttempt("ponds", spec, "ingest", 1), read_blueprints()) is None
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def test_every_pod_is_restricted_and_has_no_token(made, stage):
         assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
 
 
-def test_jobs_by_hand_are_those_of_the_controller_but_owned_by_nobody(made, settings):
+def test_jobs_jobs_of_run_are_those_of_the_controller_but_owned_by_nobody(made, settings):
     spec = RunSpec.model_validate({"dataset": {"source": "s3://photos/ponds"}, "until": "preprocess"})
-    first, second = by_hand(TrainingRun.model_validate({"metadata": {"name": "ponds"}, "spec": spec}), settings)
+    first, second = jobs_of_run(TrainingRun.model_validate({"metadata": {"name": "ponds"}, "spec": spec}), settings)
     expected = made()
     del expected["metadata"]["ownerReferences"]
     # images come from the settings
@@ -216,8 +216,8 @@ def test_jobs_by_hand_are_those_of_the_controller_but_owned_by_nobody(made, sett
 
 def test_every_container_has_the_installations_variables_and_certificates(settings):
     settings = settings.model_copy(update={"env": {"HTTPS_PROXY": "http://proxy:3128"}, "ca_config_map": "company-ca"})
-    work = Work("ponds", RunSpec.model_validate({"dataset": {"source": "s3://a/b"}}), "train", 1)
-    pod = job(work, settings, blueprints(), IMAGES)["spec"]["template"]["spec"]
+    work = StageAttempt("ponds", RunSpec.model_validate({"dataset": {"source": "s3://a/b"}}), "train", 1)
+    pod = job(work, settings, read_blueprints(), IMAGES)["spec"]["template"]["spec"]
     assert {"name": "ca", "configMap": {"name": "company-ca"}} in pod["volumes"]
     for container in [*pod["initContainers"], *pod["containers"]]:
         assert {"name": "ca", "mountPath": "/etc/slipway-ca", "readOnly": True} in container["volumeMounts"]

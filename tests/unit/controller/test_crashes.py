@@ -13,8 +13,9 @@ from slipway.errors import SlipwayError, StoreUnavailable
 from slipway.store.folder import FolderStore
 from tests.fakes.cluster import FakeCluster, failed_pod
 
+from services.controller.context import ControllerContext
 from services.controller.kube.informer import KINDS, CachedCluster
-from services.controller.reconcile import Desk, reconcile
+from services.controller.reconcile import reconcile
 from services.controller.settings import Settings
 
 
@@ -54,14 +55,16 @@ class Controller:
 
     def _begin(self):
         self._watched = CachedCluster(self._world.faulty[0])
-        self._desk = Desk(self._watched, self._world.faulty[1], self._world.settings, lambda: "2026-01-31T12:00:00Z")
+        self._context = ControllerContext(
+            self._watched, self._world.faulty[1], self._world.settings, lambda: "2026-01-31T12:00:00Z"
+        )
         self._seen = {}
         for kind in KINDS:
             self.hear(kind)
 
     def look(self):
         try:
-            reconcile("ponds", self._desk)
+            reconcile("ponds", self._context)
         except Killed:
             self._begin()
         except SlipwayError:

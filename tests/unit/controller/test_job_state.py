@@ -2,13 +2,14 @@ import pytest
 
 from tests.fakes.cluster import failed_pod
 
-from services.controller.job_state import failure, killed, newest, phase, waits_for
+from services.controller.job_state import job_failure, killed_pod_lines, newest_jobs, phase_of, waiting_reason
+from services.controller.kube.objects import Job, Pod
 
 
 def job(attempt=1, queue=None, **fields):
     labels = {"slipway.dev/stage": "train", "slipway.dev/attempt": str(attempt)}
     labels |= {"kueue.x-k8s.io/queue-name": queue} if queue else {}
-    return {"metadata": {"labels": labels, **fields.pop("metadata", {})}, "spec": fields.pop("spec", {}), **fields}
+    return Job.model_validate({"metadata": {"labels": labels, **fields.pop("metadata", {})}, **fields})
 
 
 def ended(kind, reason="", message=""):
@@ -16,7 +17,7 @@ def ended(kind, reason="", message=""):
 
 
 def pod(name="a", **status):
-    return {"metadata": {"name": name}, "spec": {"nodeName": "node1"}, "status": status}
+    return Pod.model_validate({"metadata": {"name": name}, "spec": {"nodeName": "node1"}, "status": status})
 
 
 GOING = {"metadata": {"deletionTimestamp": "2026-01-31T12:00:00Z"}}
@@ -37,11 +38,11 @@ GOING = {"metadata": {"deletionTimestamp": "2026-01-31T12:00:00Z"}}
     ],
 )
 def test_a_job_is_seen_as(seen, expected):
-    assert phase(seen) == expected
+    assert phase_of(seen) == expected
 
 
 def test_the_newest_attempt_counts_by_number():
-    assert newest([job(9), job(10), job(2)])["train"] == job(10)
+    assert newest_jobs([job(9), job(10), job(2)])["train"] == job(10)
 
 
 @pytest.mark.parametrize(
@@ -70,19 +71,19 @@ def test_the_newest_attempt_counts_by_number():
     ],
 )
 def test_a_job_failed_because(status, expected):
-    assert failure(job(**ended("Failed", "BackoffLimitExceeded")), [pod(**status)]) == expected
+    assert job_failure(job(**ended("Failed", "BackoffLimitExceeded")), [pod(**status)]) == expected
 
 
 def test_the_pod_that_failed_last_has_the_last_word():
     first = failed_pod("trainer", message="first", finishedAt="2026-01-31T12:00:00Z")
     last = failed_pod("trainer", message="last", finishedAt="2026-01-31T12:09:00Z")
-    assert failure(job(**ended("Failed")), [pod(**last), pod(**first)]) == (1, "last")
+    assert job_failure(job(**ended("Failed")), [pod(**last), pod(**first)]) == (1, "last")
 
 
 def test_without_pods_the_job_has_the_last_word():
     seen = job(**ended("Failed", "DeadlineExceeded", "Job was active longer than specified deadline"))
     says = "DeadlineExceeded: Job was active longer than specified deadline"
-    assert failure(seen, []) == failure(seen, [pod(**failed_pod("trainer"))]) == (1, says)
+    assert job_failure(seen, []) == job_failure(seen, [pod(**failed_pod("trainer"))]) == (1, says)
 
 
 def test_only_what_a_pod_could_not_say_itself_is_noted():
@@ -91,7 +92,7 @@ def test_only_what_a_pod_could_not_say_itself_is_noted():
         pod("oom", **failed_pod("trainer", exitCode=137, reason="OOMKilled")),
         pod("runs", phase="Running"),
     ]
-    (line,) = killed(job(), pods)
+    (line,) = killed_pod_lines(job(), pods)
     assert line.startswith("2026-01-31T12:29:00Z WARNING controller pod=oom trainer on node1 was killed")
 
 
@@ -123,4 +124,4 @@ def test_only_what_a_pod_could_not_say_itself_is_noted():
     ],
 )
 def test_a_pod_waits_for(status, says):
-    assert waits_for([pod(phase="Pending", **status)]) == says
+    assert waiting_reason([pod(phase="Pending", **status)]) == says

@@ -44,7 +44,7 @@ def test_the_custom_resource_is_not_stale():
     assert printed("--crd") == file.read_text(), "run make manifests"
 
 
-def test_the_jobs_by_hand_are_not_stale():
+def test_the_jobs_jobs_of_run_are_not_stale():
     made = printed("--jobs", ROOT / "jobs/run.yaml", "--settings", ROOT / "jobs/settings.yaml")
     assert made == (ROOT / "jobs/jobs.yaml").read_text(), "run make manifests"
 

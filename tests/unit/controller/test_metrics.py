@@ -5,7 +5,8 @@ from prometheus_client import REGISTRY
 
 from tests.fakes.cluster import failed_pod
 
-from services.controller.job_state import failure_word
+from services.controller.job_state import stage_failure_kind
+from services.controller.kube.objects import Job, Pod
 from services.controller.reconcile import reconcile
 
 
@@ -34,33 +35,34 @@ def ends():
     return since
 
 
-def play(cluster, store, desk, fails=lambda job: None):
+def play(cluster, store, context, fails=lambda job: None):
     cluster.apply("ponds", until="preprocess")
     for _ in range(12):
-        reconcile("ponds", desk)
-        reconcile("ponds", desk)
+        reconcile("ponds", context)
+        reconcile("ponds", context)
         cluster.tick(store, fails)
 
 
-def test_each_stage_is_counted_once_when_its_job_ends(cluster, store, desk, ends):
-    play(cluster, store, desk)
+def test_each_stage_is_counted_once_when_its_job_ends(cluster, store, context, ends):
+    play(cluster, store, context)
     count, seconds, failures = ends()
     assert count == {("ingest", "done"): 1, ("preprocess", "done"): 1}
     assert seconds == {("ingest", "done"): 1799, ("preprocess", "done"): 1799}
     assert failures == {}
 
 
-def test_a_stage_that_fails_is_counted_with_its_reason_and_so_is_the_next_attempt(cluster, store, desk, ends):
-    play(cluster, store, desk, lambda job: failed_pod("ingest", exitCode=65, message="no boxes"))
+def test_a_stage_that_fails_is_counted_with_its_reason_and_so_is_the_next_attempt(cluster, store, context, ends):
+    play(cluster, store, context, lambda job: failed_pod("ingest", exitCode=65, message="no boxes"))
     assert (ends()[0], ends()[2]) == ({("ingest", "failed"): 1}, {("ingest", "input"): 1})
     cluster.apply("ponds", attempt=2)
-    play(cluster, store, desk)
+    play(cluster, store, context)
     assert ends()[0] == {("ingest", "failed"): 1, ("ingest", "done"): 1, ("preprocess", "done"): 1}
 
 
 def failed_job(reason="BackoffLimitExceeded"):
     end = {"type": "Failed", "status": "True", "reason": reason, "message": "it has"}
-    return {"metadata": {"labels": {"slipway.dev/stage": "train"}}, "spec": {}, "status": {"conditions": [end]}}
+    labels = {"slipway.dev/stage": "train"}
+    return Job.model_validate({"metadata": {"labels": labels}, "status": {"conditions": [end]}})
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,14 @@ def failed_job(reason="BackoffLimitExceeded"):
     ],
 )
 def test_a_failure_has_one_word(reason, pod, word):
-    pods = [{"metadata": {"name": "a"}, "spec": {}, "status": pod}]
-    assert failure_word(failed_job(reason), pods) == word
+    pods = [Pod.model_validate({"metadata": {"name": "a"}, "status": pod})]
+    assert stage_failure_kind(failed_job(reason), pods) == word
 
 
 def test_a_job_whose_pods_are_gone_has_used_up_its_retries():
-    assert failure_word(failed_job(), []) == "retries-exhausted"
+    assert stage_failure_kind(failed_job(), []) == "retries-exhausted"
 
 
 def test_a_stage_that_ended_well_without_a_result_is_a_bug():
-    assert failure_word({"metadata": {"labels": {"slipway.dev/stage": "train"}}, "spec": {}, "status": {}}, []) == "bug"
+    job = Job.model_validate({"metadata": {"labels": {"slipway.dev/stage": "train"}}})
+    assert stage_failure_kind(job, []) == "bug"

@@ -18,7 +18,7 @@ import yaml
 
 from tests.ports import free_ports
 
-from services.controller.operator import unsettled
+from services.controller.operator import unsettled_runs
 
 ROOT = Path(__file__).parents[3]
 STATUS = {"state": "PENDING", "images": {"data": "data:1", "tf": "tf:1"}, "blueprints": "0ff1ce"}
@@ -173,8 +173,8 @@ def test_it_leaves_at_once_when_it_is_told_so_while_it_begins(api_server, tmp_pa
 
 @pytest.mark.slow
 def test_a_thread_that_dies_takes_the_process_along():
-    code = "from services.controller.operator import _or_end; import threading, time;"
-    code += "threading.Thread(target=_or_end, args=[lambda: 1 / 0], daemon=True).start(); time.sleep(20)"
+    code = "from services.controller.operator import _or_exit; import threading, time;"
+    code += "threading.Thread(target=_or_exit, args=[lambda: 1 / 0], daemon=True).start(); time.sleep(20)"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, "ZeroDivisionError" in ended.stderr) == (1, True)
 
@@ -194,4 +194,4 @@ def run(attempt=1, **status):
     ],
 )
 def test_a_run_is_looked_at_until_its_end_is_written_down_everywhere(found, is_unsettled):
-    assert unsettled([found]) == ([found] if is_unsettled else [])
+    assert unsettled_runs([found]) == ([found] if is_unsettled else [])

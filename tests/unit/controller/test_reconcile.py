@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.errors import Conflict
-from tests.fakes.cluster import failed_pod
+from tests.fakes.cluster import BEST, failed_pod
 from tests.fakes.plans import small_plan
 
 from services.controller.reconcile import reconcile
@@ -12,8 +13,8 @@ JOBS = ["ponds-ingest-1", "ponds-preprocess-1", "ponds-train-1", "ponds-export-1
 
 
 @pytest.fixture
-def look(desk):
-    return lambda times=1: [reconcile("ponds", desk) for _ in range(times)]
+def look(context):
+    return lambda times=1: [reconcile("ponds", context) for _ in range(times)]
 
 
 @pytest.fixture
@@ -83,12 +84,12 @@ def test_until_is_the_last_stage(cluster, go_on):
     assert (created(cluster), status(cluster)["state"]) == (JOBS[:2], "SUCCEEDED")
 
 
-def test_later_stages_use_the_image_and_the_blueprints_that_the_run_began_with(cluster, store, desk, look):
+def test_later_stages_use_the_image_and_the_blueprints_that_the_run_began_with(cluster, store, context, look):
     cluster.apply("ponds")
     look()
     key = f"blueprints/{status(cluster)['blueprints']}.yaml"
     store.write(key, store.read(key).replace(b"enableServiceLinks: false", b"enableServiceLinks: true"))
-    object.__setattr__(desk, "settings", desk.settings.model_copy(update={"images": None}))
+    object.__setattr__(context, "settings", context.settings.model_copy(update={"images": None}))
     look()
     pod = cluster.made_jobs["ponds-ingest-1"]["spec"]["template"]["spec"]
     assert (pod["containers"][0]["image"], pod["enableServiceLinks"]) == ("registry/slipway-data:1", True)
@@ -193,10 +194,10 @@ def test_a_retry_starts_at_the_stage_that_failed(cluster, go_on):
     assert "reason" not in status(cluster)
 
 
-def test_a_refused_run_may_be_tried_again(cluster, desk, go_on):
+def test_a_refused_run_may_be_tried_again(cluster, context, go_on):
     cluster.apply("ponds", train={"pool": "a100"})
     go_on(2)
-    desk.settings.pools["a100"] = desk.settings.pools["cpu"]
+    context.settings.pools["a100"] = context.settings.pools["cpu"]
     cluster.apply("ponds", attempt=2)
     go_on()
     assert status(cluster)["state"] == "SUCCEEDED"
@@ -305,9 +306,9 @@ def test_progress_and_the_best_so_far_are_told_while_it_trains(cluster, store, l
         store.write(f"runs/ponds/{stage}/result.json", b'{"dataset": "datasets/ponds/0ff1ce"}')
     look(2)
     cluster.tick(store)
-    store.write("runs/ponds/train/progress.jsonl", b'{"step": 20}\n{"step": 40}\n')
+    store.write("runs/ponds/train/progress.jsonl", b'{"step": 20, "loss": 2}\n{"step": 40, "loss": 1}\n')
     store.write("runs/ponds/ingest/resolved.yaml", small_plan(steps=400).dump())
-    store.write("runs/ponds/evaluate/best.json", b'{"step": 20, "metrics": {"AP": 0.41, "AP50": 0.7}}')
+    store.write("runs/ponds/evaluate/best.json", json.dumps(BEST | {"metrics": {"AP": 0.41, "AP50": 0.7}}).encode())
     look()
     assert status(cluster)["progress"] == "40/400 steps"
     assert status(cluster)["best"]["AP50"] == 0.7
@@ -324,8 +325,8 @@ def train(cluster, store, look):
     store.write("runs/ponds/ingest/resolved.yaml", small_plan(steps=400).dump())
 
     def to(step, ap50):
-        best = {"step": step, "metrics": {"AP": 0.1, "AP50": ap50}}
-        store.write("runs/ponds/train/progress.jsonl", json.dumps({"step": step}).encode())
+        best = BEST | {"step": step, "metrics": {"AP": 0.1, "AP50": ap50}}
+        store.write("runs/ponds/train/progress.jsonl", json.dumps({"step": step, "loss": 1.0}).encode())
         store.write("runs/ponds/evaluate/best.json", json.dumps(best).encode())
         look()
         return status(cluster)["progress"], status(cluster)["best"]["AP50"]
@@ -354,7 +355,9 @@ def test_however_often_a_training_reports_its_status_is_written_some_twenty_time
 
 def test_the_last_best_is_told_however_small_the_last_stride(cluster, store, look, train):
     train(390, 0.5)
-    store.write("runs/ponds/evaluate/best.json", b'{"step": 400, "metrics": {"AP": 0.4, "AP50": 0.6}}')
+    store.write(
+        "runs/ponds/evaluate/best.json", json.dumps(BEST | {"step": 400, "metrics": {"AP": 0.4, "AP50": 0.6}}).encode()
+    )
     store.write("runs/ponds/train/result.json", b"{}")
     look()
     assert status(cluster)["best"]["AP50"] == 0.6
@@ -372,10 +375,10 @@ def test_jobs_of_an_earlier_object_of_the_same_name_are_not_mistaken_for_its_own
     assert created(cluster) == ["ponds-ingest-1", "ponds-ingest-1"]
 
 
-def test_a_run_that_is_gone_or_going_is_left_alone(cluster, desk):
-    reconcile("ponds", desk)
+def test_a_run_that_is_gone_or_going_is_left_alone(cluster, context):
+    reconcile("ponds", context)
     cluster.apply("ponds")["metadata"]["deletionTimestamp"] = "2026-01-31T12:00:00Z"
-    reconcile("ponds", desk)
+    reconcile("ponds", context)
     assert cluster.log == []
 
 
@@ -400,25 +403,25 @@ def test_a_run_whose_pods_all_wait_for_a_node_does_not_run(cluster, look):
     assert (status(cluster)["state"], status(cluster)["reason"]) == ("RUNNING", "no node for pod a: 0/1 nodes")
 
 
-def test_nothing_is_begun_for_a_run_that_changed_since_it_was_read(cluster, desk, look):
+def test_nothing_is_begun_for_a_run_that_changed_since_it_was_read(cluster, context, look):
     cluster.apply("ponds")
     look()
     read = cluster.run("ponds")
     cluster.apply("ponds", cancel=True)
     cluster.run = lambda name: read
-    with pytest.raises(Conflict, match="not as it was seen"):
+    with pytest.raises(Conflict, match="has changed since it was read"):
         look()
     assert created(cluster) == []
 
 
-def test_a_look_says_whether_the_next_has_something_to_do(cluster, store, desk):
+def test_a_look_says_whether_the_next_has_something_to_do(cluster, store, context):
     cluster.apply("ponds")
-    assert [reconcile("ponds", desk) for _ in range(3)] == [True, False, False]
+    assert [reconcile("ponds", context) for _ in range(3)] == [True, False, False]
 
 
-def test_a_status_is_never_written_over_a_newer_one(cluster, desk):
+def test_a_status_is_never_written_over_a_newer_one(cluster, context):
     cluster.apply("ponds")
     read = cluster.run("ponds")
     cluster.apply("ponds", suspend=True)
     with pytest.raises(Conflict, match="409"):
-        desk.cluster.write_status(read | {"status": {}})
+        context.cluster.write_status(read, RunStatus())

@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 from slipway.kube.cache import ObjectCache
 from tests.fakes.cluster import failed_pod
 
-from services.controller.collectors.pods import Tally
+from services.controller.collectors.pods import PodCounters
 
 LABELS = {
     "slipway.dev/run": "ponds",
@@ -29,9 +29,9 @@ def job(cache, version=2, conditions=(), **spec):
 
 
 @pytest.fixture
-def tally(cache):
+def counters(cache):
     job(cache)
-    return Tally(cache, "2026-01-31T11:00:00Z")
+    return PodCounters(cache, "2026-01-31T11:00:00Z")
 
 
 def pod(name="a", index=None, **status):
@@ -72,25 +72,25 @@ def counted():
     return since
 
 
-def test_the_wait_ends_when_the_first_pod_runs_and_is_counted_once(tally, counted):
-    tally.saw(pod(phase="Pending"))
-    tally.saw(running())
-    tally.saw(running())
-    tally.saw(running("b", "2026-01-31T12:05:00Z"))
+def test_the_wait_ends_when_the_first_pod_runs_and_is_counted_once(counters, counted):
+    counters.observe(pod(phase="Pending"))
+    counters.observe(running())
+    counters.observe(running())
+    counters.observe(running("b", "2026-01-31T12:05:00Z"))
     assert counted()[0] == [1, 42]
 
 
-def test_a_pod_that_was_only_seen_ended_counts_too(tally, counted):
-    tally.saw(failed(startedAt="2026-01-31T12:00:10Z", exitCode=75))
+def test_a_pod_that_was_only_seen_ended_counts_too(counters, counted):
+    counters.observe(failed(startedAt="2026-01-31T12:00:10Z", exitCode=75))
     assert counted()[0] == [1, 10]
 
 
 def test_what_was_before_this_process_is_not_counted_again(cache, counted):
     job(cache)
-    tally = Tally(cache, "2026-01-31T13:00:00Z")
-    tally.saw(running())
-    tally.saw(failed())
-    tally.saw(running("b", "2026-01-31T13:05:00Z"))
+    counters = PodCounters(cache, "2026-01-31T13:00:00Z")
+    counters.observe(running())
+    counters.observe(failed())
+    counters.observe(running("b", "2026-01-31T13:05:00Z"))
     assert counted() == ([0, 0], {})
 
 
@@ -104,29 +104,29 @@ def test_what_was_before_this_process_is_not_counted_again(cache, counted):
         pytest.param(pod(phase="Failed", reason="Evicted"), "preempted", id="evicted"),
     ],
 )
-def test_a_pod_that_is_replaced_is_a_retry_with_a_reason(tally, counted, ended, reason):
+def test_a_pod_that_is_replaced_is_a_retry_with_a_reason(counters, counted, ended, reason):
     ended["metadata"]["creationTimestamp"] = "2026-01-31T12:00:00Z"
-    tally.saw(ended)
-    tally.saw(ended)
+    counters.observe(ended)
+    counters.observe(ended)
     assert counted()[1] == {reason: 1}
 
 
-def test_a_pod_whose_input_is_wrong_is_not_replaced(tally, counted):
-    tally.saw(failed(exitCode=65))
+def test_a_pod_whose_input_is_wrong_is_not_replaced(counters, counted):
+    counters.observe(failed(exitCode=65))
     assert counted()[1] == {}
 
 
-def test_the_failure_that_is_one_too_many_is_no_retry_but_a_preemption_never_is(tally, counted):
+def test_the_failure_that_is_one_too_many_is_no_retry_but_a_preemption_never_is(counters, counted):
     for name in "abcd":
-        tally.saw(failed(name))
-    tally.saw(failed("e", also=DISRUPTED))
+        counters.observe(failed(name))
+    counters.observe(failed("e", also=DISRUPTED))
     assert counted()[1] == {"error": 2, "preempted": 1}
 
 
-def test_each_index_has_failures_of_its_own_where_the_job_says_so(cache, tally, counted):
+def test_each_index_has_failures_of_its_own_where_the_job_says_so(cache, counters, counted):
     job(cache, version=3, backoffLimitPerIndex=1)
     for name, number in (("a", "0"), ("b", "1"), ("c", "1")):
-        tally.saw(failed(name, number))
+        counters.observe(failed(name, number))
     assert counted()[1] == {"error": 2}
 
 
@@ -140,23 +140,23 @@ def test_each_index_has_failures_of_its_own_where_the_job_says_so(cache, tally, 
         pytest.param({"suspend": True}, id="is-suspended"),
     ],
 )
-def test_a_job_that_makes_no_more_pods_has_no_retries(cache, tally, counted, change):
+def test_a_job_that_makes_no_more_pods_has_no_retries(cache, counters, counted, change):
     job(cache, version=3, **change)
-    tally.saw(failed())
+    counters.observe(failed())
     assert counted()[1] == {}
 
 
-def test_pods_of_others_are_passed_over(tally, counted):
+def test_pods_of_others_are_passed_over(counters, counted):
     stranger = failed()
     stranger["metadata"]["labels"] = {}
-    tally.saw(stranger)
+    counters.observe(stranger)
     assert counted() == ([0, 0], {})
 
 
-def test_what_is_gone_is_forgotten(cache, tally):
-    tally.saw(failed(startedAt="2026-01-31T12:00:10Z"))
-    tally.forget()
-    assert (tally._begun, [*tally._failed]) == ({"uid-1"}, ["ponds-ingest-1"])
+def test_what_is_gone_is_forgotten(cache, counters):
+    counters.observe(failed(startedAt="2026-01-31T12:00:10Z"))
+    counters.forget_deleted()
+    assert (counters._begun_runs, [*counters._failures]) == ({"uid-1"}, ["ponds-ingest-1"])
     cache.remove("TrainingRun", {"metadata": {"name": "ponds", "uid": "uid-1"}})
-    tally.forget()
-    assert (tally._begun, tally._failed) == (set(), {})
+    counters.forget_deleted()
+    assert (counters._begun_runs, counters._failures) == (set(), {})

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from slipway.store.folder import FolderStore
 
-from services.controller.collectors.runs import Fleet, shown
-from services.controller.collectors.stage_snapshots import Told
+from services.controller.collectors.runs import RunCollector, exported_runs
+from services.controller.collectors.stage_snapshots import SnapshotCache
 
 NOW = 1_769_864_400.0  # 2026-01-31T13:00:00Z
 STAGES = {
@@ -44,10 +44,10 @@ def scrape(store):
     """Return what a controller that has just started exposes about the runs."""
 
     def scraped(*runs, exposition=generate_latest):
-        told = Told(store, lambda: NOW)
-        told.learn(shown(runs))
+        snapshots = SnapshotCache(store, lambda: NOW)
+        snapshots.refresh(exported_runs(runs))
         registry = CollectorRegistry()
-        registry.register(Fleet(lambda: [*runs], told, lambda: NOW))
+        registry.register(RunCollector(lambda: [*runs], snapshots, lambda: NOW))
         text = exposition(registry).decode()
         families = text_string_to_metric_families(text.replace("# EOF\n", ""))
         samples = [sample for family in families for sample in family.samples]
@@ -132,10 +132,10 @@ def test_the_stores_of_stages_stand_beside_the_controllers_own(scrape, store):
 @pytest.mark.parametrize("exposition", [generate_latest, openmetrics], ids=["text", "openmetrics"])
 def test_a_family_is_told_once_in_either_form(store, exposition):
     write(store, "ponds/metrics/train-0", ("slipway_store_errors_total", 3, {"operation": "read", "error": "denied"}))
-    told = Told(store, lambda: NOW)
-    told.learn([run()])
+    snapshots = SnapshotCache(store, lambda: NOW)
+    snapshots.refresh(exported_runs([run()]))
     registry = CollectorRegistry()
-    registry.register(Fleet(lambda: [run()], told, lambda: NOW))
+    registry.register(RunCollector(lambda: [run()], snapshots, lambda: NOW))
     names = re.findall(r"(?m)^# TYPE (\S+)", exposition(registry).decode())
     assert len(names) == len(set(names))
 

@@ -1,10 +1,10 @@
 import pytest
 from pydantic import ValidationError
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.run.spec import RunSpec
 
-from services.controller.install.crd import crd, flattened
-from services.controller.status import Status
+from services.controller.install.crd import crd, flatten
 
 VERSION = crd()["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
@@ -118,6 +118,6 @@ def test_of_a_live_run_only_suspend_cancel_and_attempt_may_change():
 
 
 def test_a_status_keeps_what_the_schema_has():
-    status = Status.model_validate({"state": "RUNNING", "best": {"step": 1, "AP": 0.1, "AP50": 0.2}, "newer": 1})
-    kept = filled_in(flattened(Status), status.dump())
-    assert Status.model_validate(kept) == status
+    status = RunStatus.model_validate({"state": "RUNNING", "best": {"step": 1, "AP": 0.1, "AP50": 0.2}, "newer": 1})
+    kept = filled_in(flatten(RunStatus), status.content())
+    assert RunStatus.model_validate(kept) == status

@@ -1,5 +1,6 @@
 import pytest
 
+from slipway.artifacts.outcome import RunStatus
 from slipway.errors import Conflict
 from tests.fakes.cluster import FakeCluster, failed_pod
 
@@ -101,7 +102,7 @@ def test_an_end_that_no_watch_told_of_is_found_by_refreshing(server, watched):
     server.apply("ponds")
     server.create({"kind": "Job"} | job(0))
     watched.refresh()
-    assert [len(watched.jobs("ponds")), watched.run("ponds")["metadata"]["name"]] == [1, "ponds"]
+    assert [len(watched.jobs("ponds")), watched.run("ponds").name] == [1, "ponds"]
     server.objects.clear()
     server.made_jobs.clear()
     server.apply("lakes")
@@ -112,11 +113,11 @@ def test_an_end_that_no_watch_told_of_is_found_by_refreshing(server, watched):
 def test_its_own_writes_are_seen_at_once(server, watched):
     server.apply("ponds")
     watched.refresh()
-    watched.write_status(watched.run("ponds") | {"status": {"state": "RUNNING"}})
+    watched.write_status(watched.run("ponds"), RunStatus(state="RUNNING"))
     watched.create({"kind": "Job"} | job(0))
     watched.patch_job("ponds-train-1", {"suspend": True})
-    assert watched.run("ponds")["status"] == {"state": "RUNNING"}
-    assert watched.jobs("ponds")[0]["spec"] == {"suspend": True}
+    assert watched.run("ponds").status.state == "RUNNING"
+    assert watched.jobs("ponds")[0].spec.suspend is True
 
 
 def test_a_run_that_changed_meanwhile_is_not_confirmed_and_is_seen_anew(server, watched):
@@ -127,7 +128,7 @@ def test_a_run_that_changed_meanwhile_is_not_confirmed_and_is_seen_anew(server, 
     server.apply("ponds", suspend=True)
     with pytest.raises(Conflict, match="ponds has changed since it was read"):
         watched.confirm(before)
-    assert watched.run("ponds")["spec"]["suspend"] is True
+    assert watched.run("ponds").spec["suspend"] is True
 
 
 def test_after_a_conflict_the_run_is_seen_anew(server, watched):
@@ -136,8 +137,8 @@ def test_after_a_conflict_the_run_is_seen_anew(server, watched):
     before = watched.run("ponds")
     server.apply("ponds", suspend=True)
     with pytest.raises(Conflict):
-        watched.write_status(before | {"status": {}})
-    assert watched.run("ponds")["spec"]["suspend"] is True
+        watched.write_status(before, RunStatus())
+    assert watched.run("ponds").spec["suspend"] is True
 
 
 def test_a_run_that_is_gone_is_not_confirmed(server, watched):
@@ -153,4 +154,4 @@ def test_a_run_that_is_gone_is_not_confirmed(server, watched):
 def test_what_is_final_is_read_from_the_server(server, watched):
     server.made_pods["ponds-train-1"] = [{"metadata": {"name": "x"}, "status": failed_pod("trainer")}]
     assert watched.pods("ponds-train-1") == []
-    assert [pod["metadata"]["name"] for pod in watched.pods("ponds-train-1", latest=True)] == ["x"]
+    assert [pod.name for pod in watched.pods("ponds-train-1", latest=True)] == ["x"]
