@@ -1,4 +1,4 @@
-# Every target builds what it needs: Python 3.11 to 3.13 with its venv module is enough.
+# Every target builds its prerequisites: Python 3.11 to 3.13 with its venv module is enough.
 PYTHON ?= python3
 DEMO_IMAGES ?= 400
 DEMO_SEED ?= 1
@@ -8,10 +8,9 @@ BUILDER ?= docker build
 REGISTRY ?= localhost
 TAG ?= dev
 TF ?= tf
-# Of the tests on a cluster: how often a fault is played, how many runs at once, the seed of its moments, and where an
-# interrupted game goes on.
-# KILL comes before a container's id and kills it, STOP and it stands still; RESTART_API kills the API server and starts
-# it again.
+# For the tests on a cluster: the number of tries per fault, of simultaneous runs, the seed of the moments, and the file from
+# which an interrupted e2e-faults continues. KILL and STOP precede a container's id and send its first process SIGKILL and
+# SIGSTOP; RESTART_API kills the API server and starts it again.
 BCCD ?=
 N ?= 10
 AT_ONCE ?= 1
@@ -21,10 +20,10 @@ export KILL ?=
 export STOP ?=
 export RESTART_API ?=
 
-# Of the chart: where kubeconform finds schemas, also those of others' resources; not asked when empty.
+# For the chart: the location of kubeconform's schemas, including those of custom resources; kubeconform is not run if empty.
 SCHEMAS ?=
 
-# Where .ci/programs puts what it builds: helm, helm-unittest, kubeconform.
+# .ci/programs builds programs into this folder: helm, helm-unittest, kubeconform.
 export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway/bin:$(PATH)
 
 venv := .venv
@@ -34,11 +33,11 @@ ready := $(venv)/.ready
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
-demo: $(ready)  ## Draw a harbour of 400 images and run the whole pipeline on it
+demo: $(ready)  ## Draw 400 images of a harbour and run the whole pipeline on them
 	$(bin)/python tests/fakes/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
 	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
-test: $(ready)  ## Run every test, also those that train
+test: $(ready)  ## Run every test, including those that train
 	$(bin)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(ready)  ## Check format, style, types and imports; change nothing
@@ -50,7 +49,7 @@ lint: $(ready)  ## Check format, style, types and imports; change nothing
 house: $(ready)  ## Measure folders, imports and names, and compare the figures with their limits
 	$(bin)/python tests/measure_house.py $(if $(VERBOSE),--verbose)
 
-fmt: $(ready)  ## Format, and mend what the linter can mend
+fmt: $(ready)  ## Format the code, and apply the linter's fixes
 	$(bin)/ruff format .
 	$(bin)/ruff check --fix .
 
@@ -59,15 +58,15 @@ images:  ## Build the images $(REGISTRY)/slipway-{light,data,tf}:$(TAG) with $(B
 	  $(BUILDER) --build-arg TF=$(TF) -t $(REGISTRY)/slipway-$$target:$(TAG) -f services/Dockerfile --target $$target . || exit 1; \
 	done
 
-e2e: $(ready)  ## Install the images of make images in the current cluster, and run what a user would
+e2e: $(ready)  ## Install the images of make images in the current cluster, and run the tests there
 	REGISTRY=$(REGISTRY) TAG=$(TAG) BCCD=$(BCCD) SLIPWAY_TEST_CONTEXT=$$(kubectl config current-context) \
 	  $(bin)/pytest -v tests/cluster $(PYTEST_ARGS)
 
-e2e-faults: $(ready)  ## Play each fault N times on what make e2e installed, and print a table
+e2e-faults: $(ready)  ## Inject each fault N times into the installation of make e2e, and print a table
 	$(bin)/python -m tests.cluster.faults --tries $(N) --at-once $(AT_ONCE) --seed $(SEED) --state $(STATE) \
 	  --kill "$$KILL" --restart-api "$$RESTART_API"
 
-manifests: $(ready)  ## Write what of charts/ and manifests/ follows from the code and the chart; needs helm
+manifests: $(ready)  ## Write the generated files of charts/ and manifests/; needs helm
 	$(controller) --crd > $(chart)/files/crd.yaml
 	$(bin)/python charts/readme.py $(chart)
 	$(bin)/python charts/grafana.py charts/dashboards $(chart)/dashboards
@@ -96,7 +95,7 @@ chart: .venv-checkov/.ready  ## Lint, test and check the chart in every variant;
 	$(bin)/uv pip install -q --python .venv-checkov/bin/python --no-deps --require-hashes -r requirements/checkov.txt
 	@touch $@
 
-lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
+lock: $(ready)  ## Compile requirements/ from pyproject.toml
 	$(lock) requirements/uv.in -o requirements/uv.txt
 	$(lock) requirements/checkov.in -o requirements/checkov.txt
 	$(lock) pyproject.toml --extra light --extra data --extra tf --extra dev $(tensorflow) -o requirements/dev.txt
@@ -105,14 +104,14 @@ lock: $(ready)  ## Compile requirements/ anew from pyproject.toml
 	$(lock) pyproject.toml --extra tf $(as_tested) $(tensorflow) -o requirements/tf.txt
 	$(lock) pyproject.toml --extra tf-gpu $(as_tested) --excludes requirements/excludes.txt -o requirements/tf-gpu.txt
 
-# Packages that the universal resolution leaves to one platform keep their marker; no index is written down.
+# The resolution is universal: packages of one platform have a marker. No index address is written.
 lock := $(bin)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 tensorflow := --overrides requirements/overrides.txt --excludes requirements/excludes.txt
 # dev.txt is compiled first, from the union of the environments: the images ship the versions that the tests run.
 as_tested := --constraints requirements/dev.txt
 
-# uv installs the lock in seconds where pip takes minutes; pip checks uv's own hash. Bytecode is compiled at once, in half a
-# minute: where Python may not write it later (PYTHONDONTWRITEBYTECODE), each process would compile TensorFlow for 5 s.
+# uv installs the lock in seconds, pip in minutes; pip checks the hash of uv. Bytecode is compiled here, in half a minute: if
+# Python may not write it later (PYTHONDONTWRITEBYTECODE), each process would compile TensorFlow for 5 s.
 $(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is {v[0]}.{v[1]}; Slipway needs 3.11 to 3.13: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(venv)
