@@ -18,7 +18,7 @@ SQUARE = (16, 8, 32, 24)  # whole blocks of JPEG's, so that its edges stay sharp
 BOX = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 
 # What a camera does that was held otherwise: the inverse of how EXIF's orientation is to be shown.
-STORED = {
+CAMERA_TURNS = {
     1: None,
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -37,7 +37,7 @@ def scene(mode="RGB"):
     return picture.convert(mode)
 
 
-def encoded(picture, kind="JPEG", **options):
+def encode(picture, kind="JPEG", **options):
     out = io.BytesIO()
     picture.save(out, kind, **({"quality": 95, "subsampling": 0} if kind == "JPEG" else {}), **options)
     return out.getvalue()
@@ -54,54 +54,54 @@ def xml(*objects, filename="a.jpg", size=(80, 48)):
 
 
 @pytest.fixture
-def look(tmp_path):
+def read_pair(tmp_path):
     """Examine an image and its annotation as files of one folder."""
 
-    def look(image, annotation, name="a.jpg", labels=None):
+    def read_pair(image, annotation, name="a.jpg", labels=None):
         (tmp_path / name).write_bytes(image)
         (tmp_path / "a.xml").write_text(annotation)
         source = FolderStore(tmp_path)
         return read_annotation("a.xml", source, SourceLayout.from_files(list(source.list())), labels)
 
-    return look
+    return read_pair
 
 
-def codes(examined):
-    return [(finding.code, finding.severity) for finding in examined.findings]
+def codes(result):
+    return [(finding.code, finding.severity) for finding in result.findings]
 
 
-def test_pair_without_a_fault_has_no_finding(look):
-    content = encoded(scene())
-    examined = look(content, xml(BOX.format("ship", *SQUARE)))
-    assert (examined.key, examined.content, examined.findings) == ("a.jpg", content, [])
-    assert (examined.image.format, examined.image.size) == ("jpeg", ImageSize(80, 48))
-    assert [(b.label, b.box) for b in examined.image.boxes] == [("ship", Box(*SQUARE))]
+def test_pair_without_a_fault_has_no_finding(read_pair):
+    content = encode(scene())
+    result = read_pair(content, xml(BOX.format("ship", *SQUARE)))
+    assert (result.key, result.content, result.findings) == ("a.jpg", content, [])
+    assert (result.image.format, result.image.size) == ("jpeg", ImageSize(80, 48))
+    assert [(b.label, b.box) for b in result.image.boxes] == [("ship", Box(*SQUARE))]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_photo_that_was_annotated_upright_keeps_its_boxes(look, orientation, kind):
+def test_photo_that_was_annotated_upright_keeps_its_boxes(read_pair, orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    raw = scene() if orientation == 1 else scene().transpose(STORED[orientation])
-    examined = look(encoded(raw, kind, exif=exif), xml(BOX.format("ship", *SQUARE)), f"a.{kind.lower()}")
-    stored = Image.open(io.BytesIO(examined.content))
-    assert examined.image.boxes[0].box == Box(*SQUARE)
-    assert examined.image.size == ImageSize(*stored.size) == ImageSize(80, 48)
-    assert red_area(stored) == SQUARE
-    assert stored.getexif().get(0x0112, 1) == 1
+    raw = scene() if orientation == 1 else scene().transpose(CAMERA_TURNS[orientation])
+    result = read_pair(encode(raw, kind, exif=exif), xml(BOX.format("ship", *SQUARE)), f"a.{kind.lower()}")
+    stored_image = Image.open(io.BytesIO(result.content))
+    assert result.image.boxes[0].box == Box(*SQUARE)
+    assert result.image.size == ImageSize(*stored_image.size) == ImageSize(80, 48)
+    assert red_area(stored_image) == SQUARE
+    assert stored_image.getexif().get(0x0112, 1) == 1
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(5, 9))
-def test_photo_that_was_annotated_lying_is_turned_with_its_boxes(look, orientation, kind):
+def test_photo_that_was_annotated_lying_is_turned_with_its_boxes(read_pair, orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    raw = scene().transpose(STORED[orientation])
-    drawn = xml(BOX.format("ship", *red_area(raw)), size=raw.size)
-    examined = look(encoded(raw, kind, exif=exif), drawn, f"a.{kind.lower()}")
-    assert examined.image.boxes[0].box == Box(*SQUARE)
-    assert red_area(Image.open(io.BytesIO(examined.content))) == SQUARE
+    raw = scene().transpose(CAMERA_TURNS[orientation])
+    raw_box = xml(BOX.format("ship", *red_area(raw)), size=raw.size)
+    result = read_pair(encode(raw, kind, exif=exif), raw_box, f"a.{kind.lower()}")
+    assert result.image.boxes[0].box == Box(*SQUARE)
+    assert red_area(Image.open(io.BytesIO(result.content))) == SQUARE
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_photo_that_was_annotated_lying_is_turned_with_its_boxes(look, orientati
         pytest.param(3, (80, 48), "warning", id="half-a-turn-leaves-the-size"),
     ],
 )
-def test_turned_photo_warns_where_nothing_tells_how_its_boxes_were_drawn(look, orientation, size, severity):
+def test_turned_photo_warns_where_nothing_tells_how_its_boxes_were_drawn(read_pair, orientation, size, severity):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    raw = scene().transpose(STORED[orientation])
-    examined = look(encoded(raw, exif=exif), xml(size=size))
-    assert codes(examined) == [("exif_rotated", severity)]
+    raw = scene().transpose(CAMERA_TURNS[orientation])
+    result = read_pair(encode(raw, exif=exif), xml(size=size))
+    assert codes(result) == [("exif_rotated", severity)]
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "mode", "found"),
+    ("name", "kind", "mode", "findings"),
     [
         pytest.param("a.png", "JPEG", "RGB", [("extension_mismatch", "info")], id="jpeg-named-png"),
         pytest.param("a.jpg", "PNG", "RGBA", [("extension_mismatch", "info")], id="png-named-jpg"),
@@ -132,34 +132,34 @@ def test_turned_photo_warns_where_nothing_tells_how_its_boxes_were_drawn(look, o
         pytest.param("a.gif", "GIF", "P", [("format_converted", "info")], id="gif"),
     ],
 )
-def test_format_and_name_are_found_out(look, name, kind, mode, found):
-    examined = look(encoded(scene(mode), kind), xml(filename=name), name)
-    assert codes(examined) == found
-    assert Image.open(io.BytesIO(examined.content)).format.lower() == examined.image.format
+def test_format_and_name_are_found_out(read_pair, name, kind, mode, findings):
+    result = read_pair(encode(scene(mode), kind), xml(filename=name), name)
+    assert codes(result) == findings
+    assert Image.open(io.BytesIO(result.content)).format.lower() == result.image.format
 
 
-def test_png_of_sixteen_bits_is_read_by_training_and_kept(look):
-    content = encoded(Image.new("I;16", (80, 48), 30_000), "PNG")
-    assert look(content, xml(filename="a.png"), "a.png").content == content
+def test_png_of_sixteen_bits_is_read_by_training_and_kept(read_pair):
+    content = encode(Image.new("I;16", (80, 48), 30_000), "PNG")
+    assert read_pair(content, xml(filename="a.png"), "a.png").content == content
 
 
-def test_sixteen_bits_of_another_format_become_eight(look):
-    examined = look(encoded(Image.new("I;16", (80, 48), 32_768), "TIFF"), xml(filename="a.tif"), "a.tif")
-    (finding,) = examined.findings
+def test_sixteen_bits_of_another_format_become_eight(read_pair):
+    result = read_pair(encode(Image.new("I;16", (80, 48), 32_768), "TIFF"), xml(filename="a.tif"), "a.tif")
+    (finding,) = result.findings
     assert str(finding) == "a.tif: is TIFF, which training cannot read; stored as PNG, 8 bits a channel"
-    assert Image.open(io.BytesIO(examined.content)).getpixel((3, 3)) == 128
+    assert Image.open(io.BytesIO(result.content)).getpixel((3, 3)) == 128
 
 
-def test_photo_that_ends_with_its_thumbnail_is_broken(look):
-    thumbnail = encoded(scene().resize((16, 12)))
+def test_photo_that_ends_with_its_thumbnail_is_broken(read_pair):
+    thumbnail = encode(scene().resize((16, 12)))
     segment = b"\xff\xe1" + (len(thumbnail) + 8).to_bytes(2, "big") + b"Exif\0\0" + thumbnail
-    cut_off = encoded(scene())[:2] + segment  # its last bytes are an end mark, but not its own
-    assert codes(look(cut_off, xml())) == [("image_unreadable", "error")]
+    cut_off = encode(scene())[:2] + segment  # its last bytes are an end mark, but not its own
+    assert codes(read_pair(cut_off, xml())) == [("image_unreadable", "error")]
 
 
-@pytest.mark.parametrize("lost", [1, 2, 3])
-def test_photo_that_lacks_its_last_bytes_is_an_error_for_training_crashes_on_it(look, lost):
-    assert codes(look(encoded(scene())[:-lost], xml())) == [("image_truncated", "error")]
+@pytest.mark.parametrize("lost_bytes", [1, 2, 3])
+def test_photo_that_lacks_its_last_bytes_is_an_error_for_training_crashes_on_it(read_pair, lost_bytes):
+    assert codes(read_pair(encode(scene())[:-lost_bytes], xml())) == [("image_truncated", "error")]
 
 
 @pytest.mark.parametrize(
@@ -171,38 +171,38 @@ def test_photo_that_lacks_its_last_bytes_is_an_error_for_training_crashes_on_it(
     ],
     ids=["other", "zero", "absent"],
 )
-def test_size_of_the_image_itself_counts(look, size, says):
-    examined = look(encoded(scene()), xml(BOX.format("ship", 60, 8, 78, 24), size=size))
-    (finding,) = examined.findings
+def test_size_of_the_image_itself_counts(read_pair, size, says):
+    result = read_pair(encode(scene()), xml(BOX.format("ship", 60, 8, 78, 24), size=size))
+    (finding,) = result.findings
     assert (finding.code, finding.severity, finding.file, finding.message) == (
         "size_mismatch",
         "warning",
         "a.xml",
         says,
     )
-    assert examined.image.boxes[0].box == Box(60, 8, 78, 24)
+    assert result.image.boxes[0].box == Box(60, 8, 78, 24)
 
 
-def test_stale_filename_is_told(look):
-    examined = look(encoded(scene()), xml(filename="before.jpg"))
-    (finding,) = examined.findings
+def test_stale_filename_is_told(read_pair):
+    result = read_pair(encode(scene()), xml(filename="before.jpg"))
+    (finding,) = result.findings
     assert str(finding) == "a.xml: <filename> says 'before.jpg', which is not there; a.jpg was used"
 
 
-def test_annotation_without_objects_is_an_image_of_background(look):
-    examined = look(encoded(scene()), xml())
-    assert (examined.image.boxes, examined.findings) == ((), [])
+def test_annotation_without_objects_is_an_image_of_background(read_pair):
+    result = read_pair(encode(scene()), xml())
+    assert (result.image.boxes, result.findings) == ((), [])
 
 
-def test_image_whose_boxes_are_all_refused_is_kept_for_the_policy_to_decide(look):
-    examined = look(encoded(scene()), xml(BOX.format("ship", 10, 10, 200, 20)))
-    assert codes(examined) == [("box_outside", "error")]
-    assert examined.image.boxes == ()
+def test_image_whose_boxes_are_all_refused_is_kept_for_the_policy_to_decide(read_pair):
+    result = read_pair(encode(scene()), xml(BOX.format("ship", 10, 10, 200, 20)))
+    assert codes(result) == [("box_outside", "error")]
+    assert result.image.boxes == ()
 
 
-def test_label_outside_the_given_map_names_file_object_and_choices(look):
-    examined = look(encoded(scene()), xml(BOX.format("fox", *SQUARE)), labels=LabelMap(("cat", "dog")))
-    (finding,) = examined.findings
+def test_label_outside_the_given_map_names_file_object_and_choices(read_pair):
+    result = read_pair(encode(scene()), xml(BOX.format("fox", *SQUARE)), labels=LabelMap(("cat", "dog")))
+    (finding,) = result.findings
     assert str(finding) == (
         "a.xml: object 0 ('fox') has a label that the label map lacks; it has cat, dog; rename it or add the label"
     )
@@ -213,22 +213,22 @@ def test_label_outside_the_given_map_names_file_object_and_choices(look):
     [
         pytest.param(b"", xml(), "image_unreadable", "a.jpg", id="empty-image"),
         pytest.param(b"<html>404</html>", xml(), "image_unreadable", "a.jpg", id="page-named-jpg"),
-        pytest.param(encoded(scene())[:-20], xml(), "image_truncated", "a.jpg", id="cut-off-image"),
-        pytest.param(encoded(scene()), "<annotation>", "xml_malformed", "a.xml", id="cut-off-xml"),
-        pytest.param(encoded(scene()), "", "xml_malformed", "a.xml", id="empty-xml"),
+        pytest.param(encode(scene())[:-20], xml(), "image_truncated", "a.jpg", id="cut-off-image"),
+        pytest.param(encode(scene()), "<annotation>", "xml_malformed", "a.xml", id="cut-off-xml"),
+        pytest.param(encode(scene()), "", "xml_malformed", "a.xml", id="empty-xml"),
     ],
 )
-def test_file_that_cannot_be_used_is_one_error_that_names_it(look, image, annotation, code, file):
-    examined = look(image, annotation)
-    (finding,) = examined.findings
+def test_file_that_cannot_be_used_is_one_error_that_names_it(read_pair, image, annotation, code, file):
+    result = read_pair(image, annotation)
+    (finding,) = result.findings
     assert (finding.code, finding.severity, finding.file, finding.object) == (code, "error", file, None)
-    assert examined.image is None
+    assert result.image is None
 
 
 def test_annotation_without_its_image_names_both(tmp_path):
     (tmp_path / "a.xml").write_text(xml(filename="gone.jpg"))
-    examined = read_annotation("a.xml", FolderStore(tmp_path), SourceLayout.from_files(["a.xml"]), None)
-    (finding,) = examined.findings
+    result = read_annotation("a.xml", FolderStore(tmp_path), SourceLayout.from_files(["a.xml"]), None)
+    (finding,) = result.findings
     assert str(finding) == (
         "a.xml: names the image 'gone.jpg', which is not in the source; "
         "add the image, correct <filename> or remove the xml"

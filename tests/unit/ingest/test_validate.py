@@ -18,13 +18,13 @@ def check(*boxes, label="raccoon", labels=None):
 
 
 def test_box_inside_its_image_is_kept_as_it_is():
-    kept, findings = check((0, 0, 650, 417))
-    assert (kept[0].box, findings) == (Box(0, 0, 650, 417), [])
+    boxes, findings = check((0, 0, 650, 417))
+    assert (boxes[0].box, findings) == (Box(0, 0, 650, 417), [])
 
 
 def test_box_wider_than_its_image_names_file_object_and_both_numbers():
-    kept, (finding,) = check((0, 0, 10, 10), (81, 88, 700, 408))
-    assert len(kept) == 1
+    boxes, (finding,) = check((0, 0, 10, 10), (81, 88, 700, 408))
+    assert len(boxes) == 1
     assert (finding.code, finding.severity, finding.object) == ("box_outside", "error", 1)
     assert str(finding) == (
         "annotations/raccoon-7.xml: object 1 ('raccoon') ends at x=700, image width is 650; "
@@ -48,15 +48,15 @@ def test_side_by_which_a_box_leaves_is_named(box, says):
 
 
 def test_overhang_of_a_rounding_is_clipped_and_counted():
-    kept, (finding,) = check((-1, 0, 652, 417))
-    assert kept[0].box == Box(0, 0, 650, 417)
+    boxes, (finding,) = check((-1, 0, 652, 417))
+    assert boxes[0].box == Box(0, 0, 650, 417)
     assert (finding.code, finding.severity, finding.action) == ("box_overhang", "warning", "clipped to the image")
 
 
 @pytest.mark.parametrize("box", [(5, 5, 5, 30), (5, 5, 30, 5), (5, 5, 5, 5)], ids=["thin", "flat", "point"])
 def test_empty_box_is_dropped_and_reported_by_object(box):
-    kept, (finding,) = check(box)
-    assert kept == []
+    boxes, (finding,) = check(box)
+    assert boxes == []
     assert (finding.code, finding.severity, finding.object) == ("box_empty", "warning", 0)
 
 
@@ -72,8 +72,8 @@ def test_missing_number_is_named_by_its_tag():
 
 
 def test_label_that_the_given_map_lacks_names_those_it_has():
-    kept, (finding,) = check((5, 5, 30, 30), label="fox", labels=LabelMap(("cat", "dog")))
-    assert kept == []
+    boxes, (finding,) = check((5, 5, 30, 30), label="fox", labels=LabelMap(("cat", "dog")))
+    assert boxes == []
     assert (finding.code, finding.severity) == ("label_unknown", "error")
     assert "it has cat, dog" in finding.message
 
@@ -84,8 +84,8 @@ def test_box_without_a_label_is_an_error():
 
 
 def test_box_drawn_twice_is_kept_once():
-    kept, (finding,) = check((5, 5, 30, 30), (5, 5, 30, 30))
-    assert len(kept) == 1
+    boxes, (finding,) = check((5, 5, 30, 30), (5, 5, 30, 30))
+    assert len(boxes) == 1
     assert (finding.code, finding.object) == ("duplicate_box", 1)
 
 
@@ -95,8 +95,8 @@ def image(name, sha, *labels):
 
 
 def test_box_drawn_twice_over_the_edge_is_kept_once():
-    kept, findings = check((5, 5, 651, 30), (5, 5, 652, 30))
-    assert [labeled.box for labeled in kept] == [Box(5, 5, 650, 30)]
+    boxes, findings = check((5, 5, 651, 30), (5, 5, 652, 30))
+    assert [labeled_box.box for labeled_box in boxes] == [Box(5, 5, 650, 30)]
     assert [finding.code for finding in findings] == ["box_overhang", "duplicate_box"]
 
 

@@ -45,62 +45,62 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def take_in(tmp_path, store):
-    def take_in(source, name="r", to=store, **spec):
-        asked = {"dataset": {"source": str(source)}} | spec
-        run = TrainingRun.model_validate({"metadata": {"name": name}, "spec": asked})
-        return ingest(StageParams(run, 0, tmp_path), to)
+def run_ingest(tmp_path, store):
+    def run_ingest(source, name="r", target=store, **spec):
+        fields = {"dataset": {"source": str(source)}} | spec
+        run = TrainingRun.model_validate({"metadata": {"name": name}, "spec": fields})
+        return ingest(StageParams(run, 0, tmp_path), target)
 
-    return take_in
+    return run_ingest
 
 
 def content(store, prefix=""):
     return {key: hashlib.sha256(store.read(key)).hexdigest() for key in store.list(prefix)}
 
 
-def test_manifest_is_the_datasets_last_key_and_the_result_the_runs(harbour, store, take_in):
-    dataset = take_in(harbour).dataset
+def test_manifest_is_the_datasets_last_key_and_the_result_the_runs(harbour, store, run_ingest):
+    dataset = run_ingest(harbour).dataset
     assert [key for key in store.written if key.startswith("datasets/")][-1] == keys.manifest(dataset)
     assert store.written[-3:] == [keys.manifest(dataset), keys.resolved("r"), keys.result("r", "ingest")]
 
 
-def test_nothing_is_written_twice(harbour, store, take_in):
-    take_in(harbour)
+def test_nothing_is_written_twice(harbour, store, run_ingest):
+    run_ingest(harbour)
     assert len(store.written) == len(set(store.written))
 
 
-def test_second_time_writes_the_same_and_no_image(harbour, store, take_in):
-    dataset = take_in(harbour).dataset
-    before, store.written = content(store, dataset) | content(store, "blobs"), []
-    take_in(harbour)
-    assert content(store, dataset) | content(store, "blobs") == before
+def test_second_time_writes_the_same_and_no_image(harbour, store, run_ingest):
+    dataset = run_ingest(harbour).dataset
+    first_content, store.written = content(store, dataset) | content(store, "blobs"), []
+    run_ingest(harbour)
+    assert content(store, dataset) | content(store, "blobs") == first_content
     assert not [key for key in store.written if key.startswith("blobs/")]
 
 
-def test_dataset_that_was_cut_off_is_completed(harbour, store, take_in):
-    dataset = take_in(harbour).dataset
-    before = content(store, dataset)
+def test_dataset_that_was_cut_off_is_completed(harbour, store, run_ingest):
+    dataset = run_ingest(harbour).dataset
+    first_content = content(store, dataset)
     for key in (keys.manifest(dataset), keys.label_map(dataset), next(store.list("blobs"))):
         store.delete(key)
-    assert take_in(harbour, "s").dataset == dataset
-    assert content(store, dataset) == before
+    assert run_ingest(harbour, "s").dataset == dataset
+    assert content(store, dataset) == first_content
     assert len(list(store.list("blobs"))) == 24
 
 
-def test_name_is_made_of_the_folders_unless_one_is_given(harbour, take_in):
-    made = take_in(harbour).dataset
-    given = take_in(harbour, "s", dataset={"source": str(harbour), "name": "port"}).dataset
-    assert (made.split("/")[1], given.split("/")[1]) == ("port-of-m-we-2", "port")
-    assert made.split("/")[2] == given.split("/")[2]
+def test_name_is_made_of_the_folders_unless_one_is_given(harbour, run_ingest):
+    dataset = run_ingest(harbour).dataset
+    named_dataset = run_ingest(harbour, "s", dataset={"source": str(harbour), "name": "port"}).dataset
+    assert (dataset.split("/")[1], named_dataset.split("/")[1]) == ("port-of-m-we-2", "port")
+    assert dataset.split("/")[2] == named_dataset.split("/")[2]
 
 
-def test_equal_folders_are_equal_datasets_wherever_they_are_and_whatever_lies_about(harbour, tmp_path, take_in):
+def test_equal_folders_are_equal_datasets_wherever_they_are_and_whatever_lies_about(harbour, tmp_path, run_ingest):
     copy = tmp_path / "far" / "away"
     shutil.copytree(harbour, copy)
     (copy / "README.txt").write_text("two harbours")
     (copy / ".DS_Store").write_bytes(b"x")
-    elsewhere = FolderStore(tmp_path / "other-store")
-    assert take_in(harbour).dataset.split("/")[2] == take_in(copy, to=elsewhere).dataset.split("/")[2]
+    other_store = FolderStore(tmp_path / "other-store")
+    assert run_ingest(harbour).dataset.split("/")[2] == run_ingest(copy, target=other_store).dataset.split("/")[2]
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_equal_folders_are_equal_datasets_wherever_they_are_and_whatever_lies_ab
         pytest.param({"labelMap": LabelMap(("ship", "sailboat", "buoy")).dump()}, id="class-ids"),
     ],
 )
-def test_other_split_or_class_ids_are_another_dataset(harbour, take_in, spec):
-    assert take_in(harbour).dataset != take_in(harbour, "s", ingest=spec).dataset
+def test_other_split_or_class_ids_are_another_dataset(harbour, run_ingest, spec):
+    assert run_ingest(harbour).dataset != run_ingest(harbour, "s", ingest=spec).dataset
 
 
-def test_manifest_says_what_the_shards_hold(harbour, store, take_in):
-    result = take_in(harbour, ingest={"testRatio": 0.2, "valRatio": 0.2})
+def test_manifest_says_what_the_shards_hold(harbour, store, run_ingest):
+    result = run_ingest(harbour, ingest={"testRatio": 0.2, "valRatio": 0.2})
     manifest = read_document(store, keys.manifest(result.dataset), DatasetManifest)
     assert manifest.labels == ("buoy", "sailboat", "ship")
     assert LabelMap.parse(store.read(keys.label_map(result.dataset)).decode()).names == manifest.labels
@@ -131,35 +131,35 @@ def test_manifest_says_what_the_shards_hold(harbour, store, take_in):
     assert list(manifest.splits) == ["train", "val", "test"]
 
 
-def test_result_tells_what_the_command_shows(harbour, take_in):
-    result = take_in(harbour)
+def test_result_tells_what_the_command_shows(harbour, run_ingest):
+    result = run_ingest(harbour)
     assert set(result.content()) == {"dataset", "labels", "splits", "counts", "notes", "duration_sec"}
     assert result.notes == ("Partitioned with 10% test, stratified by class, seed 0.",)
 
 
-def test_reference_gives_the_same_plan_as_the_source(harbour, store, take_in):
-    first = take_in(harbour)
+def test_reference_gives_the_same_plan_as_the_source(harbour, store, run_ingest):
+    first = run_ingest(harbour)
     ref = "@".join(first.dataset.split("/")[1:])
-    second = take_in(harbour, "s", dataset={"ref": ref})
+    second = run_ingest(harbour, "s", dataset={"ref": ref})
     assert first.model_copy(update={"duration_sec": 0}) == second.model_copy(update={"duration_sec": 0})
     assert store.read(keys.resolved("r")) == store.read(keys.resolved("s"))
 
 
-def test_reference_to_a_dataset_without_its_manifest_is_refused(harbour, store, take_in):
-    dataset = take_in(harbour).dataset
+def test_reference_to_a_dataset_without_its_manifest_is_refused(harbour, store, run_ingest):
+    dataset = run_ingest(harbour).dataset
     store.delete(keys.manifest(dataset))
     with pytest.raises(InputError, match=r"not in the store .*; ingest its source first"):
-        take_in(harbour, "s", dataset={"ref": "@".join(dataset.split("/")[1:])})
+        run_ingest(harbour, "s", dataset={"ref": "@".join(dataset.split("/")[1:])})
 
 
-def test_refused_source_leaves_no_dataset_but_every_fault(harbour, tmp_path, store, take_in):
+def test_refused_source_leaves_no_dataset_but_every_fault(harbour, tmp_path, store, run_ingest):
     faulty = tmp_path / "faulty"
     shutil.copytree(harbour, faulty)
     for xml in sorted((faulty / "annotations").iterdir())[:8]:
         xml.write_text("<annotation>")
-    with pytest.raises(InputError) as caught:
-        take_in(faulty)
-    lines = str(caught.value).splitlines()
+    with pytest.raises(InputError) as error_info:
+        run_ingest(faulty)
+    lines = str(error_info.value).splitlines()
     assert lines[0] == "8 faults in the annotations:"
     assert lines[1].startswith("  annotations/harbour-0001.xml: line 1, column 12: cannot be parsed as XML")
     assert lines[6] == "  and 3 more: all are in runs/r/ingest/faults.json"

@@ -22,24 +22,24 @@ def image(*boxes, filename="images/a.jpg"):
     return AnnotatedImage(filename, 7, "ab" * 32, "jpeg", ImageSize(200, 100), boxes)
 
 
-def varint(content, at):
+def varint(content, position):
     value = shift = 0
     while True:
-        byte, at = content[at], at + 1
+        byte, position = content[position], position + 1
         value, shift = value | (byte & 0x7F) << shift, shift + 7
         if byte < 0x80:
-            return value, at
+            return value, position
 
 
 def fields(content):
     """Yield (number, content) of a message that holds nothing but length-delimited fields."""
-    at = 0
-    while at < len(content):
-        tag, at = varint(content, at)
+    position = 0
+    while position < len(content):
+        tag, position = varint(content, position)
         assert tag & 7 == 2
-        length, at = varint(content, at)
-        yield tag >> 3, content[at : at + length]
-        at += length
+        length, position = varint(content, position)
+        yield tag >> 3, content[position : position + length]
+        position += length
 
 
 def values(feature):
@@ -48,20 +48,20 @@ def values(feature):
         items = [item for _, item in fields(content)]
         if kind == 1:
             return items
-        (packed,) = items
+        (content_of_all,) = items
         if kind == 2:
-            return list(struct.unpack(f"<{len(packed) // 4}f", packed))
-        found, at = [], 0
-        while at < len(packed):
-            value, at = varint(packed, at)
-            found.append(value)
-        return found
+            return list(struct.unpack(f"<{len(content_of_all) // 4}f", content_of_all))
+        numbers, position = [], 0
+        while position < len(content_of_all):
+            value, position = varint(content_of_all, position)
+            numbers.append(value)
+        return numbers
     return []
 
 
-def read(serialized):
+def read(example):
     """Return the features of a serialized tf.Example."""
-    ((_, features),) = fields(serialized)
+    ((_, features),) = fields(example)
     entries = [dict(fields(entry)) for _, entry in fields(features)]
     return {entry[1].decode(): values(entry[2]) for entry in entries}
 
@@ -90,7 +90,7 @@ def test_two_drawn_boxes_become_one_example():
 
 def test_image_without_boxes_is_an_example_with_empty_lists():
     example = read(to_example(image(), b"x", LABELS))
-    assert {name for name, found in example.items() if not found} == {
+    assert {name for name, numbers in example.items() if not numbers} == {
         name for name in example if name.startswith("image/object/")
     }
     assert example["image/source_id"] == [b"7"]

@@ -61,7 +61,7 @@ def params(tmp_path, index=0, workers=1):
     return StageParams(TrainingRun.model_validate({"metadata": {"name": "r"}, "spec": spec}), index, scratch)
 
 
-def written(store):
+def written_digests(store):
     """What is below the records, and the result, by digest."""
     found = [key for key in store.list() if key.startswith("records/") or key == keys.result("r", "preprocess")]
     return {key: hashlib.sha256(store.read(key)).hexdigest() for key in found}
@@ -70,8 +70,8 @@ def written(store):
 def test_result_counts_what_was_written(tmp_path, store):
     result = preprocess(params(tmp_path), store)
     sizes = {
-        split: sum(store.size(keys.shard(result.records, split, n, len(own))) for n in range(len(own)))
-        for split, own in SHARDS.items()
+        split: sum(store.size(keys.shard(result.records, split, n, len(shard_sizes))) for n in range(len(shard_sizes)))
+        for split, shard_sizes in SHARDS.items()
     }
     assert result.records.startswith(f"records/{'d' * 64}/")
     assert result.splits == {
@@ -101,32 +101,32 @@ def test_worker_that_is_not_the_last_writes_no_result(tmp_path, store):
 
 def test_worker_without_a_shard_of_its_own_does_no_harm(tmp_path, store):
     assert preprocess(params(tmp_path, index=7, workers=8), store) is None
-    assert written(store) == {}
+    assert written_digests(store) == {}
 
 
 def test_whichever_worker_is_last_the_bytes_are_the_same(tmp_path, store):
     preprocess(params(tmp_path, index=0, workers=2), store)
     preprocess(params(tmp_path, index=1, workers=2), store)
-    first = written(store)
+    first = written_digests(store)
     preprocess(params(tmp_path, index=0, workers=2), store)  # sees every shard too, and finishes once more
-    assert written(store) == first
+    assert written_digests(store) == first
 
 
 def test_shard_that_is_complete_is_not_written_again(tmp_path, store):
     records = preprocess(params(tmp_path), store).records
-    marked = keys.shard(records, "test", 0, 1)
-    store.write(marked, b"untouched")
+    shard_key = keys.shard(records, "test", 0, 1)
+    store.write(shard_key, b"untouched")
     preprocess(params(tmp_path), store)
-    assert store.read(marked) == b"untouched"
+    assert store.read(shard_key) == b"untouched"
 
 
 def test_shard_that_was_cut_off_is_written_again(tmp_path, store):
     records = preprocess(params(tmp_path), store).records
-    whole = written(store)
+    whole = written_digests(store)
     store.write(keys.shard(records, "test", 0, 1), b"half")
     store.delete(keys.part(records, "test", 0, 1))
     preprocess(params(tmp_path), store)
-    assert written(store) == whole
+    assert written_digests(store) == whole
 
 
 def test_part_has_the_digest_of_its_shard(tmp_path, store):
@@ -144,8 +144,8 @@ def test_scratch_is_left_empty(tmp_path, store):
 def test_progress_is_told_within_a_shard(tmp_path, store, caplog):
     caplog.set_level(logging.INFO, logger="slipway.events")
     preprocess(params(tmp_path), store)
-    told = [record.fields for record in caplog.records if record.getMessage() == "progress"]
-    assert [(fields["done"], fields["total"], fields["unit"]) for fields in told] == [
+    lines = [record.fields for record in caplog.records if record.getMessage() == "progress"]
+    assert [(fields["done"], fields["total"], fields["unit"]) for fields in lines] == [
         (1, 1, "images"),
         (3, 3, "images"),
         (2, 2, "images"),

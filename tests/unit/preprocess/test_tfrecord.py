@@ -28,14 +28,14 @@ def test_order_of_the_features_does_not_matter():
 
 @pytest.mark.parametrize("record", [b"", b"a", bytes(range(256)) * 5])
 def test_record_is_framed_by_its_length_and_two_checksums(record):
-    framed = frame(record)
-    assert struct.unpack("<Q", framed[:8]) == (len(record),)
-    assert framed[12:-4] == record
-    assert len(framed) == len(record) + 16
+    frame_bytes = frame(record)
+    assert struct.unpack("<Q", frame_bytes[:8]) == (len(record),)
+    assert frame_bytes[12:-4] == record
+    assert len(frame_bytes) == len(record) + 16
 
 
 def test_checksums_are_masked_crc32c():
     # crc32c("123456789") is 0xe3069283, the check value of the polynomial
     crc = 0xE3069283
-    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    assert frame(b"123456789")[-4:] == struct.pack("<I", masked)
+    masked_crc = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    assert frame(b"123456789")[-4:] == struct.pack("<I", masked_crc)

@@ -20,23 +20,23 @@ XML = """<annotation>
 
 
 def only_box(xml):
-    (labeled,) = parse_voc(xml.encode(), "a.xml").boxes
-    return labeled
+    (labeled_box,) = parse_voc(xml.encode(), "a.xml").boxes
+    return labeled_box
 
 
 def test_file_of_labelimg_is_read():
     annotation = parse_voc(XML.encode(), "a.xml")
     assert (annotation.filename, annotation.size) == ("ship 1.jpg", ImageSize(640, 480))
-    (labeled,) = annotation.boxes
-    assert (labeled.label, labeled.box, labeled.difficult) == ("ship", Box(10, 20, 30, 40), True)
+    (labeled_box,) = annotation.boxes
+    assert (labeled_box.label, labeled_box.box, labeled_box.difficult) == ("ship", Box(10, 20, 30, 40), True)
 
 
 def test_order_of_the_tags_does_not_matter():
-    reordered = XML.replace(
+    reordered_xml = XML.replace(
         "<xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax>",
         "<xmax>30</xmax><xmin>10</xmin><ymax>40</ymax><ymin>20</ymin>",
     ).replace("<name>ship</name><difficult>1</difficult>", "<difficult>0</difficult><pose/><name> ship\n</name>")
-    assert (only_box(reordered).label, only_box(reordered).box) == ("ship", Box(10, 20, 30, 40))
+    assert (only_box(reordered_xml).label, only_box(reordered_xml).box) == ("ship", Box(10, 20, 30, 40))
 
 
 def test_fractions_of_a_pixel_are_kept():
@@ -49,9 +49,9 @@ def test_coordinate_that_is_no_number_becomes_nan(text):
 
 
 def test_box_without_bndbox_and_without_name_is_kept_for_the_findings():
-    (labeled,) = parse_voc(b"<annotation><object/></annotation>", "a.xml").boxes
-    assert labeled.label == ""
-    assert math.isnan(labeled.box.xmax)
+    (labeled_box,) = parse_voc(b"<annotation><object/></annotation>", "a.xml").boxes
+    assert labeled_box.label == ""
+    assert math.isnan(labeled_box.box.xmax)
 
 
 @pytest.mark.parametrize("size", ["<width>0</width><height>0</height>", "<width>x</width>", ""])
@@ -61,8 +61,8 @@ def test_size_that_is_none_is_none(size):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_every_encoding_that_is_declared_is_read(encoding):
-    declared = encoding.replace("-sig", "")
-    xml = f'<?xml version="1.0" encoding="{declared}"?>\r\n' + XML.replace("ship 1.jpg", "Möwe.jpg")
+    declared_encoding = encoding.replace("-sig", "")
+    xml = f'<?xml version="1.0" encoding="{declared_encoding}"?>\r\n' + XML.replace("ship 1.jpg", "Möwe.jpg")
     assert parse_voc(xml.encode(encoding), "a.xml").filename == "Möwe.jpg"
 
 

@@ -24,8 +24,8 @@ def images(**counts):
 
 def test_same_seed_is_the_same_partition_in_any_order():
     scene = images(ship=80, buoy=20)
-    shuffled = random.Random(4).sample(scene, len(scene))
-    assert partition(scene, {"test": 0.1}, 7) == partition(shuffled, {"test": 0.1}, 7)
+    shuffled_scene = random.Random(4).sample(scene, len(scene))
+    assert partition(scene, {"test": 0.1}, 7) == partition(shuffled_scene, {"test": 0.1}, 7)
 
 
 def test_other_seed_is_another_partition():

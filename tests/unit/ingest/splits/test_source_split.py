@@ -34,8 +34,8 @@ def read(tmp_path):
 
 
 def test_lists_are_read_line_by_line(read):
-    own = read("abc", {"train": "a\r\n\r\nb\r\n", "test": "\ufeffc"})
-    assert own == SourceSplit({"a.xml": "train", "b.xml": "train", "c.xml": "test"}, "ImageSets/Main")
+    split = read("abc", {"train": "a\r\n\r\nb\r\n", "test": "\ufeffc"})
+    assert split == SourceSplit({"a.xml": "train", "b.xml": "train", "c.xml": "test"}, "ImageSets/Main")
 
 
 @pytest.mark.parametrize("line", ["my ship", "my ship.jpg", "JPEGImages/my ship.jpg", "JPEGImages\\my ship.jpg"])
@@ -76,9 +76,9 @@ def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
 
 
 def test_image_in_two_lists_is_an_error_that_names_them(read):
-    own = read("ab", {"train": "a\nb", "test": "b"})
-    assert own.split_of == {"a.xml": "train"}
-    (finding,) = own.findings
+    split = read("ab", {"train": "a\nb", "test": "b"})
+    assert split.split_of == {"a.xml": "train"}
+    (finding,) = split.findings
     assert (finding.code, finding.severity) == ("split_overlap", "error")
     assert str(finding) == (
         "b.xml: is in ImageSets/Main/test.txt and in ImageSets/Main/train.txt; keep it in one of them"

@@ -48,8 +48,8 @@ def test_clip_of_a_box_beside_the_image_is_empty():
 
 
 def test_clipped_and_drawn_at_the_edge_are_written_alike():
-    clipped, drawn = clip(Box(-1.0, -0.0, 203.0, 100.0), SIZE), Box(0.0, 0.0, 200.0, 100.0)
-    assert repr(clipped) == repr(drawn)
+    clipped_box, drawn_box = clip(Box(-1.0, -0.0, 203.0, 100.0), SIZE), Box(0.0, 0.0, 200.0, 100.0)
+    assert repr(clipped_box) == repr(drawn_box)
 
 
 def test_normalized_box_has_the_order_of_model_garden():

@@ -54,10 +54,10 @@ def test_text_format_is_read_as_people_and_tools_write_it(text, names):
     ],
 )
 def test_wrong_label_map_says_what_is_wrong(text, says):
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as error_info:
         LabelMap.parse(text, "map")
-    assert says in str(caught.value)
-    assert str(caught.value).startswith("map: ")
+    assert says in str(error_info.value)
+    assert str(error_info.value).startswith("map: ")
 
 
 def test_label_that_the_map_lacks_is_named_with_those_it_has():

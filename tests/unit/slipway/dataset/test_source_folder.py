@@ -26,11 +26,11 @@ def test_files_are_listed_sorted(folder):
     "name", [".DS_Store", ".git/config", "images/._a.jpg", "__MACOSX/images/a.jpg", "images/Thumbs.db", "desktop.ini"]
 )
 def test_what_other_programs_left_is_passed_over(folder, name):
-    before = source_digest(FolderStore(folder))
+    first_digest = source_digest(FolderStore(folder))
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(b"x")
     assert len(source_files(FolderStore(folder))) == 3
-    assert source_digest(FolderStore(folder)) == before
+    assert source_digest(FolderStore(folder)) == first_digest
 
 
 def test_absent_folder_has_no_files(tmp_path):
@@ -58,9 +58,9 @@ def test_digest_is_of_names_and_bytes(folder):
     ],
 )
 def test_every_change_changes_the_digest(folder, change):
-    before = source_digest(FolderStore(folder))
+    first_digest = source_digest(FolderStore(folder))
     change(folder)
-    assert source_digest(FolderStore(folder)) != before
+    assert source_digest(FolderStore(folder)) != first_digest
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of bytes are Unix's")

@@ -36,9 +36,9 @@ def test_the_digest_sees(other):
 
 
 def test_the_digest_goes_by_the_sources_content_and_not_by_its_folder():
-    there = RunSpec.model_validate({"dataset": {"source": "/elsewhere", "sha256": "ab" * 32}})
-    changed = RunSpec.model_validate({"dataset": {"source": "/ponds", "sha256": "cd" * 32}})
-    assert there.digest() == spec().digest() != changed.digest()
+    moved_spec = RunSpec.model_validate({"dataset": {"source": "/elsewhere", "sha256": "ab" * 32}})
+    changed_spec = RunSpec.model_validate({"dataset": {"source": "/ponds", "sha256": "cd" * 32}})
+    assert moved_spec.digest() == spec().digest() != changed_spec.digest()
 
 
 def test_the_digest_without_a_content_digest_goes_by_the_address():

@@ -35,11 +35,11 @@ def draw(folder, number, label="ship", box=(10, 30), size=(64, 48)):
     """One picture, different for each number, with its XML beside it; no object when the label is empty."""
     folder.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (number * 7 % 256, number // 37, 99)).save(folder / f"{number}.jpg")
-    drawn = BOX.format(*box, label=label) if label else ""
+    objects = BOX.format(*box, label=label) if label else ""
     width, height = size
     (folder / f"{number}.xml").write_text(
         f"<annotation><filename>{number}.jpg</filename>"
-        f"<size><width>{width}</width><height>{height}</height></size>{drawn}</annotation>"
+        f"<size><width>{width}</width><height>{height}</height></size>{objects}</annotation>"
     )
 
 
@@ -77,7 +77,7 @@ def all_images(store, dataset):
 
 
 def digests(store, prefix):
-    return {listed.key: hashlib.sha256(store.read(listed.key)).hexdigest() for listed in store.scan(prefix)}
+    return {file.key: hashlib.sha256(store.read(file.key)).hexdigest() for file in store.scan(prefix)}
 
 
 def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
@@ -90,21 +90,21 @@ def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
     images = all_images(store, result.dataset)
     assert sorted(i.source_id for split in images.values() for i in split) == list(range(1, 31))
     for image in images["test"]:
-        stored = store.read(keys.blob(image.sha256))
-        assert stored == (source / image.filename).read_bytes()
+        content = store.read(keys.blob(image.sha256))
+        assert content == (source / image.filename).read_bytes()
 
 
 def test_users_files_stay_as_they_are(tmp_path, source, store):
-    before = source_digest(FolderStore(source))
+    digest = source_digest(FolderStore(source))
     ingest(params(tmp_path, source), store)
-    assert source_digest(FolderStore(source)) == before
+    assert source_digest(FolderStore(source)) == digest
 
 
 def test_same_files_elsewhere_are_the_same_dataset(tmp_path, source, store):
-    moved = tmp_path / "elsewhere" / "Harbour Photos"
-    shutil.copytree(source, moved)
+    copy = tmp_path / "elsewhere" / "Harbour Photos"
+    shutil.copytree(source, copy)
     one = ingest(params(tmp_path, source), store).dataset
-    other = ingest(params(tmp_path, moved, name="s"), store).dataset
+    other = ingest(params(tmp_path, copy, name="s"), store).dataset
     assert one == other
 
 
@@ -138,9 +138,9 @@ def test_every_fault_is_found_before_the_run_is_refused(tmp_path, source, store)
     (source / "0.xml").write_text("<annotation><object>")
     (source / "1.jpg").unlink()
     (source / "2.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match="4 faults in the annotations") as caught:
+    with pytest.raises(InputError, match="4 faults in the annotations") as error_info:
         ingest(params(tmp_path, source), store)
-    message = str(caught.value)
+    message = str(error_info.value)
     for words in ("0.xml: line 1", "1.xml: names the image", "2.jpg: is empty", "ends at x=90, image width is 64"):
         assert words in message
     assert "--invalid drop" in message
@@ -165,9 +165,9 @@ def test_dropping_everything_is_refused_without_proposing_it_again(tmp_path, sto
     source = tmp_path / "broken"
     draw(source, 1)
     (source / "1.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"1\.jpg: is empty.* no image is left") as caught:
+    with pytest.raises(InputError, match=r"1\.jpg: is empty.* no image is left") as error_info:
         ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
-    assert "--invalid" not in str(caught.value)
+    assert "--invalid" not in str(error_info.value)
 
 
 @pytest.mark.parametrize(
@@ -215,12 +215,12 @@ def test_split_folders_are_kept_and_a_ratio_sets_them_aside(tmp_path, store):
     source = tmp_path / "split"
     for number in range(20):
         draw(source / ("train" if number < 12 else "test"), number)
-    kept = ingest(params(tmp_path, source), store)
-    assert {split: counts.images for split, counts in kept.splits.items()} == {"train": 12, "test": 8}
-    assert kept.notes == ("The split is the source's own, from the folders it came in.",)
-    anew = ingest(params(tmp_path, source, "s", ingest={"testRatio": 0.2}), store)
-    assert {split: counts.images for split, counts in anew.splits.items()} == {"train": 16, "test": 4}
-    assert "was set aside" in anew.notes[0]
+    result = ingest(params(tmp_path, source), store)
+    assert {split: counts.images for split, counts in result.splits.items()} == {"train": 12, "test": 8}
+    assert result.notes == ("The split is the source's own, from the folders it came in.",)
+    ratio_result = ingest(params(tmp_path, source, "s", ingest={"testRatio": 0.2}), store)
+    assert {split: counts.images for split, counts in ratio_result.splits.items()} == {"train": 16, "test": 4}
+    assert "was set aside" in ratio_result.notes[0]
 
 
 def test_val_is_called_test_where_there_is_no_test(tmp_path, store):
@@ -249,10 +249,10 @@ def test_image_in_two_lists_is_refused_unless_the_lists_are_set_aside(tmp_path, 
     (lists / "test.txt").write_text("\n".join(str(n) for n in range(24, 30)))
     with pytest.raises(InputError, match=r"24\.xml: is in ImageSets/Main/test\.txt and in ImageSets/Main/train\.txt"):
         ingest(params(tmp_path, source), store)
-    dropped = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
-    assert dropped.counts == {"image_in_no_split": 1, "split_overlap": 1}
-    anew = ingest(params(tmp_path, source, "t", ingest={"testRatio": 0.1}), store)
-    assert anew.counts == {}
+    dropping_result = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
+    assert dropping_result.counts == {"image_in_no_split": 1, "split_overlap": 1}
+    ratio_result = ingest(params(tmp_path, source, "t", ingest={"testRatio": 0.1}), store)
+    assert ratio_result.counts == {}
 
 
 def test_lists_that_name_none_of_the_images_are_not_passed_over(tmp_path, source, store):
