@@ -149,7 +149,7 @@ class _FileSelection:
             if entry.is_folder:
                 continue
             if not key:
-                raise BadArchive(f"a file is called {entry.name!r}, which is no name; make the archive again")
+                raise BadArchive(f"a file is called {entry.name!r}, which is not a name; make the archive again")
             content = self._content(entry)
             if any(is_system_file(part) for part in key.split("/")):
                 self._counts.skipped_files += 1

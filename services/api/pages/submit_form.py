@@ -37,8 +37,8 @@ _LABELS = {
     "/spec/until": "Last stage",
 }
 _HELP = {
-    "/metadata/name": "Small letters, digits and dashes; one is made up when it is empty.",
-    "/spec/dataset/ref": "One that was ingested before.",
+    "/metadata/name": "Lowercase letters, digits and dashes; chosen for you when empty.",
+    "/spec/dataset/ref": "A dataset that was ingested before.",
     "/spec/dataset/source": "An s3://bucket/prefix with annotated images, instead of a dataset.",
     "/spec/train/preset": "The size of the detector and how it is trained; chosen from GPUs and data when empty.",
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",

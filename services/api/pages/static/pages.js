@@ -1,27 +1,27 @@
-// What pages do beyond links and forms: they stay up to date, show logs as they come, send archives, and ask before harm.
+// The script of all pages: keeps them up to date, follows logs, uploads archives, and asks before a harmful action.
 "use strict";
 
-const MOST_LINES = 3000; // of a log on the page; all of them are in the plain text
+const MOST_LINES = 3000; // of a log on the page; the plain text has all lines
 
-// Take a new look now and then, and replace what has changed; the rest keeps its focus and its tooltips.
+// Fetch the element again now and then, and replace the parts that have changed; the others keep focus and tooltips.
 function keepLive(element) {
-  const again = () => setTimeout(look, 1000 * element.dataset.every);
-  async function look() {
-    if (document.hidden) return again();
+  const schedule = () => setTimeout(refresh, 1000 * element.dataset.every);
+  async function refresh() {
+    if (document.hidden) return schedule();
     let answer;
     try {
       answer = await fetch(element.dataset.live, { redirect: "error" });
     } catch {
-      return again(); // the server is away, or asks to log in
+      return schedule(); // the server does not answer, or redirects to the login
     }
-    if (!answer.ok) return again();
+    if (!answer.ok) return schedule();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const found = page.getElementById(element.id);
-    if (found && element.dataset.ends && !found.dataset.live) return location.reload();
-    if (found) replaceChanged(element, found);
-    again();
+    const fresh = page.getElementById(element.id);
+    if (fresh && element.dataset.ends && !fresh.dataset.live) return location.reload();
+    if (fresh) replaceChanged(element, fresh);
+    schedule();
   }
-  again();
+  schedule();
 }
 
 function replaceChanged(old, fresh) {
@@ -31,27 +31,28 @@ function replaceChanged(old, fresh) {
     if (old.innerHTML !== fresh.innerHTML) old.replaceChildren(...fresh.childNodes);
     return;
   }
-  const there = parts(old);
+  const oldParts = parts(old);
   parts(fresh).forEach((part, index) => {
-    if (part.outerHTML !== there[index].outerHTML) there[index].replaceWith(part);
+    if (part.outerHTML !== oldParts[index].outerHTML) oldParts[index].replaceWith(part);
   });
 }
 
 function showLog(box) {
-  const [stage, button, lines, told] = ["select", "button", "pre", "[role=status]"].map((one) => box.querySelector(one));
+  const selectors = ["select", "button", "pre", "[role=status]"];
+  const [stage, button, lines, message] = selectors.map((selector) => box.querySelector(selector));
   let source;
   function open() {
     source?.close();
     lines.hidden = false;
     lines.textContent = "";
-    told.textContent = "";
+    message.textContent = "";
     button.hidden = true;
     source = new EventSource(box.dataset.log + (stage.value ? `?stage=${stage.value}` : ""));
     source.addEventListener("log", (event) => append(lines, event.data));
     source.addEventListener("end", () => {
       source.close();
       lines.hidden = !lines.textContent;
-      told.textContent = lines.hidden ? "Nothing was logged." : "";
+      message.textContent = lines.hidden ? "Nothing was logged." : "";
     });
   }
   button.addEventListener("click", open);
@@ -61,14 +62,15 @@ function showLog(box) {
 
 function append(lines, text) {
   const isAtEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 30;
-  lines.append(`${text}\n`); // as text: whatever a log line says, it is no HTML
+  lines.append(`${text}\n`); // as text: a log line may contain HTML
   const all = lines.textContent.split("\n");
   if (all.length > MOST_LINES) lines.textContent = all.slice(-MOST_LINES).join("\n");
   if (isAtEnd) lines.scrollTop = lines.scrollHeight;
 }
 
 function upload(form) {
-  const [told, bar, button] = [".told", "progress", "button"].map((one) => form.querySelector(one));
+  const selectors = [".upload-status", "progress", "button"];
+  const [message, bar, button] = selectors.map((selector) => form.querySelector(selector));
   form.elements.archive.addEventListener("change", () => {
     const name = form.elements.archive.files[0]?.name.replace(/\.(zip|tgz|tar\.gz)$/i, "").toLowerCase() ?? "";
     form.elements.name.value ||= name.replace(/[^a-z0-9]+/g, "-").slice(0, 43).replace(/^-+|-+$/g, "");
@@ -76,10 +78,10 @@ function upload(form) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const file = form.elements.archive.files[0];
-    const request = new XMLHttpRequest(); // unlike fetch it says how far it is
-    const wrong = (said) => {
-      told.textContent = said;
-      told.classList.add("bad");
+    const request = new XMLHttpRequest(); // unlike fetch, it reports progress
+    const fail = (text) => {
+      message.textContent = text;
+      message.classList.add("bad");
       bar.hidden = true;
       button.disabled = false;
     };
@@ -87,22 +89,22 @@ function upload(form) {
     request.setRequestHeader("Content-Type", /zip$/i.test(file.name) ? "application/zip" : "application/gzip");
     request.upload.addEventListener("progress", ({ loaded, total }) => {
       bar.value = loaded / total;
-      told.textContent = loaded < total ? `${Math.floor((100 * loaded) / total)} % sent` : "Unpacking …";
+      message.textContent = loaded < total ? `${Math.floor((100 * loaded) / total)} % sent` : "Unpacking …";
     });
-    request.addEventListener("error", () => wrong("The connection broke; send it again."));
+    request.addEventListener("error", () => fail("The connection broke; send it again."));
     request.addEventListener("load", () => {
-      const answer = answered(request.responseText);
+      const answer = parseAnswer(request.responseText);
       if (request.status === 201) location.assign(`/runs/${answer.run}`);
-      else wrong(answer.detail ?? `The server answered ${request.status}.`);
+      else fail(answer.detail ?? `The server answered ${request.status}.`);
     });
-    told.classList.remove("bad");
+    message.classList.remove("bad");
     bar.hidden = false;
     button.disabled = true;
     request.send(file);
   });
 }
 
-function answered(text) {
+function parseAnswer(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -111,8 +113,8 @@ function answered(text) {
 }
 
 document.addEventListener("submit", (event) => {
-  const said = event.target.dataset.confirm;
-  if (said && !confirm(said)) event.preventDefault();
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
 });
 document.querySelectorAll("[data-live]").forEach(keepLive);
 document.querySelectorAll("[data-log]").forEach(showLog);

@@ -75,7 +75,7 @@ def test_the_list_says_how_each_run_stands(client, ponds):
 def test_the_list_is_filtered_as_a_form_sends_it(client, ponds):
     assert "/runs/ponds" in client.get("/?name=&dataset=&state=RUNNING").text
     answer = client.get("/?name=pond&dataset=&state=FAILED")
-    assert "No run is like that" in answer.text
+    assert "No run matches" in answer.text
     assert 'value="pond"' in answer.text
 
 
