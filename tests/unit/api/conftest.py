@@ -58,9 +58,9 @@ def context(cluster, store, tokens, limits):
 
 @pytest.fixture
 def app(context):
-    made = create_app(context)
-    made.state.streams._pause_sec = 0.01
-    return made
+    application = create_app(context)
+    application.state.streams._pause_sec = 0.01
+    return application
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def events(caplog):
     """Return what was logged so far, as (event, fields)."""
     caplog.set_level(logging.INFO, logger="slipway.events")
 
-    def logged(name: str) -> list[dict]:
+    def fields_of_events(name: str) -> list[dict]:
         return [record.fields for record in caplog.records if record.getMessage() == name]
 
-    return logged
+    return fields_of_events
 
 
 def bearer(role: str) -> dict[str, str]:

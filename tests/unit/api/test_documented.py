@@ -28,10 +28,10 @@ def fields(model: type[BaseModel], prefix=""):
 
 def test_every_route_is_in_the_reference_with_its_role(app):
     rows = re.findall(r"(?m)^\| `([A-Z]+) ([^`?]+)[^`]*` \| (\w+) \|", REFERENCE)
-    listed = {(method, path) for method, path, _ in rows}
+    listed_names = {(method, path) for method, path, _ in rows}
     for path, methods in app.openapi()["paths"].items():
         for method in methods:
-            assert (method.upper(), path.replace(":path}", "}")) in listed
+            assert (method.upper(), path.replace(":path}", "}")) in listed_names
 
 
 def test_every_kind_of_problem_is_in_the_reference():
@@ -39,12 +39,12 @@ def test_every_kind_of_problem_is_in_the_reference():
 
 
 def test_every_setting_is_on_the_page_about_installing():
-    nested = fields(Oidc, "oidc.") + fields(Limits, "limits.")
-    own = [name for name in fields(ApiSettings) if name not in ("oidc", "limits")]
-    listed = [name for name in first_cells(SETTINGS) if not name.startswith("-")]
-    assert sorted(listed) == sorted(own + nested)
+    nested_fields = fields(Oidc, "oidc.") + fields(Limits, "limits.")
+    own_fields = [name for name in fields(ApiSettings) if name not in ("oidc", "limits")]
+    listed_names = [name for name in first_cells(SETTINGS) if not name.startswith("-")]
+    assert sorted(listed_names) == sorted(own_fields + nested_fields)
 
 
 def test_every_option_is_on_the_page_about_installing():
-    listed = {name for name in first_cells(SETTINGS) if name.startswith("--")}
-    assert listed == {f"--{name.replace('_', '-')}" for name in vars(parser().parse_args([]))}
+    listed_names = {name for name in first_cells(SETTINGS) if name.startswith("--")}
+    assert listed_names == {f"--{name.replace('_', '-')}" for name in vars(parser().parse_args([]))}

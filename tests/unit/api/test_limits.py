@@ -62,11 +62,11 @@ def test_a_long_body_is_refused_by_its_length(client):
 
 
 def test_a_long_body_without_a_length_is_refused_as_it_comes(client):
-    seen = []
+    served_numbers = []
 
     def chunks():
         for number in range(3):
-            seen.append(number)
+            served_numbers.append(number)
             yield b"x" * 400
 
     answer = client.post("/v1/runs", content=chunks())

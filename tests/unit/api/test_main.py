@@ -49,7 +49,7 @@ def command(tmp_path, tokens):
 
 
 @contextmanager
-def asked(port, path, method="GET", body=None):
+def open_url(port, path, method="GET", body=None):
     """Yield the answer, its body not yet read."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
         connection.request(method, path, body, bearer("submitter") | {"Content-Type": "application/json"})
@@ -59,7 +59,7 @@ def asked(port, path, method="GET", body=None):
 
 def ask(*request):
     """Return status and text of an answer."""
-    with asked(*request) as answer:
+    with open_url(*request) as answer:
         return answer.status, answer.read().decode()
 
 
@@ -86,19 +86,19 @@ def await_text(port, text):
 @pytest.mark.slow
 def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, tmp_path):
     port, metrics = free_ports(2)
-    given = [f"--port={port}", f"--metrics-port={metrics}", f"--store={tmp_path / 'store'}"]
+    options = [f"--port={port}", f"--metrics-port={metrics}", f"--store={tmp_path / 'store'}"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
-    process = subprocess.Popen([*command, *given], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
     try:
         await_ready(port, process)
         body = json.dumps({"metadata": {"name": "ponds"}, "spec": SPEC})
         assert ask(port, "/v1/runs", "POST", body)[0] == 201
-        with asked(port, "/v1/runs/ponds/events") as stream:
+        with open_url(port, "/v1/runs/ponds/events") as stream:
             assert stream.readline() == b"id: 1\n"
         await_text(metrics, "slipway_http_streams 0.0")  # who hangs up is noticed
-        with asked(port, "/v1/runs/ponds/events") as stream:
+        with open_url(port, "/v1/runs/ponds/events") as stream:
             assert stream.readline() == b"id: 1\n"
-            counted = ask(metrics, "/metrics")[1]
+            metrics_text = ask(metrics, "/metrics")[1]
             process.send_signal(signal.SIGTERM)
             assert b"event: end" not in stream.read()
         log = process.communicate(timeout=20)[1]
@@ -106,8 +106,8 @@ def test_the_process_ends_in_peace_while_a_stream_is_open(command, kubeconfig, t
         process.kill()
         process.wait()
     assert process.returncode == 0
-    assert 'slipway_http_requests_total{method="POST",route="/v1/runs",status="201"} 1.0' in counted
-    assert "slipway_http_streams 1.0" in counted
+    assert 'slipway_http_requests_total{method="POST",route="/v1/runs",status="201"} 1.0' in metrics_text
+    assert "slipway_http_streams 1.0" in metrics_text
     assert "event=api_started" in log
     assert "event=audit user=crane role=submitter action=run.create target=ponds outcome=done" in log
     assert "event=api_ended" in log
@@ -143,11 +143,11 @@ def test_killed_in_the_middle_of_an_upload_it_leaves_nothing_but_what_gc_removes
     command, kubeconfig, bucket, tmp_path, cluster
 ):
     (port, metrics), store = free_ports(2), s3_store(bucket)
-    given = [f"--port={port}", f"--metrics-port={metrics}", f"--store={store.url}"]
+    options = [f"--port={port}", f"--metrics-port={metrics}", f"--store={store.url}"]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}"}
     environment |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
     environment |= {"SLIPWAY_S3_ENDPOINT": f"http://{bucket.address}", "SLIPWAY_S3_REGION": "us-east-1"}
-    process = subprocess.Popen([*command, *given], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
     try:
         await_ready(port, process)
         with closing(send_until_parts_are_there(port, store)):
@@ -165,15 +165,15 @@ def test_killed_in_the_middle_of_an_upload_it_leaves_nothing_but_what_gc_removes
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("given", "missing"),
+    ("options", "missing"),
     [([], "SLIPWAY_STORE is not set"), (["--store=somewhere"], "no cluster: ")],
     ids=["store", "cluster"],
 )
-def test_the_process_says_what_is_missing(command, tmp_path, given, missing):
+def test_the_process_says_what_is_missing(command, tmp_path, options, missing):
     environment = {name: value for name, value in os.environ.items() if name != "SLIPWAY_STORE"}
     environment |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", "KUBECONFIG": str(tmp_path / "nowhere")}
-    command = [*command, *given, "--log-format=json"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
-    assert ended.returncode == 65
-    (event,) = map(json.loads, ended.stderr.splitlines())
+    command = [*command, *options, "--log-format=json"]
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=False)
+    assert process.returncode == 65
+    (event,) = map(json.loads, process.stderr.splitlines())
     assert (event["event"], event["error"][: len(missing)]) == ("api_failed", missing)

@@ -53,10 +53,10 @@ def test_a_method_that_is_not_served_is_answered_with_those_that_are(client):
     ],
 )
 def test_a_pointer_leads_to_the_wrong_field(content, errors):
-    with pytest.raises(ValidationError) as raised:
+    with pytest.raises(ValidationError) as error_info:
         Cargo.model_validate(content)
-    found = field_errors([e | {"loc": ("body", *e["loc"])} for e in raised.value.errors()], Cargo)
-    assert [(error.pointer, error.valid) for error in found] == errors
+    problem_errors = field_errors([e | {"loc": ("body", *e["loc"])} for e in error_info.value.errors()], Cargo)
+    assert [(error.pointer, error.valid) for error in problem_errors] == errors
 
 
 def test_the_whole_document_is_the_empty_pointer():
@@ -91,10 +91,10 @@ def test_why_something_is_away_is_a_line_of_the_log(client, cluster, events):
 
 
 def test_a_bug_is_answered_without_what_it_was(client, cluster, caplog):
-    def broken(name):
+    def fail(name):
         raise ZeroDivisionError("the secret reason")
 
-    cluster.get = broken
+    cluster.get = fail
     answer = client.get("/v1/runs/ponds")
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == answer.json()["requestId"]

@@ -7,16 +7,16 @@ import pytest
 from tests.unit.api.conftest import SPEC, bearer
 
 
-@pytest.mark.parametrize("given", ["abc", "0f9b-1:2.3_4"])
-def test_a_sane_request_id_is_kept(client, given):
-    assert client.get("/healthz", headers={"X-Request-Id": given}).headers["x-request-id"] == given
+@pytest.mark.parametrize("request_id", ["abc", "0f9b-1:2.3_4"])
+def test_a_sane_request_id_is_kept(client, request_id):
+    assert client.get("/healthz", headers={"X-Request-Id": request_id}).headers["x-request-id"] == request_id
 
 
-@pytest.mark.parametrize("given", ["", "a b", "x" * 129, 'a"b', "é"])
-def test_another_request_id_is_replaced(client, given):
-    made = client.get("/healthz", headers={"X-Request-Id": given.encode()}).headers["x-request-id"]
-    assert len(made) == 32
-    assert made != client.get("/healthz").headers["x-request-id"]
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, 'a"b', "é"])
+def test_another_request_id_is_replaced(client, request_id):
+    new_id = client.get("/healthz", headers={"X-Request-Id": request_id.encode()}).headers["x-request-id"]
+    assert len(new_id) == 32
+    assert new_id != client.get("/healthz").headers["x-request-id"]
 
 
 def test_every_answer_says_that_it_is_what_it_says_and_is_kept_by_nobody(client):
@@ -26,10 +26,10 @@ def test_every_answer_says_that_it_is_what_it_says_and_is_kept_by_nobody(client)
 
 def test_a_request_is_one_line(client, events):
     client.get("/v1/runs/ponds?x=1", headers={"X-Request-Id": "abc"})
-    (told,) = events("request")
-    seconds = told.pop("duration_sec")
+    (fields,) = events("request")
+    seconds = fields.pop("duration_sec")
     assert 0 <= seconds < 5
-    assert told == {
+    assert fields == {
         "method": "GET",
         "path": "/v1/runs/ponds",
         "status": 404,
@@ -45,7 +45,7 @@ def test_probes_are_not_worth_a_line(client, caplog):
 
 
 @pytest.mark.parametrize(
-    ("calls", "told"),
+    ("calls", "fields"),
     [
         pytest.param([("POST", "/v1/runs")], ("run.create", "ponds", "done"), id="made"),
         pytest.param([("POST", "/v1/runs")] * 2, ("run.create", "ponds", "unchanged"), id="made-again"),
@@ -60,11 +60,11 @@ def test_probes_are_not_worth_a_line(client, caplog):
         ),
     ],
 )
-def test_a_change_is_told_with_who_asked_and_what_came_of_it(client, events, calls, told):
+def test_a_change_is_told_with_who_asked_and_what_came_of_it(client, events, calls, fields):
     for method, path in calls:
         body = {"metadata": {"name": "ponds"}, "spec": SPEC} if path == "/v1/runs" else None
         client.request(method, path, json=body, headers={"Idempotency-Key": "k", "X-Request-Id": "abc"})
-    action, target, outcome = told
+    action, target, outcome = fields
     assert events("audit")[-1] == {
         "user": "crane",
         "role": "submitter",

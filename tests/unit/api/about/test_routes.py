@@ -46,10 +46,10 @@ def test_it_is_not_ready_without_a_cluster(client, cluster):
 
 
 def test_it_is_not_ready_without_a_store(client, store, monkeypatch):
-    def away(key):
+    def fail(key):
         raise StoreUnavailable("s3://slipway: no answer from 10.0.0.7")
 
-    monkeypatch.setattr(store, "size", away)
+    monkeypatch.setattr(store, "size", fail)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["detail"]) == (503, "the store does not answer")
 
@@ -66,18 +66,18 @@ def test_no_page_with_scripts_from_elsewhere_is_served(client, path):
 
 
 def test_nobody_waits_for_a_look_that_hangs():
-    begun, go_on = threading.Event(), threading.Event()
+    has_begun, may_go_on = threading.Event(), threading.Event()
 
     def hang():
-        begun.set()
-        go_on.wait(60)
+        has_begun.set()
+        may_go_on.wait(60)
 
     readiness = Readiness(hang)
     first = threading.Thread(target=readiness.check)
     first.start()
-    begun.wait(60)
+    has_begun.wait(60)
     with pytest.raises(Problem, match="nobody has looked yet"):
         readiness.check()
-    go_on.set()
+    may_go_on.set()
     first.join()
     readiness.check()

@@ -72,7 +72,7 @@ def test_a_large_artifact_comes_in_pieces(client, store):
 
 
 @pytest.mark.parametrize(
-    ("asked", "got", "where"),
+    ("range_header", "content", "content_range"),
     [
         ("bytes=0-3", b"0123", "bytes 0-3/10"),
         ("bytes=4-", b"456789", "bytes 4-9/10"),
@@ -82,23 +82,23 @@ def test_a_large_artifact_comes_in_pieces(client, store):
         ("bytes=9-9", b"9", "bytes 9-9/10"),
     ],
 )
-def test_a_range_is_given(client, asked, got, where):
-    answer = client.get(MODEL, headers={"Range": asked})
-    assert (answer.status_code, answer.content, answer.headers["content-range"]) == (206, got, where)
-    assert answer.headers["content-length"] == str(len(got))
+def test_a_range_is_given(client, range_header, content, content_range):
+    answer = client.get(MODEL, headers={"Range": range_header})
+    assert (answer.status_code, answer.content, answer.headers["content-range"]) == (206, content, content_range)
+    assert answer.headers["content-length"] == str(len(content))
 
 
 @pytest.mark.parametrize(
-    "asked", ["bytes=0-1,4-5", "bytes=5-2", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=" + "9" * 30 + "-"]
+    "range_header", ["bytes=0-1,4-5", "bytes=5-2", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=" + "9" * 30 + "-"]
 )
-def test_what_is_no_range_is_passed_over(client, asked):
-    answer = client.get(MODEL, headers={"Range": asked})
+def test_what_is_no_range_is_passed_over(client, range_header):
+    answer = client.get(MODEL, headers={"Range": range_header})
     assert (answer.status_code, answer.content) == (200, b"0123456789")
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
-def test_a_range_behind_the_end_is_refused_with_the_size(client, asked):
-    answer = client.get(MODEL, headers={"Range": asked})
+@pytest.mark.parametrize("range_header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_a_range_behind_the_end_is_refused_with_the_size(client, range_header):
+    answer = client.get(MODEL, headers={"Range": range_header})
     assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10")
 
 
@@ -122,11 +122,11 @@ def test_a_download_goes_on_only_in_the_same_version(client, store):
 
 
 def test_of_a_key_that_is_replaced_meanwhile_no_mixture_is_sent(client, store, monkeypatch):
-    stream, replaced = store.stream, []
+    stream, replaced_keys = store.stream, []
 
     def late(key, *span):
-        if not replaced:
-            replaced.append(key)
+        if not replaced_keys:
+            replaced_keys.append(key)
             store.write(key, b"another, longer content")
         return stream(key, *span)
 

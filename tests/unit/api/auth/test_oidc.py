@@ -34,8 +34,8 @@ def provider(tmp_path):
         thread.start()
         issuer = f"http://127.0.0.1:{server.server_port}"
         (tmp_path / ".well-known").mkdir()
-        told = {"issuer": issuer, "jwks_uri": f"{issuer}/keys.json"}
-        (tmp_path / ".well-known/openid-configuration").write_text(json.dumps(told))
+        configuration = {"issuer": issuer, "jwks_uri": f"{issuer}/keys.json"}
+        (tmp_path / ".well-known/openid-configuration").write_text(json.dumps(configuration))
         keys = [
             json.loads(RSAAlgorithm.to_jwk(KEY.public_key())) | {"kid": "one", "use": "sig"},
             json.loads(ECAlgorithm.to_jwk(CURVE.public_key())) | {"kid": "two", "use": "sig"},
@@ -56,7 +56,7 @@ def claims(provider):
     return {"iss": provider, "aud": "slipway", "sub": "crane", "exp": int(time.time()) + 60, "groups": ["ml", "birds"]}
 
 
-def signed(claims, key=KEY, algorithm="RS256", kid="one"):
+def sign(claims, key=KEY, algorithm="RS256", kid="one"):
     return jwt.encode(claims, key, algorithm, headers={"kid": kid})
 
 
@@ -65,12 +65,12 @@ def user(tokens, secret):
 
 
 def test_a_token_of_the_provider_is_its_users(tokens, claims):
-    assert user(tokens, signed(claims)) == User("crane", Role.SUBMITTER)
-    assert user(tokens, signed(claims, CURVE, "ES256", "two")) == User("crane", Role.SUBMITTER)
+    assert user(tokens, sign(claims)) == User("crane", Role.SUBMITTER)
+    assert user(tokens, sign(claims, CURVE, "ES256", "two")) == User("crane", Role.SUBMITTER)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "changes",
     [
         pytest.param({"aud": "another"}, id="another-audience"),
         pytest.param({"iss": "https://elsewhere"}, id="another-issuer"),
@@ -83,21 +83,21 @@ def test_a_token_of_the_provider_is_its_users(tokens, claims):
         pytest.param({"groups": None}, id="no-claim"),
     ],
 )
-def test_a_token_that_is_not_for_us_or_not_good_any_more_is_nobodys(tokens, claims, changed):
-    claims = {name: value for name, value in (claims | changed).items() if value is not None}
-    assert user(tokens, signed(claims)) is None
+def test_a_token_that_is_not_for_us_or_not_good_any_more_is_nobodys(tokens, claims, changes):
+    claims = {name: value for name, value in (claims | changes).items() if value is not None}
+    assert user(tokens, sign(claims)) is None
 
 
 def test_a_token_that_somebody_else_signed_is_nobodys(tokens, claims):
-    assert user(tokens, signed(claims, OTHER)) is None
-    assert user(tokens, signed(claims, OTHER, kid="three")) is None
+    assert user(tokens, sign(claims, OTHER)) is None
+    assert user(tokens, sign(claims, OTHER, kid="three")) is None
 
 
 def test_a_token_chooses_no_algorithm(tokens, claims):
-    unsigned = jwt.encode(claims, None, "none", headers={"kid": "one"})
+    unsigned_token = jwt.encode(claims, None, "none", headers={"kid": "one"})
     by_length = jwt.encode(claims, "k" * 64, "HS256", headers={"kid": "one"})
-    other_hash = signed(claims, algorithm="RS512")
-    assert [user(tokens, secret) for secret in (unsigned, by_length, other_hash)] == [None, None, None]
+    other_hash = sign(claims, algorithm="RS512")
+    assert [user(tokens, secret) for secret in (unsigned_token, by_length, other_hash)] == [None, None, None]
 
 
 @pytest.mark.parametrize("secret", ["", "a.b.c", "a.b", "....", "é.é.é"])
@@ -106,11 +106,11 @@ def test_what_is_no_token_is_nobodys(tokens, secret):
 
 
 def test_a_provider_that_is_away_or_speaks_for_another_lets_nobody_in(tmp_path, tokens, claims):
-    told = tmp_path / ".well-known/openid-configuration"
-    told.write_text(told.read_text().replace("127.0.0.1", "localhost", 1))
-    assert user(tokens, signed(claims)) is None
-    told.unlink()
-    assert user(tokens, signed(claims)) is None
+    configuration = tmp_path / ".well-known/openid-configuration"
+    configuration.write_text(configuration.read_text().replace("127.0.0.1", "localhost", 1))
+    assert user(tokens, sign(claims)) is None
+    configuration.unlink()
+    assert user(tokens, sign(claims)) is None
 
 
 def test_the_highest_of_several_roles_counts():

@@ -30,40 +30,40 @@ ROLES = {  # of those that more than a viewer is needed for
 
 def test_every_route_refuses_who_has_no_good_token(app, client):
     """Also one with a body that is wrong: who is not known learns nothing of it."""
-    routes = [(method, path) for method, path in described(app) if path not in OPEN]
+    routes = [(method, path) for method, path in operations(app) if path not in OPEN]
     assert ("POST", "/v1/runs") in routes
     for method, path in routes:
         for headers in ({"Authorization": ""}, {"Authorization": "Bearer nobodys"}, {"Authorization": "Basic eDp5"}):
-            answer = client.request(method, filled(path), headers=headers, content=b"{")
+            answer = client.request(method, fill(path), headers=headers, content=b"{")
             assert answer.status_code == 401, (method, path)
             assert answer.headers["www-authenticate"] == "Bearer"
             assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_every_route_refuses_a_role_that_is_too_low(app, client):
-    for method, path in described(app):
-        needed = ROLES.get((method, path), Role.SUBMITTER if method != "GET" else Role.VIEWER)
+    for method, path in operations(app):
+        required_role = ROLES.get((method, path), Role.SUBMITTER if method != "GET" else Role.VIEWER)
         for role in Role:
-            if path not in OPEN and not role.includes(needed):
-                answer = client.request(method, filled(path), headers=bearer(role), content=b"{")
+            if path not in OPEN and not role.includes(required_role):
+                answer = client.request(method, fill(path), headers=bearer(role), content=b"{")
                 assert answer.status_code == 403, (method, path, role)
-                assert answer.json()["detail"].endswith(f"this needs {needed}")
+                assert answer.json()["detail"].endswith(f"this needs {required_role}")
 
 
-def described(app):
+def operations(app):
     paths = app.openapi()["paths"]
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
 
-def filled(path):
+def fill(path):
     return (
         path.replace("{run}", "ponds").replace("{name}@{sha}", f"ponds@{'ab' * 32}").replace("{", "").replace("}", "")
     )
 
 
 def test_nothing_below_v1_is_left_out_of_the_description(app):
-    served = {route.path_format for router in routers() for route in router.routes if isinstance(route, APIRoute)}
-    assert {path for path in served if path.startswith("/v1")} == {p for _, p in described(app) if p.startswith("/v1")}
+    paths = {route.path_format for router in routers() for route in router.routes if isinstance(route, APIRoute)}
+    assert {path for path in paths if path.startswith("/v1")} == {p for _, p in operations(app) if p.startswith("/v1")}
 
 
 def test_roles_include_those_below():
@@ -82,8 +82,8 @@ def test_a_token_that_is_added_or_removed_counts_at_once(client, tokens):
 def test_a_slip_in_the_file_locks_nobody_out(client, tokens, events):
     tokens.write_text("- name: crane\n")
     assert client.get("/v1/runs").status_code == 200
-    (told,) = events("tokens_unreadable")
-    assert "role: Field required" in told["reason"]
+    (fields,) = events("tokens_unreadable")
+    assert "role: Field required" in fields["reason"]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_slip_in_the_file_locks_nobody_out(client, tokens, events):
 def test_a_wrong_tokens_file_is_refused_without_quoting_it(tmp_path, text, wrong):
     file = tmp_path / "tokens.yaml"
     file.write_text(text)
-    with pytest.raises(SpecError, match=wrong) as raised:
+    with pytest.raises(SpecError, match=wrong) as error_info:
         read_tokens(file)
-    assert "do-93ab" not in str(raised.value)
+    assert "do-93ab" not in str(error_info.value)
 
 
 def test_an_absent_tokens_file_is_refused(tmp_path):
@@ -122,10 +122,10 @@ def test_no_token_and_no_body_is_in_any_log(client, caplog):
     for headers in (bearer("admin"), {"Authorization": "Bearer wrong-secret"}, {"Authorization": "wrong-secret"}):
         client.post("/v1/runs", json={"spec": {"dataset": {"source": "s3://photos/secret-place"}}}, headers=headers)
         client.get("/v1/runs?page=wrong-secret", headers=headers)
-    logged = "\n".join(formatter.format(record) for record in caplog.records if record.name.startswith("slipway"))
-    assert "event=request" in logged
+    log_text = "\n".join(formatter.format(record) for record in caplog.records if record.name.startswith("slipway"))
+    assert "event=request" in log_text
     for secret in (*SECRETS.values(), "wrong-secret", "secret-place"):
-        assert secret not in logged
+        assert secret not in log_text
 
 
 def test_each_source_of_tokens_is_asked(cluster, store, tokens):

@@ -40,7 +40,7 @@ def log_in(client, role, **fields):
     return client.post("/login", data={"token": SECRETS[role]} | fields, headers=OURS)
 
 
-def served():
+def page_routes():
     return [
         (method, route.path)
         for router in (pages.router, forms.router)
@@ -50,43 +50,43 @@ def served():
     ]
 
 
-def filled(path):
-    named = path.replace("{run}", "ponds").replace("{action}", "cancel").replace("{name}@{sha}", f"ponds@{'ab' * 32}")
-    assert not re.search(r"[{}]", named), path
-    return named
+def fill(path):
+    address = path.replace("{run}", "ponds").replace("{action}", "cancel").replace("{name}@{sha}", f"ponds@{'ab' * 32}")
+    assert not re.search(r"[{}]", address), path
+    return address
 
 
 def test_every_page_leads_who_has_no_token_to_the_login(anybody):
-    routes = [route for route in served() if route not in OPEN]
+    routes = [route for route in page_routes() if route not in OPEN]
     assert ("GET", "/") in routes
     assert ("POST", "/submit") in routes
     for cookies in ({}, {"slipway": "nobodys"}):
         anybody.cookies.clear()
         anybody.cookies.update(cookies)
         for method, path in routes:
-            answer = anybody.request(method, filled(path), headers=OURS)
+            answer = anybody.request(method, fill(path), headers=OURS)
             assert answer.status_code == 303, (method, path)
             assert answer.headers["location"].startswith("/login"), (method, path)
 
 
 def test_every_page_refuses_a_role_that_is_too_low(anybody):
-    needed = {("GET", "/submit"): Role.SUBMITTER, ("POST", "/runs/{run}/delete"): Role.ADMIN}
+    required_roles = {("GET", "/submit"): Role.SUBMITTER, ("POST", "/runs/{run}/delete"): Role.ADMIN}
     for role in Role:
         log_in(anybody, role)
-        for method, path in set(served()) - OPEN:
-            least = needed.get((method, path), Role.SUBMITTER if method == "POST" else Role.VIEWER)
-            answer = anybody.request(method, filled(path), headers=OURS)
+        for method, path in set(page_routes()) - OPEN:
+            least = required_roles.get((method, path), Role.SUBMITTER if method == "POST" else Role.VIEWER)
+            answer = anybody.request(method, fill(path), headers=OURS)
             assert (answer.status_code == 403) is not role.includes(least), (method, path, role)
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(anybody):
     answer = log_in(anybody, "viewer")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    told = answer.headers["set-cookie"].lower()
-    assert told.startswith("slipway=see-5d1f;")
+    cookie = answer.headers["set-cookie"].lower()
+    assert cookie.startswith("slipway=see-5d1f;")
     for attribute in ("httponly", "samesite=strict", "path=/", "max-age=43200"):
-        assert attribute in told
-    assert "secure" not in told
+        assert attribute in cookie
+    assert "secure" not in cookie
 
 
 def test_over_https_the_cookie_is_secure_and_no_neighbour_can_set_it(app):
@@ -125,7 +125,7 @@ def test_wrong_tokens_are_counted(anybody):
 
 
 @pytest.mark.parametrize(
-    ("asked", "led"),
+    ("address", "location"),
     [
         ("/runs/ponds?a=1", "/runs/ponds?a=1"),
         ("https://evil.example/", "/"),
@@ -134,8 +134,8 @@ def test_wrong_tokens_are_counted(anybody):
         ("/\t/evil.example/", "/"),
     ],
 )
-def test_the_login_leads_back_and_to_no_other_site(anybody, asked, led):
-    assert log_in(anybody, "viewer", next=asked).headers["location"] == led
+def test_the_login_leads_back_and_to_no_other_site(anybody, address, location):
+    assert log_in(anybody, "viewer", next=address).headers["location"] == location
 
 
 def test_where_one_wanted_to_go_is_remembered(anybody):
@@ -144,12 +144,12 @@ def test_where_one_wanted_to_go_is_remembered(anybody):
 
 def test_a_link_on_another_site_finds_who_is_logged_in(crane):
     """Its request comes without the cookie; the one that the answer leads to is this site's own."""
-    kept = dict(crane.cookies)
+    cookies = dict(crane.cookies)
     crane.cookies.clear()
     answer = crane.get("/runs/ponds", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 200
     assert 'http-equiv="refresh" content="0; url=/login?next=/runs/ponds"' in answer.text
-    crane.cookies.update(kept)
+    crane.cookies.update(cookies)
     assert crane.get("/login?next=/runs/ponds").headers["location"] == "/runs/ponds"
 
 

@@ -33,25 +33,25 @@ def store(tmp_path):
     return FakeBucket(tmp_path / "store")
 
 
-def zipped(files):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+def make_zip(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return made.getvalue()
+    return buffer.getvalue()
 
 
-def tarred(files):
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+def make_tar(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return made.getvalue()
+    return buffer.getvalue()
 
 
-def ingested(store, name="ponds", sha=SHA):
+def write_dataset(store, name="ponds", sha=SHA):
     folder = f"datasets/{name}/{sha}"
     store.write(f"{folder}/report.html", b"<!doctype html>")
     store.write(f"{folder}/report.json", b"{}")
@@ -64,21 +64,21 @@ def ingested(store, name="ponds", sha=SHA):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (zipped(PONDS), "application/zip"),
-        (zipped(PONDS), "application/octet-stream"),
-        (tarred(PONDS), "application/gzip"),
-        (tarred(PONDS), "application/x-tar+gzip"),
+        (make_zip(PONDS), "application/zip"),
+        (make_zip(PONDS), "application/octet-stream"),
+        (make_tar(PONDS), "application/gzip"),
+        (make_tar(PONDS), "application/x-tar+gzip"),
     ],
     ids=["zip", "unnamed", "gzip", "tar+gzip"],
 )
 def test_an_archive_is_unpacked_and_ingested(client, store, cluster, content, kind):
     answer = client.post("/v1/datasets?name=ponds", content=content, headers={"Content-Type": kind})
     assert answer.status_code == 201
-    made = answer.json()
-    id = made.pop("id")
+    fields = answer.json()
+    id = fields.pop("id")
     source, run = f"s3://slipway/deep/uploads/{id}/ponds", f"ponds-{id[-8:]}"
-    counted = {"files": 2, "images": 1, "bytes": 10, "skipped": 1}
-    assert made == {"name": "ponds", "source": source, "run": run, **counted}
+    counts = {"files": 2, "images": 1, "bytes": 10, "skipped": 1}
+    assert fields == {"name": "ponds", "source": source, "run": run, **counts}
     assert list(store.list()) == [f"uploads/{id}.json", f"uploads/{id}/ponds/a.jpg", f"uploads/{id}/ponds/a.xml"]
     spec = cluster.objects[run]["spec"]
     assert (spec["dataset"], spec["until"]) == ({"source": source, "name": "ponds"}, "ingest")
@@ -92,7 +92,7 @@ def test_another_type_is_refused_with_those_there_are(client, store, kind):
     assert list(store.list()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", zipped(PONDS)[:-30], zipped({"../a": b"1"}), zipped({})])
+@pytest.mark.parametrize("content", [b"", b"no archive", make_zip(PONDS)[:-30], make_zip({"../a": b"1"}), make_zip({})])
 def test_a_bad_archive_is_answered_with_what_is_wrong_and_nothing_of_it_is_left(client, store, cluster, content):
     answer = client.post("/v1/datasets?name=ponds", content=content, headers=ZIP)
     assert answer.status_code == 422
@@ -103,7 +103,7 @@ def test_a_bad_archive_is_answered_with_what_is_wrong_and_nothing_of_it_is_left(
 
 @pytest.mark.parametrize("query", ["", "?name=", "?name=My%20Ponds", "?name=-a", "?name=" + "a" * 44])
 def test_a_dataset_needs_a_plain_name(client, query):
-    answer = client.post(f"/v1/datasets{query}", content=zipped(PONDS), headers=ZIP)
+    answer = client.post(f"/v1/datasets{query}", content=make_zip(PONDS), headers=ZIP)
     assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "name")
 
 
@@ -116,15 +116,15 @@ def test_a_viewer_sends_nothing(client, store):
 def test_a_body_that_breaks_off_leaves_nothing(app, store, monkeypatch):
     """The client goes away after two parts."""
     monkeypatch.setattr(uploads, "PART_BYTES", 1000)
-    sent = [{"type": "http.request", "body": bytes(2500), "more_body": True}, {"type": "http.disconnect"}]
-    answered = []
+    incoming = [{"type": "http.request", "body": bytes(2500), "more_body": True}, {"type": "http.disconnect"}]
+    outgoing = []
 
     async def receive():
-        assert len(sent) == 2 or len(list(store.list("incoming"))) == 3
-        return sent.pop(0)
+        assert len(incoming) == 2 or len(list(store.list("incoming"))) == 3
+        return incoming.pop(0)
 
     async def send(message):
-        answered.append(message)
+        outgoing.append(message)
 
     headers = [(b"authorization", bearer("submitter")["Authorization"].encode()), (b"content-type", b"application/zip")]
     scope = {
@@ -137,7 +137,7 @@ def test_a_body_that_breaks_off_leaves_nothing(app, store, monkeypatch):
     asyncio.run(
         app(scope | {"http_version": "1.1", "scheme": "http", "server": ("api", 80), "client": ("1", 1)}, receive, send)
     )
-    assert answered[0]["status"] == 400
+    assert outgoing[0]["status"] == 400
     assert list(store.list()) == []
 
 
@@ -153,17 +153,17 @@ def test_an_upload_that_is_too_long_leaves_nothing(client, store, monkeypatch):
 def test_without_a_cluster_no_try_leaves_a_copy(client, store, cluster):
     cluster.is_away = True
     for _ in range(3):
-        assert client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP).status_code == 503
+        assert client.post("/v1/datasets?name=ponds", content=make_zip(PONDS), headers=ZIP).status_code == 503
         assert list(store.list()) == []
     cluster.is_away = False
-    answer = client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP)
+    answer = client.post("/v1/datasets?name=ponds", content=make_zip(PONDS), headers=ZIP)
     assert (answer.status_code, list(cluster.objects)) == (201, [answer.json()["run"]])
 
 
 def test_without_a_cluster_what_came_in_parts_is_kept_and_can_be_completed(client, store, cluster):
-    content = zipped(PONDS)
-    asked = {"name": "ponds", "archive": {"bytes": len(content)}}
-    id = client.post("/v1/datasets:begin", json=asked).json()["id"]
+    content = make_zip(PONDS)
+    body = {"name": "ponds", "archive": {"bytes": len(content)}}
+    id = client.post("/v1/datasets:begin", json=body).json()["id"]
     store.write(f"incoming/{id}/00001.part", content)
     cluster.is_away = True
     assert client.post(f"/v1/datasets/uploads/{id}:complete").status_code == 503
@@ -174,16 +174,16 @@ def test_without_a_cluster_what_came_in_parts_is_kept_and_can_be_completed(clien
 
 def test_a_folder_that_no_cluster_sees_takes_nothing(client, store):
     store.url = str(store.root)
-    answer = client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP)
+    answer = client.post("/v1/datasets?name=ponds", content=make_zip(PONDS), headers=ZIP)
     assert (answer.status_code, "which no cluster sees" in answer.json()["detail"]) == (409, True)
     assert list(store.list()) == []
 
 
 def test_each_upload_is_audited(client, events):
-    client.post("/v1/datasets?name=ponds", content=zipped(PONDS), headers=ZIP)
+    client.post("/v1/datasets?name=ponds", content=make_zip(PONDS), headers=ZIP)
     client.post("/v1/datasets?name=ponds", content=b"", headers=ZIP)
-    told = [(e["user"], e["action"], e["outcome"]) for e in events("audit")]
-    assert told == [("crane", "dataset.upload", "done"), ("crane", "dataset.upload", "BadArchive")]
+    fields = [(e["user"], e["action"], e["outcome"]) for e in events("audit")]
+    assert fields == [("crane", "dataset.upload", "done"), ("crane", "dataset.upload", "BadArchive")]
 
 
 # Sent in parts
@@ -209,18 +209,18 @@ def put(store, id, content, *numbers):
 def test_parts_have_addresses(client, small_parts):
     answer = begin(client, 250)
     assert answer.status_code == 201
-    told = answer.json()
-    address = f"https://store.example/incoming/{told['id']}/00003.part?method=PUT&seconds=900"
-    assert (told["partBytes"], [part["number"] for part in told["parts"]], told["isComplete"]) == (
+    fields = answer.json()
+    address = f"https://store.example/incoming/{fields['id']}/00003.part?method=PUT&seconds=900"
+    assert (fields["partBytes"], [part["number"] for part in fields["parts"]], fields["isComplete"]) == (
         100,
         [1, 2, 3],
         False,
     )
-    assert told["parts"][2]["url"] == address
+    assert fields["parts"][2]["url"] == address
 
 
 def test_parts_make_a_dataset(client, store, cluster, small_parts):
-    content = zipped(PONDS)
+    content = make_zip(PONDS)
     id = begin(client, len(content)).json()["id"]
     put(store, id, content, *range(1, len(content) // 100 + 2))
     answer = client.post(f"/v1/datasets/uploads/{id}:complete")
@@ -230,16 +230,16 @@ def test_parts_make_a_dataset(client, store, cluster, small_parts):
 
 
 def test_an_upload_that_broke_off_says_what_is_left(client, store, small_parts):
-    content = zipped(PONDS)
+    content = make_zip(PONDS)
     id = begin(client, len(content)).json()["id"]
     put(store, id, content, 1, 3)
-    told = client.get(f"/v1/datasets/uploads/{id}").json()
-    assert (told["name"], told["there"], told["parts"][0]["number"]) == ("ponds", [1, 3], 2)
-    assert 1 not in [part["number"] for part in told["parts"]]
+    fields = client.get(f"/v1/datasets/uploads/{id}").json()
+    assert (fields["name"], fields["there"], fields["parts"][0]["number"]) == ("ponds", [1, 3], 2)
+    assert 1 not in [part["number"] for part in fields["parts"]]
 
 
 def test_an_upload_that_is_not_all_there_is_not_completed(client, store, cluster, small_parts):
-    content = zipped(PONDS)
+    content = make_zip(PONDS)
     id = begin(client, len(content)).json()["id"]
     put(store, id, content, *range(1, len(content) // 100 + 2))
     store.write(f"incoming/{id}/00002.part", b"half")
@@ -255,14 +255,14 @@ def test_an_upload_that_is_not_all_there_is_not_completed(client, store, cluster
 
 
 def test_completing_again_has_the_same_answer(client, store, cluster, small_parts):
-    content = zipped(PONDS)
+    content = make_zip(PONDS)
     id = begin(client, len(content)).json()["id"]
     put(store, id, content, *range(1, len(content) // 100 + 2))
     first, second = (client.post(f"/v1/datasets/uploads/{id}:complete") for _ in range(2))
     assert (first.status_code, second.status_code, first.json()) == (201, 201, second.json())
     assert len(cluster.objects) == 1
-    told = client.get(f"/v1/datasets/uploads/{id}").json()
-    assert (told["isComplete"], told["parts"]) == (True, [])
+    fields = client.get(f"/v1/datasets/uploads/{id}").json()
+    assert (fields["isComplete"], fields["parts"]) == (True, [])
 
 
 def test_an_unknown_upload_is_said_to_be_that(client):
@@ -304,9 +304,9 @@ def test_a_wrong_field_is_pointed_at(client, body, pointer):
 
 
 def test_a_dataset_is_told_in_numbers(client, store):
-    ingested(store)
-    told = client.get(f"/v1/datasets/ponds@{SHA}", headers=bearer("viewer")).json()
-    assert told == {
+    write_dataset(store)
+    fields = client.get(f"/v1/datasets/ponds@{SHA}", headers=bearer("viewer")).json()
+    assert fields == {
         "ref": f"ponds@{SHA}",
         "name": "ponds",
         "sha256": SHA,
@@ -324,7 +324,7 @@ def test_a_dataset_is_told_in_numbers(client, store):
 
 def test_datasets_are_listed_in_pages_once_they_are_whole(client, store):
     for number in range(5):
-        ingested(store, f"ponds-{number}")
+        write_dataset(store, f"ponds-{number}")
     store.write(f"datasets/half/{SHA}/report.html", b"")
     first = client.get("/v1/datasets?limit=3").json()
     second = client.get("/v1/datasets", params={"limit": 3, "page": first["next"]}).json()
@@ -345,7 +345,7 @@ def test_an_absent_dataset_is_said_to_be_that(client, rest):
 
 
 def test_a_report_is_a_page_that_can_do_nothing(client, store):
-    ingested(store)
+    write_dataset(store)
     answer = client.get(f"/v1/datasets/ponds@{SHA}/report", headers={"Accept": "text/html"})
     assert (answer.text, answer.headers["content-type"]) == ("<!doctype html>", "text/html; charset=utf-8")
     policy = answer.headers["content-security-policy"].split("; ")
@@ -355,6 +355,6 @@ def test_a_report_is_a_page_that_can_do_nothing(client, store):
 
 
 def test_a_report_is_json_where_that_is_asked_for(client, store):
-    ingested(store)
+    write_dataset(store)
     answer = client.get(f"/v1/datasets/ponds@{SHA}/report", headers={"Accept": "application/json"})
     assert (answer.json(), answer.headers["content-type"]) == ({}, "application/json")

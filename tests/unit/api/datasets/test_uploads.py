@@ -29,25 +29,25 @@ def small_parts(monkeypatch):
 
 @pytest.fixture
 def archive():
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as zipped:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zip_file:
         for name, content in PONDS.items():
-            zipped.writestr(name, content)
-    return made.getvalue()
+            zip_file.writestr(name, content)
+    return buffer.getvalue()
 
 
 def send(store, content, chunk=700):
     """Send content as a request would: announced, received in chunks, announced with its size."""
 
     async def chunks():
-        for at in range(0, len(content), chunk):
-            yield content[at : at + chunk]
+        for start in range(0, len(content), chunk):
+            yield content[start : start + chunk]
 
-    said = Archive(name="ponds", bytes=None, user="crane")
-    announce(store, ID, said)
-    said = asyncio.run(receive(store, ID, said, chunks()))
-    announce(store, ID, said)
-    return said
+    description = Archive(name="ponds", bytes=None, user="crane")
+    announce(store, ID, description)
+    description = asyncio.run(receive(store, ID, description, chunks()))
+    announce(store, ID, description)
+    return description
 
 
 def test_an_id_tells_when_it_was_made():
@@ -79,10 +79,10 @@ def test_an_archive_is_unpacked_when_it_is_all_there(store, archive):
 
 def test_the_listing_comes_last(store, archive, monkeypatch):
     send(store, archive)
-    written = []
-    monkeypatch.setattr(store, "write", lambda key, content: written.append(key))
+    keys = []
+    monkeypatch.setattr(store, "write", lambda key, content: keys.append(key))
     complete(store, ID, ArchiveLimits())
-    assert (len(written), written[-1]) == (21, f"uploads/{ID}.json")
+    assert (len(keys), keys[-1]) == (21, f"uploads/{ID}.json")
 
 
 def test_what_is_complete_is_left_as_it_is(store, archive):
@@ -107,12 +107,12 @@ def test_of_an_archive_that_is_cut_short_nothing_is_left(store, archive, cut):
 
 
 def test_of_an_archive_that_is_refused_half_way_nothing_is_left(store):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as zipped:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as zip_file:
         for number in range(300):
-            zipped.writestr(f"{number}.jpg", b"")
-        zipped.writestr("../out.jpg", b"")
-    send(store, made.getvalue())
+            zip_file.writestr(f"{number}.jpg", b"")
+        zip_file.writestr("../out.jpg", b"")
+    send(store, buffer.getvalue())
     with pytest.raises(BadArchive, match="leads out of its folder"):
         complete(store, ID, ArchiveLimits())
     assert list(store.list()) == []
@@ -145,14 +145,14 @@ def test_a_store_that_refuses_to_be_read_is_not_taken_for_a_damaged_archive(stor
 
 def test_two_that_complete_the_same_have_the_same_answer(store, archive):
     send(store, archive)
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(complete(store, ID, ArchiveLimits()))) for _ in range(4)]
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(complete(store, ID, ArchiveLimits()))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    assert len({upload.model_dump_json() for upload in found}) == 1
+    assert len(results) == 4
+    assert len({upload.model_dump_json() for upload in results}) == 1
     assert len(list(store.list(f"uploads/{ID}"))) == 20
 
 
@@ -164,10 +164,10 @@ def test_a_part_that_changed_its_size_meanwhile_is_refused(store, archive):
 
 
 def test_wrong_parts_are_the_absent_ones_and_those_of_another_size(store, archive):
-    said = send(store, archive)
+    description = send(store, archive)
     store.delete(f"incoming/{ID}/00002.part")
     store.write(f"incoming/{ID}/00004.part", b"short")
-    assert uploads.find_wrong_parts(store, ID, said) == [2, 4]
+    assert uploads.find_wrong_parts(store, ID, description) == [2, 4]
 
 
 def test_what_a_kill_left_while_it_was_unpacked_is_discarded_with_it(store, archive):

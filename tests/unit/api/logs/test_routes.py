@@ -22,16 +22,16 @@ def ponds(cluster):
 
 def events_of(text):
     """Read a stream's events as (event, data, id)."""
-    found = []
+    events = []
     for block in text.strip("\n").split("\n\n"):
         lines = [line.split(": ", 1) for line in block.split("\n")]
         fields = dict(lines)
-        found.append((fields["event"], "\n".join(v for k, v in lines if k == "data"), fields.get("id")))
-    return found
+        events.append((fields["event"], "\n".join(v for k, v in lines if k == "data"), fields.get("id")))
+    return events
 
 
 @pytest.fixture
-def later(cluster):
+def script_changes(cluster):
     """Let each change happen just before a look: the first before the second look, and so on."""
 
     def script(*changes):
@@ -69,9 +69,9 @@ def test_a_stage_that_does_not_exist_is_answered_with_those_that_do(client, pond
     assert answer.json()["errors"][0]["valid"] == ["ingest", "preprocess", "train", "evaluate", "export", "detect"]
 
 
-def test_a_log_stream_brings_new_lines_and_ends_with_the_run(client, cluster, store, ponds, later):
+def test_a_log_stream_brings_new_lines_and_ends_with_the_run(client, cluster, store, ponds, script_changes):
     store.write(f"{TRAIN}-0000.log", b"one\ntwo\nthr")
-    later(
+    script_changes(
         lambda: store.write(f"{TRAIN}-0000.log", b"one\ntwo\nthree\n"),
         lambda: store.write(f"{TRAIN}-0001.log", b"four"),
         lambda: cluster.report("ponds", state="SUCCEEDED"),
@@ -93,10 +93,10 @@ def test_a_log_stream_goes_on_where_it_was(client, cluster, store, ponds):
     first = events_of(client.get(f"{ponds}/logs", headers=STREAM).text)
     assert [data for _, data, _ in first] == ["one", "measured", "FAILED"]
     store.write(f"{TRAIN}-0000.log", b"one\ntwo\n")
-    again = client.get(f"{ponds}/logs", headers=STREAM | {"Last-Event-ID": first[0][2]})
-    assert [data for _, data, _ in events_of(again.text)] == ["two", "measured", "FAILED"]
-    again = client.get(f"{ponds}/logs", headers=STREAM | {"Last-Event-ID": first[1][2]})
-    assert [data for _, data, _ in events_of(again.text)] == ["two", "FAILED"]
+    second = client.get(f"{ponds}/logs", headers=STREAM | {"Last-Event-ID": first[0][2]})
+    assert [data for _, data, _ in events_of(second.text)] == ["two", "measured", "FAILED"]
+    second = client.get(f"{ponds}/logs", headers=STREAM | {"Last-Event-ID": first[1][2]})
+    assert [data for _, data, _ in events_of(second.text)] == ["two", "FAILED"]
 
 
 def test_an_id_that_nobody_gave_counts_as_none(client, cluster, store, ponds):
@@ -106,9 +106,11 @@ def test_an_id_that_nobody_gave_counts_as_none(client, cluster, store, ponds):
     assert [data for _, data, _ in events_of(answer.text)] == ["one", "FAILED"]
 
 
-def test_logs_can_be_followed_as_text(client, cluster, store, ponds, later):
+def test_logs_can_be_followed_as_text(client, cluster, store, ponds, script_changes):
     store.write(f"{TRAIN}-0000.log", b"one\n")
-    later(lambda: store.write(f"{TRAIN}-0000.log", b"one\ntwo\n"), lambda: cluster.report("ponds", state="SUCCEEDED"))
+    script_changes(
+        lambda: store.write(f"{TRAIN}-0000.log", b"one\ntwo\n"), lambda: cluster.report("ponds", state="SUCCEEDED")
+    )
     answer = client.get(f"{ponds}/logs?follow=true")
     assert answer.text == "one\ntwo\n"
 
@@ -135,8 +137,10 @@ def test_a_stream_outlasts_a_store_that_is_away(client, cluster, store, ponds, m
     assert [data for _, data, _ in events_of(answer.text)] == ["one", "SUCCEEDED"]
 
 
-def test_events_are_the_run_whenever_it_has_changed(client, cluster, ponds, later):
-    later(lambda: cluster.report("ponds", progress="10/20 steps"), lambda: cluster.report("ponds", state="SUCCEEDED"))
+def test_events_are_the_run_whenever_it_has_changed(client, cluster, ponds, script_changes):
+    script_changes(
+        lambda: cluster.report("ponds", progress="10/20 steps"), lambda: cluster.report("ponds", state="SUCCEEDED")
+    )
     events = events_of(client.get(f"{ponds}/events").text)
     assert [name for name, _, _ in events] == ["run", "run", "run", "end"]
     runs = [json.loads(data) for name, data, _ in events if name == "run"]
@@ -148,19 +152,19 @@ def test_events_are_the_run_whenever_it_has_changed(client, cluster, ponds, late
 def test_events_leave_out_what_was_seen(client, cluster, ponds):
     cluster.report("ponds", state="SUCCEEDED")
     events = events_of(client.get(f"{ponds}/events").text)
-    again = client.get(f"{ponds}/events", headers={"Last-Event-ID": events[0][2]})
-    assert events_of(again.text) == [("end", "SUCCEEDED", None)]
+    second = client.get(f"{ponds}/events", headers={"Last-Event-ID": events[0][2]})
+    assert events_of(second.text) == [("end", "SUCCEEDED", None)]
 
 
-def test_events_end_when_the_run_is_deleted(client, cluster, ponds, later):
-    later(lambda: cluster.delete("ponds"))
+def test_events_end_when_the_run_is_deleted(client, cluster, ponds, script_changes):
+    script_changes(lambda: cluster.delete("ponds"))
     assert events_of(client.get(f"{ponds}/events").text)[-1] == ("end", "there is no run ponds", None)
 
 
-def test_a_failed_run_that_is_to_be_tried_again_has_not_ended(client, cluster, ponds, later):
+def test_a_failed_run_that_is_to_be_tried_again_has_not_ended(client, cluster, ponds, script_changes):
     cluster.report("ponds", state="FAILED", attempt=1)
     client.post(f"{ponds}:retry")
-    later(lambda: cluster.report("ponds", state="SUCCEEDED", attempt=2))
+    script_changes(lambda: cluster.report("ponds", state="SUCCEEDED", attempt=2))
     states = [
         json.loads(data)["status"]["state"] for name, data, _ in events_of(client.get(f"{ponds}/events").text)[:-1]
     ]
@@ -175,14 +179,14 @@ def test_streams_are_counted_and_limited(app, client, ponds):
     assert app.state.metrics.registry.get_sample_value("slipway_http_streams") == 0
 
 
-def test_streams_end_when_the_process_does(app, client, ponds, later):
-    later(lambda: setattr(app.state.streams, "is_closing", True))
+def test_streams_end_when_the_process_does(app, client, ponds, script_changes):
+    script_changes(lambda: setattr(app.state.streams, "is_closing", True))
     assert [name for name, _, _ in events_of(client.get(f"{ponds}/events").text)] == ["run"]
 
 
-def test_a_quiet_stream_shows_that_it_is_there(client, cluster, ponds, monkeypatch, later):
+def test_a_quiet_stream_shows_that_it_is_there(client, cluster, ponds, monkeypatch, script_changes):
     monkeypatch.setattr("services.api.logs.event_stream._HEARTBEAT_SEC", 0.0)
-    later(lambda: None, lambda: None, lambda: cluster.report("ponds", state="SUCCEEDED"))
+    script_changes(lambda: None, lambda: None, lambda: cluster.report("ponds", state="SUCCEEDED"))
     assert "\n\n: still here\n\n" in client.get(f"{ponds}/events").text
 
 

@@ -16,17 +16,17 @@ SHA = "ab" * 32
 
 
 def send(client, **fields):
-    named = {name.replace("__", "/"): value for name, value in fields.items()}
-    return client.post("/submit", data=named, headers=OURS, follow_redirects=False)
+    values = {name.replace("__", "/"): value for name, value in fields.items()}
+    return client.post("/submit", data=values, headers=OURS, follow_redirects=False)
 
 
 def flat(schema, definitions, path=""):
     """Return the pointers of all fields that are no objects themselves."""
-    found = set()
+    pointers = set()
     for name, inner in schema["properties"].items():
         reference = inner.get("$ref", "").rpartition("/")[2]
-        found |= flat(definitions[reference], definitions, f"{path}/{name}") if reference else {f"{path}/{name}"}
-    return found
+        pointers |= flat(definitions[reference], definitions, f"{path}/{name}") if reference else {f"{path}/{name}"}
+    return pointers
 
 
 def test_every_field_of_the_schema_is_in_the_build_form(store):
@@ -54,13 +54,13 @@ def test_presets_are_chosen_from_with_what_was_measured(client):
 
 
 def test_what_is_left_empty_is_left_out():
-    typed = {
+    values = {
         "/metadata/name": "ponds",
         "/spec/train/steps": " 300 ",
         "/spec/train/gpus": "",
         "/spec/export/tflite": "on",
     }
-    assert json.loads(run_file(typed)) == {
+    assert json.loads(run_file(values)) == {
         "metadata": {"name": "ponds"},
         "spec": {"dataset": {}, "train": {"steps": "300"}, "export": {"tflite": True}},
     }
@@ -82,8 +82,8 @@ def test_a_form_that_is_right_makes_a_run(client, cluster, events):
     assert (spec["dataset"], spec["train"]["steps"]) == ({"source": "s3://photos/ponds"}, 300)
     assert spec["export"] == {"tflite": False}
     assert cluster.objects["ponds"]["metadata"]["annotations"]["slipway.dev/owner"] == "crane"
-    (told,) = events("audit")
-    assert (told["action"], told["target"], told["outcome"]) == ("run.create", "ponds", "done")
+    (fields,) = events("audit")
+    assert (fields["action"], fields["target"], fields["outcome"]) == ("run.create", "ponds", "done")
 
 
 def test_a_form_that_is_sent_twice_makes_one_run(client, cluster):
@@ -94,7 +94,7 @@ def test_a_form_that_is_sent_twice_makes_one_run(client, cluster):
 
 
 @pytest.mark.parametrize(
-    ("pointer", "typed", "said"),
+    ("pointer", "text", "message"),
     [
         ("/spec/train/steps", "many", "Input should be a valid integer"),
         ("/spec/train/steps", "0", "Input should be greater than or equal to 1"),
@@ -104,15 +104,15 @@ def test_a_form_that_is_sent_twice_makes_one_run(client, cluster):
         ("/metadata/name", "Ponds!", "String should match pattern"),
     ],
 )
-def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(client, cluster, pointer, typed, said):
-    fields = {"/spec/dataset/source": "s3://photos/ponds", "/spec/ingest/testRatio": "0.25"} | {pointer: typed}
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(client, cluster, pointer, text, message):
+    fields = {"/spec/dataset/source": "s3://photos/ponds", "/spec/ingest/testRatio": "0.25"} | {pointer: text}
     answer = client.post("/submit", data=fields, headers=OURS)
     assert answer.status_code == 422
     assert cluster.objects == {}
     id = pointer.strip("/").replace("/", "-")
-    at = re.search(rf'<div class="field \w+ wrong">\s*<label for="{id}">.*?</div>', answer.text, re.DOTALL)[0]
-    assert said in at
-    assert f'value="{typed}"' in at
+    field_html = re.search(rf'<div class="field \w+ wrong">\s*<label for="{id}">.*?</div>', answer.text, re.DOTALL)[0]
+    assert message in field_html
+    assert f'value="{text}"' in field_html
     for other, value in fields.items():
         assert f'value="{value}"' in answer.text, other
 

@@ -9,11 +9,11 @@ from tests.unit.api.conftest import SPEC
 
 
 def put(cluster, name, made_at, state=None, **spec):
-    made = cluster.create({"metadata": {"name": name}, "spec": SPEC | spec})
+    run = cluster.create({"metadata": {"name": name}, "spec": SPEC | spec})
     cluster.objects[name]["metadata"]["creationTimestamp"] = made_at
     if state:
         cluster.report(name, state=state)
-    return made
+    return run
 
 
 def keep(store, name, made_at, state="SUCCEEDED", dataset=None):
@@ -73,7 +73,7 @@ def test_runs_of_one_second_are_each_on_one_page(client, cluster):
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "names_found"),
     [
         ("state=FAILED", ["c"]),
         ("state=PENDING", ["b"]),
@@ -84,11 +84,11 @@ def test_runs_of_one_second_are_each_on_one_page(client, cluster):
         ("state=FAILED&dataset=ponds", []),
     ],
 )
-def test_a_filter_finds_live_and_gone_runs(client, cluster, store, query, found):
+def test_a_filter_finds_live_and_gone_runs(client, cluster, store, query, names_found):
     put(cluster, "b", "2026-01-02T00:00:00Z")
     keep(store, "a", "2026-01-01T00:00:00Z")
     keep(store, "c", "2026-01-03T00:00:00Z", "FAILED", {"ref": f"lakes@{'ab' * 32}"})
-    assert names(client, query) == [found]
+    assert names(client, query) == [names_found]
 
 
 def test_a_page_does_not_read_the_whole_store_for_a_filter(client, store):
@@ -133,15 +133,15 @@ def test_a_wrong_parameter_is_named_with_what_is_right(client, query, parameter,
 
 
 def test_a_store_that_is_away_keeps_nobody_waiting_for_another(client, store, monkeypatch):
-    asked = []
+    prefixes = []
 
-    def away(prefix=""):
-        asked.append(prefix)
+    def fail(prefix=""):
+        prefixes.append(prefix)
         raise StoreUnavailable("no answer; try again")
 
-    monkeypatch.setattr(store, "list", away)
+    monkeypatch.setattr(store, "list", fail)
     assert [client.get("/v1/runs").status_code for _ in range(5)] == [503] * 5
-    assert asked == ["index/runs"]
+    assert prefixes == ["index/runs"]
 
 
 def test_a_damaged_record_hides_no_run(client, store):

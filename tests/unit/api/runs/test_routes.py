@@ -22,10 +22,10 @@ def test_a_submitted_run_is_an_object_that_says_who_asked(client, cluster):
     assert answer.headers["etag"] == '"1"'
     assert answer.json()["metadata"] == {"name": "ponds", "createdAt": "2026-01-31T12:00:00Z", "owner": "crane"}
     assert answer.json()["status"] == {"state": "PENDING"}
-    made = cluster.objects["ponds"]
-    assert made["apiVersion"] == "slipway.dev/v1alpha1"
-    assert made["spec"]["dataset"] == {"source": "s3://photos/ponds"}
-    assert made["metadata"]["annotations"]["slipway.dev/owner"] == "crane"
+    manifest = cluster.objects["ponds"]
+    assert manifest["apiVersion"] == "slipway.dev/v1alpha1"
+    assert manifest["spec"]["dataset"] == {"source": "s3://photos/ponds"}
+    assert manifest["metadata"]["annotations"]["slipway.dev/owner"] == "crane"
 
 
 def test_a_run_without_name_and_key_gets_a_new_name_each_time(client, cluster):
@@ -113,13 +113,13 @@ def test_a_body_of_another_type_is_refused(client):
 def test_the_answer_has_an_etag_by_which_it_is_not_sent_again(client, cluster):
     submit(client, name="ponds")
     etag = client.get("/v1/runs/ponds").headers["etag"]
-    again = client.get("/v1/runs/ponds", headers={"If-None-Match": f'"old", {etag}'})
-    assert (again.status_code, again.content) == (304, b"")
+    second = client.get("/v1/runs/ponds", headers={"If-None-Match": f'"old", {etag}'})
+    assert (second.status_code, second.content) == (304, b"")
     cluster.report("ponds", state="RUNNING")
-    changed = client.get("/v1/runs/ponds", headers={"If-None-Match": etag})
-    assert changed.status_code == 200
-    assert changed.json()["status"]["state"] == "RUNNING"
-    assert changed.headers["etag"] != etag
+    third = client.get("/v1/runs/ponds", headers={"If-None-Match": etag})
+    assert third.status_code == 200
+    assert third.json()["status"]["state"] == "RUNNING"
+    assert third.headers["etag"] != etag
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_resume_undoes_suspend(client, cluster):
 
 
 @pytest.mark.parametrize(
-    ("state", "action", "why"),
+    ("state", "action", "reason"),
     [
         ("SUCCEEDED", "cancel", "nothing to cancel"),
         ("FAILED", "cancel", "nothing to cancel"),
@@ -156,13 +156,13 @@ def test_resume_undoes_suspend(client, cluster):
         ("SUCCEEDED", "retry", "only a run that has failed"),
     ],
 )
-def test_an_action_that_the_state_forbids_says_why(client, cluster, state, action, why):
+def test_an_action_that_the_state_forbids_says_why(client, cluster, state, action, reason):
     submit(client, name="ponds")
     cluster.report("ponds", state=state)
     answer = client.post(f"/v1/runs/ponds:{action}")
     assert answer.status_code == 409
     assert f"ponds is {state}" in answer.json()["detail"]
-    assert why in answer.json()["detail"]
+    assert reason in answer.json()["detail"]
 
 
 def test_a_second_retry_does_not_ask_for_a_third_attempt(client, cluster):

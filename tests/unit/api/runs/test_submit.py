@@ -15,9 +15,9 @@ from services.api.runs.submit import RunRequest, prepare, submit
 CRANE, TERN = User("crane", Role.SUBMITTER), User("tern", Role.SUBMITTER)
 
 
-def post(client, spec=SPEC, key="build-42", **more):
-    headers = {"Idempotency-Key": key} | more.pop("headers", {})
-    return client.post("/v1/runs", json={"spec": spec} | more, headers=headers)
+def post(client, spec=SPEC, key="build-42", **fields):
+    headers = {"Idempotency-Key": key} | fields.pop("headers", {})
+    return client.post("/v1/runs", json={"spec": spec} | fields, headers=headers)
 
 
 def test_the_same_key_and_body_make_one_run(client, cluster):
@@ -51,9 +51,9 @@ def test_the_same_key_finds_a_run_that_has_gone_on_since(client, cluster):
     name = post(client).json()["metadata"]["name"]
     client.post(f"/v1/runs/{name}:suspend")
     cluster.report(name, state="SUSPENDED")
-    again = post(client)
-    assert again.status_code == 200
-    assert again.json()["status"]["state"] == "SUSPENDED"
+    second = post(client)
+    assert second.status_code == 200
+    assert second.json()["status"]["state"] == "SUSPENDED"
 
 
 def test_a_key_may_come_with_a_name(client, cluster):
@@ -89,7 +89,7 @@ def test_a_run_that_is_being_deleted_is_not_the_answer(client, cluster):
     assert "being deleted" in answer.json()["detail"]
 
 
-def submitted(request, user, key, cluster, store):
+def submit_once(request, user, key, cluster, store):
     """Submit, and return the run's name and how it was answered."""
     try:
         run, is_new = submit(prepare(request, user, key), cluster, store)
@@ -103,10 +103,10 @@ def test_many_at_once_with_one_key_make_one_run(tmp_path, _):
     cluster, store = FakeRuns(), FolderStore(tmp_path)
     request = RunRequest.model_validate({"spec": SPEC})
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: submitted(request, CRANE, "build-42", cluster, store), range(64)))
+        answers = list(pool.map(lambda _: submit_once(request, CRANE, "build-42", cluster, store), range(64)))
     assert len(cluster.objects) == 1
     assert {name for name, _ in answers} == set(cluster.objects)
-    assert sorted(said for _, said in answers) == ["made"] + ["there"] * 63
+    assert sorted(outcomes for _, outcomes in answers) == ["made"] + ["there"] * 63
 
 
 def test_two_bodies_at_once_under_one_key_make_one_run(tmp_path):
@@ -114,10 +114,10 @@ def test_two_bodies_at_once_under_one_key_make_one_run(tmp_path):
     bodies = [RunRequest.model_validate({"spec": SPEC | {"until": until}}) for until in ("ingest", "train")]
     with ThreadPoolExecutor(16) as pool:
         calls = [bodies[i % 2] for i in range(64)]
-        answers = list(pool.map(lambda body: submitted(body, CRANE, "build-42", cluster, store), calls))
+        answers = list(pool.map(lambda body: submit_once(body, CRANE, "build-42", cluster, store), calls))
     assert len(cluster.objects) == 1
-    said = [said for _, said in answers]
-    assert (said.count("made"), said.count("there"), said.count("key-reused")) == (1, 31, 32)
+    outcomes = [outcomes for _, outcomes in answers]
+    assert (outcomes.count("made"), outcomes.count("there"), outcomes.count("key-reused")) == (1, 31, 32)
 
 
 def test_users_and_keys_do_not_run_into_each_other(tmp_path):
@@ -125,5 +125,5 @@ def test_users_and_keys_do_not_run_into_each_other(tmp_path):
     request = RunRequest.model_validate({"spec": SPEC})
     for user in (CRANE, TERN):
         for key in ("a", "b", "crane"):
-            assert submitted(request, user, key, cluster, store)[1] == "made"
+            assert submit_once(request, user, key, cluster, store)[1] == "made"
     assert len(cluster.objects) == 6
