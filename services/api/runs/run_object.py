@@ -80,7 +80,8 @@ class RunObject:
 
     @property
     def state(self) -> State:
-        return self.status.state
+        """The state; read without a model, since a filter reads that of thousands."""
+        return State(self.manifest.get("status", {}).get("state", State.PENDING))
 
     @property
     def version(self) -> str | None:

@@ -67,4 +67,4 @@ def test_the_etag_changes_with_the_version_and_without_one_with_the_content():
 
 def test_a_wrong_status_is_refused_by_field():
     with pytest.raises(BrokenDocument, match="status of TrainingRun ponds: state: Input should be"):
-        assert run(status={"state": "ASLEEP"}).state
+        assert run(status={"state": "ASLEEP"}).status
