@@ -16,18 +16,18 @@ class Metrics:
         store_metrics.register(self.registry)
         self._requests = Counter(
             "slipway_http_requests",
-            "Requests that were answered.",
+            "Answered requests.",
             ["method", "route", "status"],
             registry=self.registry,
         )
         self._seconds = Histogram(
             "slipway_http_request_duration_seconds",
-            "Until the answer was sent; of an event stream, until it began.",
+            "Time until the answer was sent; for an event stream, until it began.",
             ["method", "route"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self.streams = Gauge("slipway_http_streams", "Event streams that are open.", registry=self.registry)
+        self.streams = Gauge("slipway_http_streams", "Open event streams.", registry=self.registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request.

@@ -6,37 +6,37 @@ from slipway.artifacts.outcome import StageStatus
 from slipway.text import seconds_between
 
 REQUESTS = Counter(
-    "slipway_controller_api_requests", "Requests to the API server, watches among them.", ["verb", "resource"]
+    "slipway_controller_api_requests", "Requests to the API server, including watches.", ["verb", "resource"]
 )
 RECONCILE = Histogram(
     "slipway_controller_reconcile_duration_seconds",
-    "How long reconciling one run took.",
+    "Duration of a reconciliation of one run.",
     buckets=(0.005, 0.02, 0.1, 0.5, 2, 10, 60),
 )
-QUEUE = Gauge("slipway_controller_reconcile_queue", "Runs that wait to be reconciled.")
-ERRORS = Counter("slipway_controller_reconcile_errors", "Reconciliations that failed; each is repeated.")
+QUEUE = Gauge("slipway_controller_reconcile_queue", "Runs that wait in the work queue.")
+ERRORS = Counter("slipway_controller_reconcile_errors", "Reconciliations that failed; each is retried.")
 SNAPSHOTS_IGNORED = Counter(
-    "slipway_controller_snapshots_ignored", "Metric snapshots that were not valid, each time they were read."
+    "slipway_controller_snapshots_ignored", "Invalid metric snapshots of stages, counted at each read."
 )
 QUEUE_WAIT = Histogram(
     "slipway_run_queue_wait_seconds",
-    "From a run's creation until its first pod ran.",
+    "Time from a run's creation to the start of its first pod.",
     buckets=(2, 5, 15, 60, 300, 900, 3600, 14_400, 86_400),
 )
 STAGE_DURATION = Histogram(
     "slipway_stage_duration_seconds",
-    "How long stages took, from their Job's first pod to their Job's end, by outcome: done or failed.",
+    "Duration of stages, from the first pod to the end of their Job, by outcome: done or failed.",
     ["stage", "outcome"],
     buckets=(5, 15, 60, 300, 900, 3600, 14_400, 43_200, 172_800),
 )
 RETRIES = Counter(
     "slipway_stage_retries",
-    "Pods that ended and were, or will be, replaced: preempted, oom, retryable (code 75) or error.",
+    "Pods that ended and are replaced, by reason: preempted, oom, retryable (code 75) or error.",
     ["stage", "reason"],
 )
 FAILURES = Counter(
     "slipway_stage_failures",
-    "Stages that ended failed: input, retries-exhausted, oom, deadline or bug.",
+    "Failed stages, by reason: input, retries-exhausted, oom, deadline or bug.",
     ["stage", "reason"],
 )
 

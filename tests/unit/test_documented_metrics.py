@@ -1,4 +1,4 @@
-"""The table of metrics is held to what the processes really register, in both directions."""
+"""The table of metrics, compared with the metrics that the processes register."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,15 @@ from slipway.store.folder import FolderStore
 
 from services.api.metrics import Metrics
 from services.controller import metrics as controller
-from services.controller.collectors.runs import Fleet
-from services.controller.collectors.stage_snapshots import Told
+from services.controller.collectors.runs import RunCollector
+from services.controller.collectors.stage_snapshots import SnapshotCache
 from services.detector.serving.metrics import Metrics as DetectorMetrics
 
 REFERENCE = (Path(__file__).parents[2] / "docs/reference.md").read_text()
 RUN = {
     "metadata": {"name": "ponds", "creationTimestamp": "2026-01-31T12:00:00Z"},
-    "status": {"state": "RUNNING", "stages": {"train": {"startedAt": "2026-01-31T12:00:00Z"}}},
+    "spec": {"dataset": {"source": "s3://photos/ponds"}},
+    "status": {"state": "RUNNING", "stages": {"train": {"phase": "running", "startedAt": "2026-01-31T12:00:00Z"}}},
 }
 
 
@@ -30,25 +31,25 @@ class Row(NamedTuple):
 
 
 def registered(collectors):
-    found = [collector for collector in collectors if isinstance(collector, MetricWrapperBase)]
-    return {row(c._name, c._type, c._labelnames, c._documentation) for c in found}
+    metrics = [collector for collector in collectors if isinstance(collector, MetricWrapperBase)]
+    return {row(c._name, c._type, c._labelnames, c._documentation) for c in metrics}
 
 
 def row(name, type, labels, help):
     return Row(name + "_total" * (type == "counter"), type, tuple(labels), help)
 
 
-def of_runs(tmp_path):
-    """What the controller tells of runs without being told by a stage."""
-    fleet = Fleet(lambda: [RUN], Told(FolderStore(tmp_path), lambda: 0.0), lambda: 2e9)
-    told = [family for family in fleet.collect() if family.name not in KNOWN]
-    return {row(family.name, family.type, family.samples[0].labels, family.documentation) for family in told}
+def run_metrics(tmp_path):
+    """Return the metrics that the controller exports of runs without a stage's snapshot."""
+    collector = RunCollector(lambda: [RUN], SnapshotCache(FolderStore(tmp_path), lambda: 0.0), lambda: 2e9)
+    families = [family for family in collector.collect() if family.name not in KNOWN]
+    return {row(family.name, family.type, family.samples[0].labels, family.documentation) for family in families}
 
 
-def exposed(tmp_path):
+def exported(tmp_path):
     stages = {row(known.name, known.type, known.labels, known.help) for known in KNOWN.values()}
-    served = [*Metrics().registry._collector_to_names, *DetectorMetrics().registry._collector_to_names]
-    return stages | registered(served) | registered(vars(controller).values()) | of_runs(tmp_path)
+    servers = [*Metrics().registry._collector_to_names, *DetectorMetrics().registry._collector_to_names]
+    return stages | registered(servers) | registered(vars(controller).values()) | run_metrics(tmp_path)
 
 
 def documented():
@@ -59,17 +60,17 @@ def documented():
     }
 
 
-def test_every_metric_is_documented_as_it_is_and_every_documented_one_is_there(tmp_path):
-    assert documented() == exposed(tmp_path)
+def test_the_reference_lists_exactly_the_metrics_that_processes_register(tmp_path):
+    assert documented() == exported(tmp_path)
 
 
 def test_names_have_the_prefix_and_counters_alone_end_in_total(tmp_path):
-    for found in exposed(tmp_path):
-        assert re.fullmatch(r"slipway_[a-z0-9_]+", found.name)
-        assert found.name.endswith("_total") == (found.type == "counter")
+    for metric in exported(tmp_path):
+        assert re.fullmatch(r"slipway_[a-z0-9_]+", metric.name)
+        assert metric.name.endswith("_total") == (metric.type == "counter")
 
 
-def test_only_what_is_told_of_runs_has_a_run_as_label(tmp_path):
-    assert {found.name for found in exposed(tmp_path) if "run" in found.labels} == {
-        found.name for found in of_runs(tmp_path) if found.name != "slipway_runs"
+def test_only_the_controllers_metrics_of_runs_have_a_run_as_label(tmp_path):
+    assert {metric.name for metric in exported(tmp_path) if "run" in metric.labels} == {
+        metric.name for metric in run_metrics(tmp_path) if metric.name != "slipway_runs"
     }

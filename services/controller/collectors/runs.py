@@ -45,14 +45,16 @@ class RunCollector(Collector):
     def _run_metrics(self, runs: list[TrainingRunObject], values: Mapping[tuple[str, str], Values]) -> Iterator[Metric]:
         """Yield the metrics that follow from each run's status."""
         now = self._now()
-        state = GaugeMetricFamily("slipway_run_state", "1 for the state that the run is in.", labels=["run", "state"])
-        attempt = GaugeMetricFamily("slipway_run_attempt", "The newest attempt that was begun.", labels=["run"])
+        state = GaugeMetricFamily("slipway_run_state", "1 for the current state of the run.", labels=["run", "state"])
+        attempt = GaugeMetricFamily("slipway_run_attempt", "Number of the latest attempt.", labels=["run"])
         stages = GaugeMetricFamily(
-            "slipway_run_stage_duration_seconds", "How long a stage took, or has run so far.", labels=["run", "stage"]
+            "slipway_run_stage_duration_seconds",
+            "Duration of a stage, up to now if it is running.",
+            labels=["run", "stage"],
         )
         last_change = GaugeMetricFamily(
             "slipway_run_last_change_timestamp_seconds",
-            "When the run's state, a stage or its progress last changed.",
+            "Time of the last change of the run's state, stage or progress.",
             labels=["run"],
         )
         progress_times = _progress_times(values)
@@ -93,7 +95,7 @@ def _end_time(run: KubernetesObject) -> str:
 
 
 def _count_states(runs: Iterable[KubernetesObject]) -> Metric:
-    family = GaugeMetricFamily("slipway_runs", "Runs whose object lives, by state.", labels=["state"])
+    family = GaugeMetricFamily("slipway_runs", "Runs whose object exists, by state.", labels=["state"])
     count = Counter(map(state_of, runs))
     for state in State:
         family.add_metric([state], count[state])

@@ -16,18 +16,20 @@ class Metrics:
         store_metrics.register(self.registry)
         self._requests = Counter(
             "slipway_detector_requests",
-            "Requests for predictions, also those that were refused before their path was read.",
+            "Requests for predictions, including those refused before their path was read.",
             ["status"],
             registry=self.registry,
         )
         self._seconds = self._histogram(
             "request_duration_seconds",
-            "Until a prediction was answered, the wait for its turn and its model included.",
+            "Time until a prediction was answered, including the wait for a slot and for the model.",
             _SECONDS,
         )
-        self.inference = self._histogram("inference_duration_seconds", "Of the model alone, a batch.", _SECONDS)
+        self.inference = self._histogram(
+            "inference_duration_seconds", "Duration of the inference of one batch.", _SECONDS
+        )
         self.loading = self._histogram(
-            "model_load_duration_seconds", "Until a model was copied, compared and loaded.", _SECONDS
+            "model_load_duration_seconds", "Time to copy, verify and load a model.", _SECONDS
         )
         self.models = Gauge("slipway_detector_models_loaded", "Models in memory.", registry=self.registry)
 

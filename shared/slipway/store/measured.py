@@ -34,14 +34,14 @@ _OPERATION, _ERROR = "|".join(OPERATIONS), "|".join(ERRORS)
 SECONDS = Known(
     "slipway_store_operation_duration_seconds",
     "histogram",
-    "How long an operation on the store took, with every repetition; of a stream, until it was open.",
+    "Duration of an operation on the store, including its retries; for a stream, until it is open.",
     {"operation": _OPERATION},
     "sum",
 )
 FAILED = Known(
     "slipway_store_errors",
     "counter",
-    "Tries that the store refused or did not answer, also where a later one went well.",
+    "Tries that the store refused or did not answer, even if a later try succeeded.",
     {"operation": _OPERATION, "error": _ERROR},
     "sum",
 )
