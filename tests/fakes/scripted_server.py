@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that answers as it is told."""
+"""A real HTTP server on this machine that gives the answers of a list."""
 
 import json
 import threading
@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Takes the next answer of the server's list: (status, headers, body), or "hang up"."""
+    """Sends the next answer of the server's list: (status, headers, body), or "hang up"."""
 
     protocol_version = "HTTP/1.1"
 
     def do(self):
         length = int(self.headers.get("Content-Length") or 0)
-        self.server.asked.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+        self.server.requests.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
         answer = self.server.answers.pop(0)
         if answer == "hang up":
             self.close_connection = True
@@ -35,27 +35,27 @@ class Answers(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
-    """Serve on a port of its own until the end."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    """Serve on a free port until the end of the block."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    yield server
+    server.shutdown()
+    server.server_close()
     thread.join()
 
 
 @contextmanager
 def scripted_server() -> Iterator[ThreadingHTTPServer]:
-    """Serve the list `answers`, and note (method, path, headers, body) of each request in `asked`."""
-    with serving(Answers) as made:
-        made.asked, made.answers = [], []
-        yield made
+    """Serve the list `answers`, and note (method, path, headers, body) of each request in `requests`."""
+    with serving(Answers) as server:
+        server.requests, server.answers = [], []
+        yield server
 
 
 def good(content):
     return (200, {"Content-Type": "application/json"}, json.dumps(content).encode())
 
 
-def problem(status, detail="no", **more):
-    return (status, {"Content-Type": "application/problem+json"}, json.dumps({"detail": detail, **more}).encode())
+def problem(status, detail="no", **fields):
+    return (status, {"Content-Type": "application/problem+json"}, json.dumps({"detail": detail, **fields}).encode())

@@ -1,7 +1,7 @@
-"""Small stand-ins for the services: `python tests/fakes/stages.py MODULE`, with the real shell around them.
+"""Fakes of the services: `python tests/fakes/stages.py MODULE`, with the real stage runner around them.
 
-`FAKE_STAGES` names a folder with one file a module, a line a start: what that start does. The last line goes for all
-later ones, and a module without a file does its work.
+`FAKE_STAGES` names a folder with a file for each module: its lines are the behaviours of the module's first, second and
+further starts, the last line is that of all later ones. A module without a file does its work.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 from slipway import keys
 from slipway.errors import InputError, Stopped, TransientError
 from slipway.events import event, start_log
+from slipway.run.names import PROCESSES
 from slipway.run.plan import resolve
 from slipway.run.spec import TrainSpec
 from slipway.stage.runner import Result, StageParams, run_stage, write_result
@@ -79,7 +80,7 @@ def evaluate(params: StageParams, store: ObjectStore) -> Result:
 
 
 def other(params: StageParams, store: ObjectStore) -> Result:
-    return write_result(store, params.name, stage(), {"duration_sec": 0.2})
+    return write_result(store, params.name, process_name(), {"duration_sec": 0.2})
 
 
 def misbehave(params: StageParams, _store: ObjectStore) -> Result:
@@ -93,28 +94,27 @@ def misbehave(params: StageParams, _store: ObjectStore) -> Result:
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case "stubborn":
-            tell_pid()
+            write_pid()
             time.sleep(20)
         case "long":
             event("step", step=7, steps=20, loss=0.5)
-            tell_pid()
+            write_pid()
             params.stopping.wait(20)
             raise Stopped("stopped at step 7 of 20, which is saved; run the same command again to carry on")
     return {}  # "silent": ended well, but without a result
 
 
-def tell_pid() -> None:
+def write_pid() -> None:
     (Path(os.environ["FAKE_STAGES"]) / "pid").write_text(str(os.getpid()))
 
 
-def stage() -> str:
-    names = {"trainer": "train", "evaluator": "evaluate", "exporter": "export", "detector": "detect"}
-    module = sys.argv[1].removeprefix("services.")
-    return names.get(module, module)
+def process_name() -> str:
+    """Return the process's name in logs, from the module on the command line."""
+    return next((process.name for process in PROCESSES if process.module == sys.argv[1]), sys.argv[1])
 
 
-def starts() -> int:
-    """Count the starts of this module, this one included."""
+def count_starts() -> int:
+    """Record this start of the module, and return the number of its starts so far."""
     log = Path(os.environ["FAKE_STAGES"]) / f"{sys.argv[1]}.starts"
     with log.open("a") as file:
         file.write(f"{os.environ.get('SLIPWAY_ATTEMPT', '')}\n")
@@ -122,13 +122,13 @@ def starts() -> int:
 
 
 def behaviour() -> str:
-    orders = Path(os.environ["FAKE_STAGES"]) / sys.argv[1]
-    lines = orders.read_text().splitlines() if orders.exists() else ["work"]
+    file = Path(os.environ["FAKE_STAGES"]) / sys.argv[1]
+    lines = file.read_text().splitlines() if file.exists() else ["work"]
     return lines[min(int(os.environ["FAKE_START"]), len(lines)) - 1]
 
 
 def main() -> int:
-    os.environ["FAKE_START"] = str(starts())
+    os.environ["FAKE_START"] = str(count_starts())
     if behaviour() == "crash":
         print("Fatal: cannot load libnowhere.so", file=sys.stderr)
         return 3
@@ -136,9 +136,9 @@ def main() -> int:
         start_log("detect", "ponds", "text")
         event("stage_failed", logging.ERROR, error="none of 3 images could be read")
         return 65
-    works = {"ingest": ingest, "train": train, "evaluate": evaluate}.get(stage(), other)
-    is_working = behaviour() == "work"
-    code = run_stage(stage(), works if is_working else misbehave, graceful=behaviour() in ("long", "stubborn"))
+    work = {"ingest": ingest, "train": train, "evaluate": evaluate}.get(process_name(), other)
+    function = work if behaviour() == "work" else misbehave
+    code = run_stage(process_name(), function, graceful=behaviour() in ("long", "stubborn"))
     if behaviour() == "full":  # the disk takes the file, but nothing into it
         Path(os.environ["SLIPWAY_TERMINATION_LOG"]).write_text("")
     return code

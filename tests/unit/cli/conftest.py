@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[3]
 FAKE_STAGES = ROOT / "tests" / "fakes" / "stages.py"
 TOKEN = "do-93ab5d1f"
 SHA = "0ff1ce" * 10 + "0ff1"
+FILES = {"a.xml": b"<annotation/>", "images/a.jpg": bytes(range(256)) * 20, "images/é.jpg": b""}
 
 
 class IngestingRuns(FakeRuns):
@@ -39,11 +40,11 @@ class IngestingRuns(FakeRuns):
         self._store = store
 
     def create(self, manifest):
-        made = super().create(manifest)
-        if made["spec"].get("until") == "ingest":
-            run, name = made["metadata"]["name"], made["spec"]["dataset"]["name"]
+        run_object = super().create(manifest)
+        if run_object["spec"].get("until") == "ingest":
+            run, name = run_object["metadata"]["name"], run_object["spec"]["dataset"]["name"]
             self._refuse(run) if name == "faulty" else self._ingest(run, keys.dataset(name, SHA))
-        return made
+        return run_object
 
     def _ingest(self, run, dataset):
         self._store.write(keys.data_report(dataset, "json"), json.dumps(REPORT).encode())
@@ -52,8 +53,8 @@ class IngestingRuns(FakeRuns):
 
     def _refuse(self, run):
         self._store.write(keys.failure(run, "ingest"), json.dumps({"code": 65}).encode())
-        failed = {"ingest": {"phase": "failed", "attempt": 1}}
-        self.report(run, state="FAILED", settled=1, stage="ingest", reason="a.xml: no area", stages=failed)
+        stages = {"ingest": {"phase": "failed", "attempt": 1}}
+        self.report(run, state="FAILED", settled=1, stage="ingest", reason="a.xml: no area", stages=stages)
 
 
 @pytest.fixture
@@ -72,9 +73,9 @@ def app(cluster, store, tmp_path):
     entry = {"name": "crane", "role": "submitter", "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}
     file.write_text(yaml.safe_dump([entry]))
     settings = ApiSettings.model_validate({"limits": {"requestsPerSecond": 1000, "burst": 1000}})
-    made = create_app(ApiContext(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
-    made.state.streams._pause_sec = 0.01
-    return made
+    api_app = create_app(ApiContext(cluster, store, settings, TokenFile(file), lambda: "2026-01-31T12:00:00Z"))
+    api_app.state.streams._pause_sec = 0.01
+    return api_app
 
 
 @pytest.fixture
@@ -150,3 +151,11 @@ def slipway(*arguments):
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
     return end.value.code
+
+
+def write_files(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder

@@ -1,37 +1,22 @@
-import io
 import json
-import zipfile
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
 
-from slipway.errors import InputError
 from tests.fakes.scripted_server import serving
-from tests.unit.cli.conftest import SHA, slipway
+from tests.unit.cli.conftest import FILES, SHA, slipway, write_files
 
 from services.api.datasets import uploads
-from services.api.datasets.unpack import ArchiveLimits, unpack
 from services.cli.remote import uploads as remote_uploads
-from services.cli.remote import zip_stream
 from services.cli.remote.client import Call
 from services.cli.remote.zip_stream import survey
 from services.cli.screen.transfer_progress import TransferProgress
 
-FILES = {"a.xml": b"<annotation/>", "images/a.jpg": bytes(range(256)) * 20, "images/é.jpg": b""}
-
 
 @pytest.fixture
 def ponds(tmp_path):
-    return written(tmp_path / "My Ponds!", FILES)
-
-
-def written(folder, files):
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
+    return write_files(tmp_path / "My Ponds!", FILES)
 
 
 @pytest.fixture
@@ -46,93 +31,16 @@ def uploaded(store, cluster):
     return files
 
 
-def unzipped(content):
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert archive.testzip() is None
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-# The archive
-
-
-def test_an_archive_is_what_it_was_said_to_be(ponds):
-    archive = survey(ponds)
-    content = b"".join(archive.chunks())
-    assert unzipped(content) == FILES
-    assert len(content) == archive.size
-
-
-def test_the_same_files_make_the_same_archive_whenever_they_were_written(ponds, tmp_path):
-    again = written(tmp_path / "again", dict(reversed(FILES.items())))
-    (again / "a.xml").chmod(0o600)
-    assert survey(again).sha256 == survey(ponds).sha256
-
-
-def test_parts_are_the_archive(ponds):
-    archive = survey(ponds)
-    parts = list(archive.parts(1000))
-    assert [len(part) for part in parts[:-1]] == [1000] * (archive.size // 1000)
-    assert b"".join(parts) == b"".join(archive.chunks())
-
-
-def test_no_more_than_a_file_s_piece_is_held(ponds, monkeypatch):
-    monkeypatch.setattr(zip_stream, "_CHUNK_BYTES", 100)
-    assert max(len(chunk) for chunk in survey(ponds).chunks()) < 1000
-
-
-def test_the_api_unpacks_what_is_sent(ponds, store):
-    content = b"".join(survey(ponds).chunks())
-    found = unpack(io.BytesIO(content), len(content), store, "uploads/a", ArchiveLimits())
-    assert {name: store.read(f"uploads/a/{name}") for name in FILES} == FILES
-    assert (found.files, found.images, found.skipped_files, found.top) == (3, 2, 0, "")
-
-
-def test_hidden_files_stay_here(ponds):
-    written(ponds, {".git/config": b"secret", "__MACOSX/a": b"", "images/.DS_Store": b""})
-    assert sorted(survey(ponds).files) == sorted(FILES)
-
-
-def test_a_file_that_changes_while_it_is_sent_is_told(ponds):
-    archive = survey(ponds)
-    (ponds / "a.xml").write_bytes(b"<annotations>")
-    sent = bytearray()
-    with pytest.raises(InputError, match="a file changed while it was sent"):
-        for chunk in archive.chunks():
-            sent += chunk
-    assert len(sent) < archive.size  # the server never sees an end
-
-
-def test_a_file_that_goes_while_it_is_sent_is_not_taken_for_the_networks_fault(ponds):
-    archive = survey(ponds)
-    (ponds / "a.xml").unlink()
-    with pytest.raises(InputError, match=r"a\.xml: cannot be read") as raised:
-        list(archive.chunks())
-    assert not isinstance(raised.value, OSError)
-
-
-def test_a_name_that_is_no_unicode_is_told(tmp_path):
-    folder = written(tmp_path / "a", {"b\udcff.jpg": b""})
-    with pytest.raises(InputError, match="is not UTF-8, as an archive needs; rename the file"):
-        survey(folder)
-
-
-@pytest.mark.parametrize(("name", "says"), [("none", "no such folder"), ("empty", "no file in it")])
-def test_a_folder_without_files_is_told(tmp_path, name, says):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=says):
-        survey(tmp_path / name)
-
-
 # Pushed whole
 
 
 def test_a_pushed_folder_ends_with_its_report_and_its_name(logged_in, ponds, uploaded, capsys):
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
     assert uploaded() == FILES
-    said = capsys.readouterr()
-    assert "│ duck" in said.out
-    assert "a.xml: object 2: the box has no area" in said.out
-    assert said.out.splitlines()[-1] == f"dataset: ponds@{SHA}"
+    output = capsys.readouterr()
+    assert "│ duck" in output.out
+    assert "a.xml: object 2: the box has no area" in output.out
+    assert output.out.splitlines()[-1] == f"dataset: ponds@{SHA}"
 
 
 def test_a_dataset_is_called_after_its_folder(logged_in, ponds, cluster):
@@ -155,14 +63,14 @@ def test_a_dataset_that_is_refused_says_why_and_is_65(logged_in, ponds, capsys):
 
 
 @pytest.mark.parametrize(
-    ("total", "shown"),
+    ("total", "progress"),
     [(5_000, (2, 5, "kB")), (50_000_000, (0, 50, "MB")), (0, (0, 0, "MB"))],
     ids=["small", "large", "unknown"],
 )
-def test_a_transfer_is_shown_in_fitting_units(total, shown):
+def test_a_transfer_is_shown_in_fitting_units(total, progress):
     events = []
     TransferProgress(events.append, "upload", total).update(2_000)
-    assert [(event["done"], event["total"], event["unit"]) for event in events] == [shown]
+    assert [(event["done"], event["total"], event["unit"]) for event in events] == [progress]
 
 
 # Pushed in parts
@@ -179,7 +87,7 @@ class Parts(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         as_given = 200 if address.query == "method=PUT&seconds=900" else 400
         status = self.server.refusals.pop(0) if self.server.refusals else as_given
-        self.server.asked.append((address.path.rpartition("/")[2], status, "Authorization" in self.headers))
+        self.server.requests.append((address.path.rpartition("/")[2], status, "Authorization" in self.headers))
         if status == 200:
             self.server.store.write(address.path.lstrip("/"), content)
         self.send_response(status)
@@ -193,10 +101,10 @@ class Parts(BaseHTTPRequestHandler):
 @pytest.fixture
 def bucket(store):
     """The server to which the store's addresses lead."""
-    with serving(Parts) as made:
-        made.store, made.refusals, made.asked = store, [], []
-        store.server = f"http://127.0.0.1:{made.server_port}"
-        yield made
+    with serving(Parts) as server:
+        server.store, server.refusals, server.requests = store, [], []
+        store.server = f"http://127.0.0.1:{server.server_port}"
+        yield server
 
 
 @pytest.fixture
@@ -208,18 +116,18 @@ def in_parts(monkeypatch, logged_in):
 def test_a_large_folder_goes_in_parts_that_get_no_token(in_parts, ponds, bucket, uploaded, home):
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
     assert uploaded() == FILES
-    assert len(bucket.asked) == survey(ponds).size // PART_BYTES + 1
-    assert not any(has_token for _, _, has_token in bucket.asked)
+    assert len(bucket.requests) == survey(ponds).size // PART_BYTES + 1
+    assert not any(has_token for _, _, has_token in bucket.requests)
     assert list((home / ".cache" / "slipway" / "uploads").iterdir()) == []
 
 
 def test_a_push_that_broke_off_sends_only_what_is_not_there(in_parts, ponds, bucket, uploaded):
     bucket.refusals = [200, 200, 400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
-    bucket.asked.clear()
+    bucket.requests.clear()
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
     numbers = range(3, survey(ponds).size // PART_BYTES + 2)
-    assert [part for part, _, _ in bucket.asked] == [f"{number:05d}.part" for number in numbers]
+    assert [part for part, _, _ in bucket.requests] == [f"{number:05d}.part" for number in numbers]
     assert uploaded() == FILES
 
 
@@ -231,14 +139,14 @@ def test_another_content_is_another_upload(in_parts, ponds, bucket, uploaded):
     assert uploaded() == FILES | {"a.xml": b"<annotation />"}
 
 
-def begun(store):
+def upload_ids(store):
     return {key.split("/")[1] for key in store.list("incoming")}
 
 
 def test_an_upload_that_the_server_gave_up_is_begun_anew(in_parts, ponds, bucket, store, uploaded):
     bucket.refusals = [200, 400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
-    [id] = begun(store)
+    [id] = upload_ids(store)
     uploads.discard(store, id)
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
     assert uploaded() == FILES
@@ -248,19 +156,19 @@ def test_an_upload_whose_last_answer_was_lost_is_the_same_run(in_parts, ponds, b
     [*parts, last] = survey(ponds).parts(PART_BYTES)
     bucket.refusals = [200] * len(parts) + [400]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 65
-    [id] = begun(bucket.store)
+    [id] = upload_ids(bucket.store)
     bucket.store.write(f"incoming/{id}/{len(parts) + 1:05d}.part", last)
     api.json(Call("POST", f"/v1/datasets/uploads/{id}:complete"))
-    bucket.asked.clear()
+    bucket.requests.clear()
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert bucket.asked == []
+    assert bucket.requests == []
     assert uploaded() == FILES
 
 
 def test_a_part_is_sent_again_when_the_store_is_busy_or_the_address_has_expired(in_parts, ponds, bucket):
     bucket.refusals = [503, 200, 403]
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
-    assert [(part, status) for part, status, _ in bucket.asked[:4]] == [
+    assert [(part, status) for part, status, _ in bucket.requests[:4]] == [
         ("00001.part", 503),
         ("00001.part", 200),
         ("00002.part", 403),

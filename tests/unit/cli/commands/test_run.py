@@ -21,9 +21,9 @@ def test_a_run_ends_with_its_figures_and_where_they_are(source, fake_stages, cap
         f"report: {out}/runs/first/report.html",
     ]
     assert slipway("run", source, "--out", out, "--name", "first") == 0
-    again = capsys.readouterr().out.splitlines()
-    assert again[1] == f"nothing to do: finished {out}/runs/first"
-    assert again[-1] == lines[-1]
+    lines_again = capsys.readouterr().out.splitlines()
+    assert lines_again[1] == f"nothing to do: finished {out}/runs/first"
+    assert lines_again[-1] == lines[-1]
 
 
 def test_json_is_one_object_a_line_and_the_last_is_the_outcome(source, fake_stages, capsys):

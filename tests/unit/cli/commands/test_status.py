@@ -5,130 +5,15 @@ import time
 import pytest
 
 from slipway import keys
-from slipway.errors import SpecError
+from tests.unit.cli.commands.conftest import BEST, STAGE_DONE, finish
 from tests.unit.cli.conftest import slipway
 
 from services.cli.commands import status as command
-from services.cli.commands.submit import SubmitRequest, read_body
-from services.cli.remote import credentials
 from services.cli.remote.answers import Run
 from services.cli.remote.client import Api
 from services.cli.remote.run_events import changes
 
-SPEC = {"dataset": {"source": "s3://photos/ponds"}}
-DONE = {"phase": "done", "attempt": 1, "startedAt": "2026-01-31T12:00:00Z", "finishedAt": "2026-01-31T12:01:05Z"}
-BEST = {"step": 20, "AP": 0.512, "AP50": 0.834}
-
 pytestmark = pytest.mark.usefixtures("logged_in")
-
-
-@pytest.fixture
-def file(tmp_path):
-    made = tmp_path / "run.yaml"
-    made.write_text(
-        "apiVersion: slipway.dev/v1alpha1\nkind: TrainingRun\nmetadata: {name: ponds}\n"
-        "spec:\n  dataset: {source: 's3://photos/ponds'}\n  train: {steps: 30}\n"
-    )
-    return made
-
-
-@pytest.fixture
-def ponds(file, cluster):
-    """A run that was submitted."""
-    assert slipway("submit", file) == 0
-    return "ponds"
-
-
-def finish(cluster, state="SUCCEEDED", **status):
-    cluster.report("ponds", state=state, settled=1, **status)
-
-
-# Submit
-
-
-def test_a_run_file_becomes_a_run(file, cluster, capsys):
-    assert slipway("submit", file) == 0
-    assert capsys.readouterr().out == "run ponds\nfollow it with: slipway status ponds --watch\n"
-    assert cluster.objects["ponds"]["spec"]["train"]["steps"] == 30
-
-
-def test_the_same_file_submitted_again_is_the_same_run(file, cluster, capsys):
-    assert [slipway("submit", file), slipway("submit", file)] == [0, 0]
-    assert capsys.readouterr().out.splitlines()[-1] == "run ponds was submitted before; it is PENDING"
-    assert len(cluster.objects) == 1
-
-
-def test_a_file_without_a_name_is_one_run_too(file, cluster):
-    file.write_text(file.read_text().replace("metadata: {name: ponds}\n", ""))
-    assert [slipway("submit", file), slipway("submit", file)] == [0, 0]
-    assert len(cluster.objects) == 1
-
-
-def test_another_key_is_another_run(file, cluster):
-    file.write_text(file.read_text().replace("metadata: {name: ponds}\n", ""))
-    assert [slipway("submit", file, "--idempotency-key", key) for key in "ab"] == [0, 0]
-    assert len(cluster.objects) == 2
-
-
-def test_a_name_that_is_given_wins(file, cluster):
-    assert slipway("submit", file, "--name", "other") == 0
-    assert list(cluster.objects) == ["other"]
-
-
-def test_a_name_that_is_taken_is_told(ponds, file, capsys):
-    assert slipway("submit", file, "--idempotency-key", "another") == 65
-    assert "there is a run ponds; give this one another name" in capsys.readouterr().err
-
-
-def test_a_wrong_field_is_told_with_its_pointer(file, capsys):
-    file.write_text(file.read_text().replace("steps: 30", "steps: 30, preset: yolo"))
-    assert slipway("submit", file) == 65
-    said = capsys.readouterr().err
-    assert "/spec/train/preset: there is no preset 'yolo'; valid: retinanet_mobilenetv2_320, " in said
-    assert "Traceback" not in said
-
-
-def test_json_is_the_run(file, capsys):
-    assert slipway("submit", file, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["metadata"]["name"] == "ponds"
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("a: [", "not YAML"),
-        ("- a", "not a TrainingRun"),
-        ("spec: {train: {learningRate: .nan}}", "a value that JSON cannot express"),
-        ("? [a, b]\n: c", "not YAML"),
-        ("spec: {dataset: {source: ./ponds}}", "slipway dataset push ./ponds"),
-    ],
-)
-def test_a_file_that_cannot_be_a_run_is_told_before_anything_is_sent(tmp_path, text, says):
-    file = tmp_path / "a.yaml"
-    file.write_text(text)
-    with pytest.raises(SpecError, match=says):
-        read_body(SubmitRequest(file))
-
-
-def test_a_date_in_a_file_is_its_text(tmp_path):
-    file = tmp_path / "a.yaml"
-    file.write_text("metadata: {name: 2026-01-31}")
-    assert read_body(SubmitRequest(file)) == {"metadata": {"name": "2026-01-31"}}
-
-
-def test_a_file_that_is_absent_is_told(tmp_path, capsys):
-    assert slipway("submit", tmp_path / "none.yaml") == 65
-    assert "none.yaml: cannot be read" in capsys.readouterr().err
-
-
-def test_no_server_is_75(file, monkeypatch, capsys):
-    monkeypatch.setenv("SLIPWAY_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(credentials, "PATIENCE_SEC", 0.05)
-    assert slipway("submit", file) == 75
-    assert "no answer" in capsys.readouterr().err
-
-
-# Status
 
 
 def test_runs_are_listed_with_state_progress_and_ap(ponds, cluster, capsys):
@@ -142,10 +27,10 @@ def test_runs_are_listed_with_state_progress_and_ap(ponds, cluster, capsys):
     ]
 
 
-def test_runs_are_listed_over_pages_up_to_a_limit(cluster, file, monkeypatch, capsys):
+def test_runs_are_listed_over_pages_up_to_a_limit(cluster, run_file, monkeypatch, capsys):
     monkeypatch.setattr(command, "_PAGE", 2)
     for name in ("a", "b", "c", "d", "e"):
-        assert slipway("submit", file, "--name", name) == 0
+        assert slipway("submit", run_file, "--name", name) == 0
     capsys.readouterr()
     assert slipway("status", "--json", "--limit", 3) == 0
     names = [run["metadata"]["name"] for run in json.loads(capsys.readouterr().out)["items"]]
@@ -161,7 +46,7 @@ def test_no_runs_are_told(capsys):
 
 def test_one_run_is_shown_with_its_stages(ponds, cluster, capsys):
     running = {"phase": "running", "attempt": 2, "startedAt": "2026-01-31T12:01:05Z"}
-    stages = {"ingest": DONE, "train": running, "preprocess": DONE}
+    stages = {"ingest": STAGE_DONE, "train": running, "preprocess": STAGE_DONE}
     cluster.report("ponds", state="RUNNING", stage="train", progress="20/30 steps", best=BEST, stages=stages)
     capsys.readouterr()
     assert slipway("status", "ponds") == 0
@@ -187,7 +72,7 @@ def test_a_watched_run_is_shown_like_a_local_one_and_leaves_with_its_code(ponds,
         moments = (
             {"state": "QUEUED", "reason": "waits for a GPU"},
             {"state": "RUNNING", "reason": None, "stage": "train", "progress": "10/30 steps"},
-            {"stages": {"train": DONE}, "best": BEST},
+            {"stages": {"train": STAGE_DONE}, "best": BEST},
         )
         for status in moments:
             cluster.report("ponds", **status)
@@ -224,10 +109,10 @@ def test_a_watched_run_that_left_no_code_is_not_taken_for_a_success(ponds, clust
     assert slipway("status", "ponds", "--watch") == code
 
 
-def test_a_submitted_run_can_be_watched(file, cluster, capsys):
+def test_a_submitted_run_can_be_watched(run_file, cluster, capsys):
     thread = threading.Timer(0.2, finish, [cluster])
     thread.start()
-    assert slipway("submit", file, "--watch") == 0
+    assert slipway("submit", run_file, "--watch") == 0
     thread.join()
     assert capsys.readouterr().out.splitlines()[:3] == ["run ponds", "ponds: PENDING", "ponds: SUCCEEDED"]
 
@@ -257,70 +142,6 @@ def test_a_watched_run_in_json_ends_with_its_outcome(ponds, cluster, capsys):
 
 
 def test_nothing_new_is_nothing_to_show():
-    status = {"state": "RUNNING", "stage": "train", "progress": "1/2 steps", "stages": {"ingest": DONE}}
+    status = {"state": "RUNNING", "stage": "train", "progress": "1/2 steps", "stages": {"ingest": STAGE_DONE}}
     run = Run.model_validate({"metadata": {"name": "ponds"}, "status": status})
     assert list(changes(run, run)) == []
-
-
-# Cancel, suspend, resume, retry
-
-
-@pytest.mark.parametrize(("verb", "field"), [("cancel", "cancel"), ("suspend", "suspend")])
-def test_a_run_is_told_to(ponds, cluster, capsys, verb, field):
-    assert slipway(verb, "ponds") == 0
-    assert cluster.objects["ponds"]["spec"][field] is True
-    assert f"run ponds: {verb} is asked for" in capsys.readouterr().out
-
-
-def test_a_suspended_run_is_resumed(ponds, cluster):
-    assert [slipway("suspend", "ponds"), slipway("resume", "ponds")] == [0, 0]
-    assert cluster.objects["ponds"]["spec"]["suspend"] is False
-
-
-def test_a_failed_run_is_tried_again(ponds, cluster, capsys):
-    finish(cluster, "FAILED")
-    assert slipway("retry", "ponds", "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["spec"]["attempt"] == 2
-
-
-def test_what_a_runs_state_forbids_is_told(ponds, capsys):
-    assert slipway("retry", "ponds") == 65
-    assert "only a run that has failed is started again" in capsys.readouterr().err
-
-
-# Logs
-
-
-def log(store, stage, member, text):
-    store.write(keys.log("ponds", stage, 1, f"{member}-0-1700000000-7", 0), text.encode())
-
-
-def test_logs_are_printed_stage_by_stage(ponds, store, capsys):
-    log(store, "train", "train", "three\n")
-    log(store, "ingest", "ingest", "one\x1b[2J\ntwo\n")
-    capsys.readouterr()
-    assert slipway("logs", "ponds") == 0
-    assert capsys.readouterr().out == "one�[2J\ntwo\nthree\n"
-    assert slipway("logs", "ponds", "--stage", "train") == 0
-    assert capsys.readouterr().out == "three\n"
-
-
-def test_an_unknown_stage_is_told_with_those_there_are(ponds, capsys):
-    assert slipway("logs", "ponds", "--stage", "lunch") == 65
-    assert "stage: " in (said := capsys.readouterr().err)
-    assert "valid: ingest, preprocess, train, evaluate, export, detect" in said
-
-
-def test_followed_logs_end_with_the_run(ponds, cluster, store, capsys):
-    def work():
-        for number in range(3):
-            log(store, "ingest", "ingest", "".join(f"line {n}\n" for n in range(number + 1)))
-            time.sleep(0.05)
-        finish(cluster)
-
-    thread = threading.Thread(target=work)
-    capsys.readouterr()
-    thread.start()
-    assert slipway("logs", "ponds", "-f") == 0
-    thread.join()
-    assert capsys.readouterr().out == "line 0\nline 1\nline 2\n"

@@ -25,9 +25,9 @@ def test_another_option_is_another_run(source):
 
 
 def test_a_changed_folder_is_another_run(source):
-    before = run_of(source).metadata.name
+    name = run_of(source).metadata.name
     (source / "a.xml").write_text("<annotation></annotation>")
-    assert run_of(source).metadata.name != before
+    assert run_of(source).metadata.name != name
 
 
 def test_the_seed_is_the_partitions_and_the_trainings(source):

@@ -11,6 +11,7 @@ import pytest
 
 from slipway import keys
 from slipway.errors import SpecError, StoreRefused, TransientError
+from slipway.run.names import STAGES
 from slipway.run.pipeline import State
 from slipway.run.spec import Metadata, RunSpec, TrainingRun
 from slipway.store.folder import FolderStore
@@ -18,7 +19,7 @@ from tests.unit.cli.conftest import FAKE_STAGES
 
 from services.cli.local.process import ManagedProcess
 from services.cli.local.run_lock import lock_run
-from services.cli.local.runner import run_local
+from services.cli.local.runner import process_specs, run_local
 
 # The command with the fake stages, as a process of its own.
 RUNNER = """
@@ -115,6 +116,18 @@ def test_as_many_workers_as_asked_for_make_the_records(stages, store, monkeypatc
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     run(store, until="preprocess", preprocess={"workers": 64})
     assert len(stages.attempts("preprocess")) == 3
+
+
+def test_the_processes_of_a_stage_on_one_machine():
+    spec = ponds(preprocess={"workers": 2}, train={"workers": 4}).spec
+    processes = {stage: [(p.name, p.is_sidecar) for p in process_specs(stage, spec)] for stage in STAGES}
+    assert processes == {
+        "ingest": [("ingest-0", False)],
+        "preprocess": [("preprocess-0", False), ("preprocess-1", False)],
+        "train": [("trainer-0", False), ("evaluator-0", True)],
+        "export": [("exporter-0", False)],
+        "detect": [("detector-0", False)],
+    }
 
 
 def test_wrong_input_is_not_tried_again_and_its_reason_is_kept(stages, store):

@@ -22,8 +22,8 @@ TOKEN = "tok-5d1f93ab"
 
 @pytest.fixture
 def server():
-    with scripted_server() as made:
-        yield made
+    with scripted_server() as http_server:
+        yield http_server
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def api(server, monkeypatch):
 def test_a_call_sends_token_query_and_json(api, server):
     server.answers = [good({"a": 1})]
     assert api.json(Call("POST", "/v1/runs", {"limit": 2, "page": None}, {"spec": {}}, {"X-A": "b"})) == {"a": 1}
-    (method, path, headers, body) = server.asked[0]
+    (method, path, headers, body) = server.requests[0]
     assert (method, path, json.loads(body)) == ("POST", "/v1/runs?limit=2", {"spec": {}})
     assert (headers["Authorization"], headers["X-A"]) == (f"Bearer {TOKEN}", "b")
     assert headers["Content-Type"] == "application/json"
@@ -45,19 +45,19 @@ def test_a_call_sends_token_query_and_json(api, server):
 def test_what_passes_is_asked_again(api, server, trouble):
     server.answers = [trouble, good({"a": 1})]
     assert api.json(Call("GET", "/v1/runs")) == {"a": 1}
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 def test_patience_ends_with_75_and_is_announced_once(server, monkeypatch):
     monkeypatch.setattr("slipway.retry._FIRST_PAUSE_SEC", 0.01)
-    said = []
-    api = Api(Server(f"http://127.0.0.1:{server.server_port}", TOKEN), 0.2, said.append)
+    notices = []
+    api = Api(Server(f"http://127.0.0.1:{server.server_port}", TOKEN), 0.2, notices.append)
     server.answers = [problem(503, "the store is away")] * 50
-    with pytest.raises(ApiUnavailable, match="the store is away") as raised:
+    with pytest.raises(ApiUnavailable, match="the store is away") as error:
         api.json(Call("GET", "/v1/runs"))
-    assert raised.value.exit_code == EXIT_RETRY
-    assert 2 < len(server.asked) < 50
-    assert [line.partition(": ")[2] for line in said] == ["the store is away; asking again for 0 s"]
+    assert error.value.exit_code == EXIT_RETRY
+    assert 2 < len(server.requests) < 50
+    assert [line.partition(": ")[2] for line in notices] == ["the store is away; asking again for 0 s"]
 
 
 def test_a_server_that_asks_for_more_time_than_there_is_patience_gets_none(api, server):
@@ -69,17 +69,17 @@ def test_a_server_that_asks_for_more_time_than_there_is_patience_gets_none(api, 
 
 def test_nobody_there_is_told_without_the_librarys_words(monkeypatch):
     api = Api(Server("http://127.0.0.1:9", TOKEN), patience_sec=0)
-    with pytest.raises(ApiUnavailable, match=r"^http://127.0.0.1:9: no answer: .*refused") as raised:
+    with pytest.raises(ApiUnavailable, match=r"^http://127.0.0.1:9: no answer: .*refused") as error:
         api.json(Call("GET", "/v1/runs"))
-    assert "HTTPConnection" not in str(raised.value)
+    assert "HTTPConnection" not in str(error.value)
 
 
 def test_a_wrong_field_is_told_with_its_pointer_and_what_is_right(api, server):
     errors = [{"pointer": "/spec/train/preset", "detail": "there is no preset 'yolo'", "valid": ["a", "b"]}]
     server.answers = [problem(422, "x", errors=errors)]
-    with pytest.raises(ApiRefused, match=r"/spec/train/preset: there is no preset 'yolo'; valid: a, b$") as raised:
+    with pytest.raises(ApiRefused, match=r"/spec/train/preset: there is no preset 'yolo'; valid: a, b$") as error:
         api.json(Call("POST", "/v1/runs", body={}))
-    assert (raised.value.exit_code, raised.value.status) == (EXIT_INPUT, 422)
+    assert (error.value.exit_code, error.value.status) == (EXIT_INPUT, 422)
 
 
 def test_several_wrong_fields_are_a_line_each(api, server):
@@ -97,9 +97,9 @@ def test_a_token_that_is_not_taken_says_how_to_log_in(api, server):
 
 def test_a_servers_bug_is_not_asked_for_again_and_names_the_request(api, server):
     server.answers = [problem(500, "a bug", requestId="r-7")]
-    with pytest.raises(ApiBroken, match=r"a bug \(status 500, request r-7\)") as raised:
+    with pytest.raises(ApiBroken, match=r"a bug \(status 500, request r-7\)") as error:
         api.json(Call("GET", "/v1/runs"))
-    assert raised.value.exit_code == EXIT_BUG
+    assert error.value.exit_code == EXIT_BUG
 
 
 @pytest.mark.parametrize(
@@ -115,22 +115,22 @@ def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(api, server):
     server.answers = [(301, {"Location": "https://elsewhere.example/"}, b"")]
     with pytest.raises(ApiRefused, match=r"it points to https://elsewhere\.example/"):
         api.json(Call("GET", "/v1/runs"))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_whole_address_gets_the_token_on_the_own_server_only(api, server):
-    own = f"http://127.0.0.1:{server.server_port}"
+    address = f"http://127.0.0.1:{server.server_port}"
     server.answers = [good(1), good(1)]
-    api.json(Call("PUT", f"{own}/part"))
+    api.json(Call("PUT", f"{address}/part"))
     api.json(Call("PUT", f"http://localhost:{server.server_port}/part"))
-    assert ["Authorization" in headers for _, _, headers, _ in server.asked] == [True, False]
+    assert ["Authorization" in headers for _, _, headers, _ in server.requests] == [True, False]
 
 
 def test_a_body_is_made_anew_for_each_try(api, server):
     server.answers = [problem(503), good(1)]
     headers = {"Content-Length": "6"}
     api.json(Call("PUT", "/part", body=lambda: iter([b"abc", b"def"]), headers=headers))
-    assert [body for _, _, _, body in server.asked] == [b"abcdef", b"abcdef"]
+    assert [body for _, _, _, body in server.requests] == [b"abcdef", b"abcdef"]
 
 
 def test_a_body_that_is_cut_short_is_no_answer(api, server):
@@ -146,8 +146,8 @@ def test_a_followed_stream_goes_on_after_a_break(api, server):
         (200, {}, b"id: 3\ndata: c\n\nevent: end\ndata: SUCCEEDED\n\n"),
     ]
     assert [event.data for event in api.follow(Call("GET", "/v1/runs/r/logs"))] == ["a", "b", "c"]
-    assert [headers.get("Last-Event-ID") for _, _, headers, _ in server.asked] == [None, "2", "2"]
-    assert server.asked[0][2]["Accept"] == "text/event-stream"
+    assert [headers.get("Last-Event-ID") for _, _, headers, _ in server.requests] == [None, "2", "2"]
+    assert server.requests[0][2]["Accept"] == "text/event-stream"
 
 
 def test_a_stream_that_never_says_anything_is_given_up(api, server):
@@ -167,9 +167,9 @@ def test_a_stream_that_never_says_anything_is_given_up(api, server):
     ],
 )
 def test_an_address_that_cannot_be_one_is_refused(url, says):
-    with pytest.raises(SpecError, match=says) as raised:
+    with pytest.raises(SpecError, match=says) as error:
         Server(url, TOKEN)
-    assert "secret" not in str(raised.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_an_unencrypted_address_from_the_server_is_refused_too(api):
 
 @pytest.mark.parametrize("token", ["", "a b", "a\nHost: x", "tökén"])
 def test_a_token_that_cannot_be_one_is_refused_without_being_shown(token):
-    with pytest.raises(SpecError, match="copy it again") as raised:
+    with pytest.raises(SpecError, match="copy it again") as error:
         Server("https://slipway.example", token)
-    assert not token or token not in str(raised.value)
+    assert not token or token not in str(error.value)
 
 
 def test_a_server_shows_no_token():
@@ -209,7 +209,7 @@ def certificate(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "slipway test")])
     now = datetime.now(UTC)
-    made = (
+    certificate_object = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
@@ -219,7 +219,7 @@ def certificate(tmp_path):
     )
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file = tmp_path / "server.pem"
-    file.write_bytes(key.private_bytes(*form) + made.public_bytes(serialization.Encoding.PEM))
+    file.write_bytes(key.private_bytes(*form) + certificate_object.public_bytes(serialization.Encoding.PEM))
     return file
 
 
@@ -235,7 +235,7 @@ def secure_url(server, certificate):
 def test_a_certificate_that_is_not_trusted_says_how_to_trust_it(secure_url, server):
     with pytest.raises(ApiRefused, match=r"certificate is not trusted: .*--ca-file or SLIPWAY_API_CA_FILE"):
         Api(Server(secure_url, TOKEN)).json(Call("GET", "/v1/runs"))
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_private_certificate_authority_can_be_trusted(secure_url, server, certificate):

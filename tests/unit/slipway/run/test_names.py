@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.run.names import PROCESS_NAMES, PROCESSES, STAGES, main_process, processes_of
+from slipway.run.names import PROCESS_NAMES, PROCESSES, STAGES, main_process, processes_of, slug
 
 SERVICES = Path(__file__).parents[4] / "services"
 
@@ -27,3 +27,11 @@ def test_a_stage_has_one_main_process(stage):
 @pytest.mark.parametrize("process", PROCESSES, ids=lambda process: process.service)
 def test_a_process_is_a_service_that_can_be_started(process):
     assert (SERVICES / process.service / "__main__.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("Raccoon_Dataset", "raccoon-dataset"), ("---", "images"), ("Ä", "images"), ("x" * 60, "x" * 52), ("a..b", "a-b")],
+)
+def test_slug_is_a_valid_name(folder, name):
+    assert slug(folder) == name

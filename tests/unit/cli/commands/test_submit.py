@@ -1,0 +1,93 @@
+import json
+
+import pytest
+
+from slipway.errors import SpecError
+from tests.unit.cli.conftest import slipway
+
+from services.cli.commands.submit import SubmitRequest, read_body
+from services.cli.remote import credentials
+
+pytestmark = pytest.mark.usefixtures("logged_in")
+
+
+def test_a_run_file_becomes_a_run(run_file, cluster, capsys):
+    assert slipway("submit", run_file) == 0
+    assert capsys.readouterr().out == "run ponds\nfollow it with: slipway status ponds --watch\n"
+    assert cluster.objects["ponds"]["spec"]["train"]["steps"] == 30
+
+
+def test_the_same_file_submitted_again_is_the_same_run(run_file, cluster, capsys):
+    assert [slipway("submit", run_file), slipway("submit", run_file)] == [0, 0]
+    assert capsys.readouterr().out.splitlines()[-1] == "run ponds was submitted before; it is PENDING"
+    assert len(cluster.objects) == 1
+
+
+def test_a_file_without_a_name_is_one_run_too(run_file, cluster):
+    run_file.write_text(run_file.read_text().replace("metadata: {name: ponds}\n", ""))
+    assert [slipway("submit", run_file), slipway("submit", run_file)] == [0, 0]
+    assert len(cluster.objects) == 1
+
+
+def test_another_key_is_another_run(run_file, cluster):
+    run_file.write_text(run_file.read_text().replace("metadata: {name: ponds}\n", ""))
+    assert [slipway("submit", run_file, "--idempotency-key", key) for key in "ab"] == [0, 0]
+    assert len(cluster.objects) == 2
+
+
+def test_a_name_that_is_given_wins(run_file, cluster):
+    assert slipway("submit", run_file, "--name", "other") == 0
+    assert list(cluster.objects) == ["other"]
+
+
+def test_a_name_that_is_taken_is_told(ponds, run_file, capsys):
+    assert slipway("submit", run_file, "--idempotency-key", "another") == 65
+    assert "there is a run ponds; give this one another name" in capsys.readouterr().err
+
+
+def test_a_wrong_field_is_told_with_its_pointer(run_file, capsys):
+    run_file.write_text(run_file.read_text().replace("steps: 30", "steps: 30, preset: yolo"))
+    assert slipway("submit", run_file) == 65
+    output = capsys.readouterr().err
+    assert "/spec/train/preset: there is no preset 'yolo'; valid: retinanet_mobilenetv2_320, " in output
+    assert "Traceback" not in output
+
+
+def test_json_is_the_run(run_file, capsys):
+    assert slipway("submit", run_file, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["name"] == "ponds"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: [", "not YAML"),
+        ("- a", "not a TrainingRun"),
+        ("spec: {train: {learningRate: .nan}}", "a value that JSON cannot express"),
+        ("? [a, b]\n: c", "not YAML"),
+        ("spec: {dataset: {source: ./ponds}}", "slipway dataset push ./ponds"),
+    ],
+)
+def test_a_file_that_cannot_be_a_run_is_told_before_anything_is_sent(tmp_path, text, says):
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    with pytest.raises(SpecError, match=says):
+        read_body(SubmitRequest(file))
+
+
+def test_a_date_in_a_file_is_its_text(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text("metadata: {name: 2026-01-31}")
+    assert read_body(SubmitRequest(file)) == {"metadata": {"name": "2026-01-31"}}
+
+
+def test_a_file_that_is_absent_is_told(tmp_path, capsys):
+    assert slipway("submit", tmp_path / "none.yaml") == 65
+    assert "none.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_no_server_is_75(run_file, monkeypatch, capsys):
+    monkeypatch.setenv("SLIPWAY_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(credentials, "PATIENCE_SEC", 0.05)
+    assert slipway("submit", run_file) == 75
+    assert "no answer" in capsys.readouterr().err
