@@ -27,11 +27,11 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from slipway.kube.names import GROUP, VERSION
+from slipway.kube.names import GROUP, PLURAL, VERSION
 from slipway.store.from_url import open_store
 from tests.benchmarks.fake_pods import LABEL, Writer, events, fake_nodes
 
-from services.controller.install.crd import PLURAL, crd
+from services.controller.install.crd import crd
 
 _PORT = 18081
 _POLL_SEC = 1.0

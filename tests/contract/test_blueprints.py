@@ -9,7 +9,7 @@ from kubernetes import client
 
 from slipway.run.spec import RunSpec
 
-from services.controller.manifests import Owner, Work, blueprints, job, service
+from services.controller.manifests import Owner, StageAttempt, job, read_blueprints, service
 from services.controller.settings import Settings
 
 ROOT = Path(__file__).parents[2] / "manifests"
@@ -75,9 +75,9 @@ def test_a_manifest_has_only_fields_that_exist(file):
 @pytest.mark.parametrize("stage", ["ingest", "preprocess", "train", "export", "detect"])
 def test_a_job_has_only_fields_that_exist_whatever_is_asked(stage):
     asked = {"dataset": {"source": "s3://a/b"}, "queue": "team-a", "train": {"gpus": 2, "workers": 2}}
-    work = Work("ponds", RunSpec.model_validate(asked), stage, 1, Owner("ponds", "uid-1"))
-    assert unknown(job(work, SETTINGS, blueprints(), {"data": "data:1", "tf": "tf:1"}), "V1Job") == []
-    assert unknown(service(work, blueprints()) or {}, "V1Service") == []
+    work = StageAttempt("ponds", RunSpec.model_validate(asked), stage, 1, Owner("ponds", "uid-1"))
+    assert unknown(job(work, SETTINGS, read_blueprints(), {"data": "data:1", "tf": "tf:1"}), "V1Job") == []
+    assert unknown(service(work, read_blueprints()) or {}, "V1Service") == []
 
 
 def test_a_field_that_does_not_exist_is_found():

@@ -41,7 +41,7 @@ class TrainingRunObject(CamelArtifactModel):
     api_version: str = ""
     kind: str = ""
     metadata: Metadata
-    spec: Mapping[str, Any]
+    spec: Mapping[str, Any] = {}
     status: RunStatus = RunStatus()
 
     @model_validator(mode="before")

@@ -50,7 +50,7 @@ class KubernetesClient:
         namespace: str,
         configuration: Any,
         answer_sec: float = 30.0,
-        on_request: Callable[[str, str], None] = lambda verb, resource: None,
+        on_request: Callable[[str, str], None] | None = None,
     ) -> None:
         from kubernetes import client
 
@@ -129,12 +129,16 @@ class KubernetesClient:
     def replace_status(self, manifest: KubernetesObject) -> KubernetesObject:
         """Replace the status of a TrainingRun. Raises `Conflict` when the object has been changed since it was read."""
         name = manifest["metadata"]["name"]
-        self._on_request("update", f"{PLURALS['TrainingRun']}/status")
+        self._count("update", f"{PLURALS['TrainingRun']}/status")
         with as_api_errors(f"update the status of TrainingRun {name}"):
             return _parse(self._method("replace", "TrainingRun", "_status")(name=name, body=manifest))
 
+    def _count(self, verb: str, resource: str) -> None:
+        if self._on_request:
+            self._on_request(verb, resource)
+
     def _request(self, verb: str, kind: Kind, name: str = "", absent_is_fine: bool = False) -> _Translation:
-        self._on_request(verb, PLURALS[kind])
+        self._count(verb, PLURALS[kind])
         objects = f"{kind} {name}" if verb not in ("list", "watch") else f"{kind}s {name}".rstrip()
         return as_api_errors(f"{'read' if verb == 'get' else verb} {objects}", absent_is_fine)
 
