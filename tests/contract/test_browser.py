@@ -24,7 +24,7 @@ PAGES = ["/", "/runs/ponds", "/runs/lakes", "/submit", "/datasets", f"/datasets/
 
 
 class Heron:
-    """Whose the one token is."""
+    """Accepts one token: the admin heron's."""
 
     async def user(self, secret):
         return User("heron", Role.ADMIN) if secret == "all" else None
@@ -86,7 +86,7 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(chromium, address):
-    """A tab in which somebody has logged in."""
+    """A tab in which an admin has logged in."""
     tab = chromium.page()
     tab.look_like(1280)
     tab.open(f"{address}/submit")

@@ -19,14 +19,14 @@ SPEC = {"dataset": {"source": "s3://photos/ponds"}}
 
 
 class Heron:
-    """Whose the one token is."""
+    """Accepts one token: the admin heron's."""
 
     async def user(self, secret):
         return User("heron", Role.ADMIN) if secret == "all" else None
 
 
 def described_app(folder: Path):
-    """Return an API that holds one run, which has ended; the folder is written by requests only."""
+    """Return an API with one run, which has ended; only requests write to the folder."""
     cluster = FakeRuns()
     cluster.create({"metadata": {"name": RUN}, "spec": SPEC})
     cluster.report(RUN, state="SUCCEEDED", artifacts={"dataset": f"datasets/harbour/{'ab' * 32}"})
@@ -38,7 +38,7 @@ def described_app(folder: Path):
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """The description of an API, by way of which it is called."""
+    """The OpenAPI description of an API, by which the tests call it."""
     folder = tmp_path_factory.mktemp("store")
     store = FolderStore(folder)
     store.write(f"runs/{RUN}/run.json", json.dumps({"metadata": {"name": RUN}, "spec": SPEC}).encode())

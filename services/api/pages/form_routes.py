@@ -20,9 +20,9 @@ from services.api.context import ContextDep
 from services.api.pages.render import PageRoute, render
 from services.api.pages.submit_form import build_form, run_file
 from services.api.parameters import RunsDep
-from services.api.runs.actions import Action, act
+from services.api.runs.actions import Action
 from services.api.runs.listing import Runs
-from services.api.runs.routes import delete
+from services.api.runs.routes import change, delete
 from services.api.runs.run_object import RunObject
 from services.api.runs.submit import parse_request, prepare, submit
 
@@ -114,8 +114,7 @@ def delete_run(request: Request, _: Admin, runs: RunsDep, run: RunName) -> Respo
 @router.post("/runs/{run}/{action}")
 def change_run(request: Request, _: Submitter, runs: RunsDep, run: RunName, action: Action) -> Response:
     """Carry out the action of a button."""
-    with audit(request, f"run.{action}", run) as record:
-        record.outcome = "done" if act(run, action, None, runs)[1] else "unchanged"
+    change(request, runs, run, action)
     return _redirect(f"/runs/{run}")
 
 

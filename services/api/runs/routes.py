@@ -119,14 +119,19 @@ def delete(request: Request, runs: Runs, run: str) -> None:
         runs.cluster.delete(run)
 
 
+def change(request: Request, runs: Runs, run: str, action: Action, if_match: str | None = None) -> RunObject:
+    """Carry out an action on a run. Raises `Problem` as `act` does."""
+    with audit(request, f"run.{action}", run) as record:
+        run_object, has_changed = act(run, action, if_match, runs)
+        record.outcome = "done" if has_changed else "unchanged"
+    return run_object
+
+
 def _add_action_route(action: Action, summary: str) -> None:
     """Add the route of one action to the router."""
 
     def route(request: Request, _: Submitter, runs: RunsDep, run: RunName, if_match: IfMatch = None) -> Response:
-        with audit(request, f"run.{action}", run) as record:
-            run_object, has_changed = act(run, action, if_match, runs)
-            record.outcome = "done" if has_changed else "unchanged"
-        return _answer(run_object)
+        return _answer(change(request, runs, run, action, if_match))
 
     responses: dict[int | str, dict[str, Any]] = {200: {"headers": _ETAG}, **answers(404, 409, 412)}
     path = f"/{{run}}:{action}"

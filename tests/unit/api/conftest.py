@@ -82,3 +82,7 @@ def events(caplog):
 
 def bearer(role: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {SECRETS[role]}"}
+
+
+def stored_keys(store, prefix: str = "") -> list[str]:
+    return [item.key for item in store.scan(prefix)]

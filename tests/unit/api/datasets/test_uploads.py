@@ -7,6 +7,7 @@ import pytest
 
 from slipway.errors import MissingKey, StoreUnavailable
 from slipway.store.folder import FolderStore
+from tests.unit.api.conftest import stored_keys
 
 from services.api.datasets import uploads
 from services.api.datasets.archive_reader import BadArchive
@@ -74,7 +75,7 @@ def test_an_archive_is_unpacked_when_it_is_all_there(store, archive):
     assert (upload.files, upload.images, upload.bytes, upload.skipped) == (20, 20, 30_000, 0)
     assert store.read(f"uploads/{ID}/ponds/7.jpg") == b"7" * 1000
     assert find_upload(store, ID) == upload
-    assert list(store.list("incoming")) == []
+    assert stored_keys(store, "incoming") == []
 
 
 def test_the_listing_comes_last(store, archive, monkeypatch):
@@ -90,7 +91,7 @@ def test_what_is_complete_is_left_as_it_is(store, archive):
     first = complete(store, ID, ArchiveLimits())
     store.delete(f"uploads/{ID}/ponds/7.jpg")
     assert complete(store, ID, ArchiveLimits()) == first
-    assert store.size(f"uploads/{ID}/ponds/7.jpg") is None
+    assert store.stat(f"uploads/{ID}/ponds/7.jpg") is None
 
 
 def test_what_was_never_announced_is_missing(store):
@@ -103,7 +104,7 @@ def test_of_an_archive_that_is_cut_short_nothing_is_left(store, archive, cut):
     send(store, archive[:-cut])
     with pytest.raises(BadArchive, match="is damaged, or cut short"):
         complete(store, ID, ArchiveLimits())
-    assert list(store.list()) == []
+    assert stored_keys(store) == []
 
 
 def test_of_an_archive_that_is_refused_half_way_nothing_is_left(store):
@@ -115,7 +116,7 @@ def test_of_an_archive_that_is_refused_half_way_nothing_is_left(store):
     send(store, buffer.getvalue())
     with pytest.raises(BadArchive, match="leads out of its folder"):
         complete(store, ID, ArchiveLimits())
-    assert list(store.list()) == []
+    assert stored_keys(store) == []
 
 
 def test_a_store_that_goes_away_while_it_is_unpacked_leaves_the_archive_to_be_tried_again(store, archive, monkeypatch):
@@ -153,7 +154,7 @@ def test_two_that_complete_the_same_have_the_same_answer(store, archive):
         thread.join()
     assert len(results) == 4
     assert len({upload.model_dump_json() for upload in results}) == 1
-    assert len(list(store.list(f"uploads/{ID}"))) == 20
+    assert len(stored_keys(store, f"uploads/{ID}")) == 20
 
 
 def test_a_part_that_changed_its_size_meanwhile_is_refused(store, archive):
@@ -174,7 +175,7 @@ def test_what_a_kill_left_while_it_was_unpacked_is_discarded_with_it(store, arch
     send(store, archive)
     store.write(f"uploads/{ID}/ponds/0.jpg", b"0")
     discard(store, ID)
-    assert list(store.list()) == []
+    assert stored_keys(store) == []
 
 
 def test_what_a_kill_left_after_it_was_unpacked_is_discarded_alone(store, archive):
@@ -182,5 +183,5 @@ def test_what_a_kill_left_after_it_was_unpacked_is_discarded_alone(store, archiv
     complete(store, ID, ArchiveLimits())
     store.write(f"incoming/{ID}/00001.part", b"0")
     discard(store, ID)
-    assert len(list(store.list("uploads"))) == 21
-    assert list(store.list("incoming")) == []
+    assert len(stored_keys(store, "uploads")) == 21
+    assert stored_keys(store, "incoming") == []

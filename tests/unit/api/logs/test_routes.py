@@ -125,14 +125,14 @@ def test_a_long_log_comes_in_pieces_and_whole(client, cluster, store, ponds):
 def test_a_stream_outlasts_a_store_that_is_away(client, cluster, store, ponds, monkeypatch):
     store.write(f"{TRAIN}-0000.log", b"one\n")
     cluster.report("ponds", state="SUCCEEDED")
-    list_keys, failures = store.list, iter([1, 2, 3])
+    scan, failures = store.scan, iter([1, 2, 3])
 
     def flaky(prefix=""):
         if next(failures, None):
             raise StoreUnavailable("no answer; try again")
-        return list_keys(prefix)
+        return scan(prefix)
 
-    monkeypatch.setattr(store, "list", flaky)
+    monkeypatch.setattr(store, "scan", flaky)
     answer = client.get(f"{ponds}/logs", headers=STREAM)
     assert [data for _, data, _ in events_of(answer.text)] == ["one", "SUCCEEDED"]
 

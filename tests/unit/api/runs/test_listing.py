@@ -139,7 +139,7 @@ def test_a_store_that_is_away_keeps_nobody_waiting_for_another(client, store, mo
         prefixes.append(prefix)
         raise StoreUnavailable("no answer; try again")
 
-    monkeypatch.setattr(store, "list", fail)
+    monkeypatch.setattr(store, "scan", fail)
     assert [client.get("/v1/runs").status_code for _ in range(5)] == [503] * 5
     assert prefixes == ["index/runs"]
 
