@@ -11,12 +11,12 @@ from services.trainer.pipeline_config import pipeline_config
 
 
 def config() -> Any:
-    """Return that of the smallest preset, for images of 128 pixels."""
+    """Return the pipeline config of the smallest preset, for images of 128 pixels."""
     return pipeline_config(small_plan(), 3, 8, None)
 
 
 def write_backbone(folder: Path, value: float, depth_multiplier: float = 0.5) -> None:
-    """Write `ckpt-1`, a backbone with this number in every kernel."""
+    """Write `ckpt-1`, a backbone whose kernels have this value everywhere."""
     import tensorflow as tf
     from official.core import task_factory
 
@@ -29,5 +29,5 @@ def write_backbone(folder: Path, value: float, depth_multiplier: float = 0.5) ->
 
 
 def kernels(backbone: Any) -> list[Any]:
-    """Return the weights of its convolutions."""
+    """Return the weights of the backbone's convolutions."""
     return [weight for weight in backbone.trainable_variables if "kernel" in weight.name]

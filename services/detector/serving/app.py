@@ -25,7 +25,7 @@ from services.detector.serving.model_loader import Export, Model, find_export
 from services.detector.serving.routes import router
 from services.detector.serving.settings import DetectorSettings
 
-_DESCRIPTION = """An image in, boxes in pixels or the drawn image out, by the exported model of a run.
+_DESCRIPTION = """Detects in an image with the exported model of a run; answers boxes in pixels, or the drawn image.
 
 Every error is a problem (RFC 9457); every answer has an X-Request-Id."""
 

@@ -41,10 +41,10 @@ Viewer = Annotated[User, Depends(_viewer)]  # the lowest role, so every user wit
 def list_models(
     _: Viewer,
     context: ContextDep,
-    limit: Annotated[int, Query(ge=1, le=500, description="How many runs to look at.")] = 100,
-    page: Annotated[str, Query(max_length=100, description="The `next` of the answer before.")] = "",
+    limit: Annotated[int, Query(ge=1, le=500, description="Number of runs to check for an export.")] = 100,
+    page: Annotated[str, Query(max_length=100, description="The `next` of the previous page.")] = "",
 ) -> ModelList:
-    """List the runs that have an export; a page may hold fewer than asked for, and still have a `next`."""
+    """List the runs that have an export; a page may have fewer than `limit` and still a `next`."""
     runs, next_page = list_exported_runs(context.store, page, limit)
     return ModelList(items=runs, next=next_page)
 
@@ -83,12 +83,12 @@ async def predict_image(
     _: Viewer,
     run: RunName,
     score_threshold: Annotated[
-        float | None, Query(alias="scoreThreshold", ge=0, le=1, description="The run's own unless given.")
+        float | None, Query(alias="scoreThreshold", ge=0, le=1, description="By default, the run's own.")
     ] = None,
     max_detections: Annotated[int, Query(alias="maxDetections", ge=1, le=1000)] = 100,
     accept: Annotated[str, Header(max_length=1024)] = "*/*",
 ) -> Any:
-    """Detect in one image, and answer boxes in pixels, best first, or, if `Accept` prefers an image, the drawn one."""
+    """Detect in one image; answer boxes in pixels, best first, or the drawn image, if `Accept` prefers an image."""
     context, media_type = context_of(request), choose_media_type(accept)
     limits = context.settings.limits
     prediction_request = PredictionRequest(media_type, score_threshold, max_detections, limits.pixels)
@@ -101,13 +101,13 @@ async def predict_image(
 
 @router.get("/healthz", tags=["health"])
 async def healthz() -> Health:
-    """Say that the process lives."""
+    """Check that the process answers."""
     return Health()
 
 
 @router.get("/readyz", tags=["health"], responses=answers(503))
 def readyz(context: ContextDep) -> Health:
-    """Say that the store answers, and that the models that are loaded at the start are there."""
+    """Check that the store answers, and that the models of the settings are loaded."""
     context.readiness.check()
     return Health()
 

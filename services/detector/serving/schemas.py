@@ -8,7 +8,7 @@ from slipway.models import AnswerModel
 
 
 class Served(AnswerModel):
-    """Which model it was.
+    """The model of a prediction.
 
     Attributes:
       digest: SHA-256 of the export's `manifest.json`.
@@ -19,14 +19,14 @@ class Served(AnswerModel):
 
 
 class ModelAnswer(Served):
-    """A model that can be asked.
+    """A model that can be used for predictions.
 
     Attributes:
       classes: Labels in the order of their class ids, from 1.
-      image_size: Side of what the model sees, pixels; an image of any size is scaled to it.
-      score_threshold: What scores less is left out, unless a request says otherwise.
-      step: Of the checkpoint that was exported.
-      loaded_at: Since when it is in memory; absent while it is not.
+      image_size: Side of the model's square input, pixels; an image of any size is scaled to it.
+      score_threshold: Detections with a lower score are left out, unless a request sets another threshold.
+      step: Global step of the exported checkpoint.
+      loaded_at: Time since which it is in memory; absent while it is not.
     """
 
     preset: str
@@ -41,7 +41,7 @@ class ModelList(AnswerModel):
     """Runs that have an export, newest first.
 
     Attributes:
-      next: Give it as `page` to go on.
+      next: The value of `page` for the next page; absent on the last.
     """
 
     items: list[str]
@@ -58,7 +58,7 @@ class BoxAnswer(BaseModel):
 
 
 class DetectionAnswer(BaseModel):
-    """One found box, as `detections.json` has it."""
+    """One detected box, as in `detections.json`."""
 
     label: str
     class_id: Annotated[int, Field(ge=1)]
@@ -67,14 +67,14 @@ class DetectionAnswer(BaseModel):
 
 
 class Timing(AnswerModel):
-    """Seconds, of the work itself, without the wait for it."""
+    """Seconds of the work itself, without waiting."""
 
     decode_seconds: float
     inference_seconds: float
 
 
 class Prediction(AnswerModel):
-    """What was found in one image, best first; width and height are those of the upright image."""
+    """Detections in one image, best first; width and height are those of the upright image."""
 
     model: Served
     width: int
@@ -85,7 +85,7 @@ class Prediction(AnswerModel):
 
 
 class Health(AnswerModel):
-    """That the process answers; what is wrong is a problem instead."""
+    """The answer of a server without a problem."""
 
     status: str = "ok"
 
