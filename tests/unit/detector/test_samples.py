@@ -62,12 +62,12 @@ def test_half_of_the_chosen_are_mistakes_and_half_have_many_boxes() -> None:
     samples = [Sample(image(*boxes[: n % 3], name=f"right-{n:02d}.jpg"), [], n % 3, 0) for n in range(20)]
     samples += [Sample(image(*boxes, name=f"wrong-{n}.jpg"), [], 3 - n % 3, 0) for n in range(9)]
 
-    chosen = [s.image.filename for s in choose_samples(samples)]
+    filenames = [s.image.filename for s in choose_samples(samples)]
 
     worst, most_found = ["wrong-2.jpg", "wrong-5.jpg", "wrong-8.jpg"], ["wrong-0.jpg", "wrong-3.jpg", "wrong-6.jpg"]
-    assert len(chosen) == 8
-    assert chosen == sorted(chosen)
-    assert {*worst, *most_found} < set(chosen)
+    assert len(filenames) == 8
+    assert filenames == sorted(filenames)
+    assert {*worst, *most_found} < set(filenames)
     assert choose_samples(samples[::-1]) == choose_samples(samples)
 
 
@@ -89,5 +89,5 @@ def test_a_small_image_is_enlarged_and_a_large_one_reduced() -> None:
 
 
 def opened_size(content: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(content)) as opened:
-        return opened.size
+    with Image.open(io.BytesIO(content)) as image:
+        return image.size

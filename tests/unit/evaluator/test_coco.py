@@ -16,8 +16,8 @@ LABELS = LabelMap(("buoy", "ship"))
 
 
 def image(number, *boxes):
-    labeled = tuple(LabeledBox(label, Box(*box)) for label, box in boxes)
-    return AnnotatedImage(f"{number}.jpg", number, "", "jpeg", ImageSize(200, 100), labeled)
+    labeled_boxes = tuple(LabeledBox(label, Box(*box)) for label, box in boxes)
+    return AnnotatedImage(f"{number}.jpg", number, "", "jpeg", ImageSize(200, 100), labeled_boxes)
 
 
 def detection(number, label, box, score):
@@ -105,9 +105,9 @@ def _random_scene(draw):
         boxes = [(draw.choice(LABELS.names), _random_box(draw)) for _ in range(draw.randrange(6))]
         images.append(image(number, *boxes))
         for label, box in boxes:
-            jittered = tuple(v + draw.gauss(0, 2) for v in box)
-            if draw.random() < 0.8 and jittered[0] < jittered[2] and jittered[1] < jittered[3]:
-                detections.append(detection(number, label, jittered, draw.random()))
+            noisy_box = tuple(v + draw.gauss(0, 2) for v in box)
+            if draw.random() < 0.8 and noisy_box[0] < noisy_box[2] and noisy_box[1] < noisy_box[3]:
+                detections.append(detection(number, label, noisy_box, draw.random()))
         detections += [
             detection(number, "ship", _random_box(draw), draw.random() / 2) for _ in range(draw.randrange(3))
         ]

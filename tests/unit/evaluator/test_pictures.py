@@ -43,8 +43,8 @@ def has_line(picture, side, class_id, point):
     x, y = point
     pixels = np.asarray(picture).astype(int)
     half = pixels[:, :320] if side == "left" else pixels[:, 320:]
-    near = half[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3)
-    return bool((near == np.array(colour(class_id))).all(axis=1).any())
+    neighbours = half[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3)
+    return bool((neighbours == np.array(colour(class_id))).all(axis=1).any())
 
 
 @pytest.mark.slow

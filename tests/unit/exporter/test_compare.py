@@ -31,9 +31,9 @@ def test_equal_outputs_differ_by_nothing(outputs: Outputs) -> None:
 
 
 def test_a_difference_within_the_tolerance_is_reported(outputs: Outputs) -> None:
-    moved = replace(outputs, boxes=outputs.boxes + np.float32(5e-4))
+    other = replace(outputs, boxes=outputs.boxes + np.float32(5e-4))
 
-    assert compare(outputs, moved, TOLERANCE, "a.jpg").max_box_diff_px == pytest.approx(5e-4, rel=0.01)
+    assert compare(outputs, other, TOLERANCE, "a.jpg").max_box_diff_px == pytest.approx(5e-4, rel=0.01)
 
 
 def test_detections_of_almost_equal_scores_may_change_places(outputs: Outputs) -> None:
@@ -44,12 +44,12 @@ def test_detections_of_almost_equal_scores_may_change_places(outputs: Outputs) -
 
 
 def test_a_moved_detection_names_the_image_and_both_differences(outputs: Outputs) -> None:
-    moved = replace(outputs, boxes=outputs.boxes + np.array([0, 0, 0, 0.25], np.float32))
+    other = replace(outputs, boxes=outputs.boxes + np.array([0, 0, 0, 0.25], np.float32))
 
     with pytest.raises(
         ParityError, match=r"a\.jpg: boxes differ by up to 0\.25 px \(at most 0\.001\), scores by up to 0"
     ):
-        compare(outputs, moved, TOLERANCE, "a.jpg")
+        compare(outputs, other, TOLERANCE, "a.jpg")
 
 
 def test_another_score_before_the_threshold_is_seen_though_nothing_is_detected(outputs: Outputs) -> None:

@@ -5,7 +5,7 @@ import pytest
 from services.trainer import gpu_memory
 from services.trainer.gpu_memory import record_gpu_memory
 
-USED = {"GPU:0": {"current": 100, "peak": 900}, "GPU:1": {"current": 200, "peak": 900}}
+MEMORY = {"GPU:0": {"current": 100, "peak": 900}, "GPU:1": {"current": 200, "peak": 900}}
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def gauge_values(monkeypatch):
 
 def config(gpus):
     """Return a fake of `tf.config` on a machine with so many GPUs."""
-    memory = SimpleNamespace(get_memory_info=USED.__getitem__)
+    memory = SimpleNamespace(get_memory_info=MEMORY.__getitem__)
     return SimpleNamespace(list_logical_devices=lambda kind: gpus * [kind], experimental=memory)
 
 
