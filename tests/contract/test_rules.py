@@ -1,4 +1,4 @@
-"""The alerts of charts/slipway/files/rules.yaml: each is played, and each has its page."""
+"""The alerts of charts/slipway/files/rules.yaml: each has a promtool case and a section in the runbook."""
 
 import re
 import subprocess
@@ -20,9 +20,9 @@ ALERTS = {
 }
 
 
-def promtool(*words):
-    done = subprocess.run([require("promtool"), *map(str, words)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def promtool(*arguments):
+    result = subprocess.run([require("promtool"), *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def cases(*names):
@@ -31,21 +31,21 @@ def cases(*names):
     return [test for path in files for test in yaml.safe_load(path.read_text())["tests"]]
 
 
-def played(fires):
-    """Name the alerts of which some case expects that they fire, or that they do not."""
-    found = set()
+def alerts_with_a_case(fires):
+    """Return the alerts for which some case expects that they fire, or that they do not."""
+    alerts = set()
     for test in cases():
         for case in test.get("alert_rule_test", []):
             if bool(case["exp_alerts"]) == fires:
-                found.add(case["alertname"])
+                alerts.add(case["alertname"])
         for case in test.get("promql_expr_test", []):
             if bool(case["exp_samples"]) == fires:
-                found.add(re.search(r'alertname="(\w+)"', case["expr"])[1])
-    return found
+                alerts.add(re.search(r'alertname="(\w+)"', case["expr"])[1])
+    return alerts
 
 
 def metrics(text):
-    """Name the metrics of an expression; what a rule records is none of them."""
+    """Return the metrics of an expression, without recorded rules."""
     return set(re.findall(r"(?<![:\w])slipway_\w+", text))
 
 
@@ -65,24 +65,24 @@ def test_prometheus_takes_the_rules_that_the_chart_makes(variant, tmp_path):
     promtool("check", "rules", tmp_path / "rules.yaml")
 
 
-def test_the_chart_changes_nothing_unless_told():
+def test_the_chart_changes_no_rule_by_default():
     (rule,) = of_kind(render("values.yaml", "--set", "monitoring.rules.enabled=true"), "PrometheusRule")
     assert rule["spec"] == yaml.safe_load(RULES.read_text())
 
 
 def test_every_alert_has_a_case_in_which_it_fires():
-    assert played(fires=True) == set(ALERTS)
+    assert alerts_with_a_case(fires=True) == set(ALERTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_in_the_healthy_installation_an_alert_has_what_it_looks_at(alert):
-    """Silence means something only where the alert could speak."""
+def test_the_healthy_installation_has_every_metric_of_an_alert(alert):
+    """Without the metrics of an alert, a case in which it does not fire would prove nothing."""
     (healthy, *_) = cases("healthy")
     assert metrics(ALERTS[alert]["expr"]) <= metrics(str(healthy["input_series"]))
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_says_what_it_means_and_where_to_read_on(alert):
+def test_an_alert_has_severity_annotations_and_a_link_to_the_runbook(alert):
     rule = ALERTS[alert]
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
@@ -90,22 +90,22 @@ def test_an_alert_says_what_it_means_and_where_to_read_on(alert):
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_has_a_page_that_says_what_to_do(alert):
+def test_the_runbook_has_meaning_and_action_of_an_alert(alert):
     assert f"\n### {alert}\n" in RUNBOOK
     section = RUNBOOK.split(f"\n### {alert}\n")[1].split("\n#")[0]
     assert [word for word in ("Means: ", "Look at: ", "Do: ") if word not in section] == []
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_the_table_of_alerts_says_what_is_so(alert):
+def test_the_table_of_alerts_has_severity_threshold_and_duration(alert):
     rule = ALERTS[alert]
     threshold = re.search(r"([0-9.]+)$", rule["expr"])
     (row,) = re.findall(rf"(?m)^\| \[{alert}\]\(#{alert.lower()}\) \|(.*)\|$", RUNBOOK)
-    severity, said, lasting = (cell.strip() for cell in row.split("|"))
-    assert (severity, lasting) == (rule["labels"]["severity"], rule.get("for", ""))
-    assert said.split(" ")[0] == (threshold[1] if threshold else "")
+    severity, threshold_text, duration = (cell.strip() for cell in row.split("|"))
+    assert (severity, duration) == (rule["labels"]["severity"], rule.get("for", ""))
+    assert threshold_text.split(" ")[0] == (threshold[1] if threshold else "")
 
 
-def test_every_alert_of_the_pages_is_one():
+def test_every_alert_in_the_runbook_exists():
     named = re.findall(r"(?m)^### (Slipway\w+)$", RUNBOOK)
     assert named == list(ALERTS)

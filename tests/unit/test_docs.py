@@ -1,4 +1,4 @@
-"""The pages are held to the code: what can be set or typed is named in them, and what they name is there."""
+"""The pages, compared with the code: every option and setting is on a page, and everything that a page names exists."""
 
 import re
 from dataclasses import fields
@@ -50,14 +50,14 @@ def first_cells(heading: str) -> str:
 
 
 def spec_fields(model: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
+    names = []
     for name, field in model.model_fields.items():
         nested = field.annotation if isinstance(field.annotation, type) else None
         if nested and issubclass(nested, BaseModel):
-            found += spec_fields(nested, f"{field.alias or name}.")
+            names += spec_fields(nested, f"{field.alias or name}.")
         else:
-            found.append(f"{prefix}{field.alias or name}")
-    return found
+            names.append(f"{prefix}{field.alias or name}")
+    return names
 
 
 def anchors(page: Path) -> set[str]:
@@ -75,9 +75,9 @@ def test_every_relative_link_leads_somewhere(page):
 
 
 def test_every_page_and_heading_that_code_or_chart_names_exists():
-    named = {name for source in SOURCES for name in re.findall(r"\bdocs/[\w.-]+\.md(?:#[\w-]+)?", source.read_text())}
-    assert named
-    for page, _, anchor in (name.partition("#") for name in named):
+    links = {name for source in SOURCES for name in re.findall(r"\bdocs/[\w.-]+\.md(?:#[\w-]+)?", source.read_text())}
+    assert links
+    for page, _, anchor in (name.partition("#") for name in links):
         assert (ROOT / page).exists(), page
         assert not anchor or anchor in anchors(ROOT / page), f"{page}#{anchor}"
 
@@ -104,8 +104,8 @@ def test_every_make_target_is_described():
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_make_target_that_is_named_exists(page):
     targets = re.findall(r"(?m)^([a-z][\w-]*):(?!=)", (ROOT / "Makefile").read_text())
-    named = re.findall(r"(?m)(?:^|`)make ((?:[a-z][a-z0-9-]*\b ?)+)", page.read_text())
-    assert {target for line in named for target in line.split()} <= set(targets)
+    lines = re.findall(r"(?m)(?:^|`)make ((?:[a-z][a-z0-9-]*\b ?)+)", page.read_text())
+    assert {target for line in lines for target in line.split()} <= set(targets)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -173,7 +173,7 @@ def test_every_stage_is_in_the_tutorial_and_in_the_architecture():
 
 
 def test_every_step_of_a_service_is_named_in_the_readme_or_the_tutorial():
-    """The steps are what the tutorial has files for; what only serves them needs no mention."""
+    """Steps are the modules for which the tutorial has a file or a command."""
     text = "".join(page.read_text() for page in PAGES)
     steps = ("partition", "label_map", "xml_to_csv", "csv_to_tfrecord", "pipeline_config", "train", "evaluate")
     for step in (*steps, "export", "parity", "model_card", "detect", "box_drawing"):
