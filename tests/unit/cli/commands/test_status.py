@@ -9,6 +9,7 @@ from tests.unit.cli.commands.conftest import BEST, STAGE_DONE, finish
 from tests.unit.cli.conftest import slipway
 
 from services.cli.commands import status as command
+from services.cli.remote import run_events
 from services.cli.remote.answers import Run
 from services.cli.remote.client import Api
 from services.cli.remote.run_events import changes
@@ -109,8 +110,10 @@ def test_a_watched_run_that_left_no_code_is_not_taken_for_a_success(ponds, clust
     assert slipway("status", "ponds", "--watch") == code
 
 
-def test_a_submitted_run_can_be_watched(run_file, cluster, capsys):
-    thread = threading.Timer(0.2, finish, [cluster])
+def test_a_submitted_run_can_be_watched(run_file, cluster, capsys, monkeypatch):
+    watched = threading.Event()
+    monkeypatch.setattr(run_events, "changes", lambda before, now: watched.set() or changes(before, now))
+    thread = threading.Thread(target=lambda: watched.wait(60) and finish(cluster))
     thread.start()
     assert slipway("submit", run_file, "--watch") == 0
     thread.join()
