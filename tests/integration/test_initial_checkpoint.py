@@ -1,5 +1,6 @@
 """Training that starts from a checkpoint, with the real model."""
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pytest
 from slipway.errors import InputError
 from tests.fakes.harbour import draw
 from tests.fakes.initial_weights import config, kernels, write_backbone
+from tests.integration.command import SMALL, slipway
 
 from services.trainer.initial_checkpoint import initialize
 
@@ -62,11 +64,15 @@ def test_file_that_is_not_a_checkpoint_is_refused(trainer, tmp_path):
 
 
 def test_training_from_spoilt_weights_ends_with_what_its_loss_is(tmp_path):
+    """Runs the trainer alone, for an evaluator would do nothing but start; the command shows any stage's reason."""
     draw(tmp_path / "harbour", 12, 3)
     write_backbone(tmp_path, float("nan"))
-    words = ["run", tmp_path / "harbour", "--out", tmp_path / "out", "--image-size", "128", "--batch-size", "4"]
-    words += ["--steps", "20", "--until", "train", "--initial-checkpoint", tmp_path / "ckpt-1"]
-    command = [sys.executable, "-m", "services.cli", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    words = ["--name", "spoilt", "--steps", 20, "--initial-checkpoint", tmp_path / "ckpt-1", *SMALL]
+    made = slipway("run", tmp_path / "harbour", "--out", tmp_path / "out", "--until", "preprocess", *words)
+    assert made.returncode == 0, made.stdout + made.stderr
+    store = {"SLIPWAY_STORE": str(tmp_path / "out"), "SLIPWAY_RUN": "spoilt"}
+    own = {"SLIPWAY_SCRATCH": str(tmp_path), "SLIPWAY_TERMINATION_LOG": str(tmp_path / "reason")}
+    command = [sys.executable, "-m", "services.trainer"]
+    done = subprocess.run(command, env=os.environ | store | own, capture_output=True, timeout=300, check=False)
     assert done.returncode == 65
-    assert "train failed: the loss is nan at step" in done.stdout + done.stderr
+    assert (tmp_path / "reason").read_text().startswith("the loss is nan at step")

@@ -231,6 +231,17 @@ def test_an_evaluator_with_a_bug_ends_the_training_at_once(stages, store):
     assert "nothing by nothing" in outcome.reason
 
 
+def test_a_trainer_that_fails_stops_its_evaluator_and_its_reason_is_the_stages(stages, store):
+    store.write(keys.result("ponds-1", "ingest"), b"{}")
+    store.write(keys.result("ponds-1", "preprocess"), b"{}")
+    stages.set_behaviour("trainer", "input")
+    stages.set_behaviour("evaluator", "long")
+    outcome, _ = run(store, until="train")
+    assert (outcome.state, outcome.stage, outcome.code) == (State.FAILED, "train", 65)
+    assert outcome.reason == "a.jpg: this is no image; remove it"
+    assert stages.attempts("evaluator") == [1]
+
+
 def test_events_come_with_their_numbers(stages, store):
     _, events = run(store, until="ingest")
     assert [(e["done"], e["total"], e["unit"], e["index"]) for e in named(events, "progress")] == [
