@@ -20,7 +20,8 @@ from PIL import Image
 from slipway import keys
 from slipway.dataset.boxes import ImageSize
 from slipway.store.folder import FolderStore
-from tests.fakes.squares import NAME, draw, export_squares
+from tests.fakes.squares import draw
+from tests.integration.command import FinishedRun
 from tests.ports import free_ports
 
 from services.detector.detect_folder import main as detect_folder
@@ -78,20 +79,17 @@ def turned() -> bytes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store that holds a real export."""
-    made = tmp_path_factory.mktemp("serving")
-    export_squares(made)
-    return made
+    return tmp_path_factory.mktemp("serving")
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Server]:
+def server(finished: FinishedRun, folder: Path) -> Iterator[Server]:
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     (folder / "tokens.yaml").write_text(f"- {{name: wren, role: viewer, sha256: {digest}}}\n")
-    (folder / "detector.yaml").write_text(f"tokens: {folder / 'tokens.yaml'}\nmodels: [{NAME}]\n")
+    (folder / "detector.yaml").write_text(f"tokens: {folder / 'tokens.yaml'}\nmodels: [{finished.name}]\n")
     (folder / "tmp").mkdir()
     ports = free_ports(2)
-    given = [f"--store={folder / 'store'}", f"--settings={folder / 'detector.yaml'}", "--host=127.0.0.1"]
+    given = [f"--store={finished.out}", f"--settings={folder / 'detector.yaml'}", "--host=127.0.0.1"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}", "TMPDIR": str(folder / "tmp")}
     command = [sys.executable, "-m", "services.detector.serving", *given, f"--port={ports[0]}"]
     process = subprocess.Popen(
@@ -109,16 +107,16 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 def test_a_process_serves_what_the_folders_detector_finds_and_draws_and_ends_in_peace(
-    server: Server, folder: Path
+    server: Server, finished: FinishedRun, folder: Path
 ) -> None:
     (folder / "images").mkdir()
     (folder / "images" / "a.jpg").write_bytes(turned())
-    model = folder / "store" / keys.stage(NAME, "export")
-    given = ["--model", str(model), "--images", str(folder / "images"), "--out", str(folder / "out")]
-    assert detect_folder([*given, "--score-threshold=0"]) == 0
+    given = ["--model", finished.folder / "export", "--images", folder / "images", "--out", folder / "out"]
+    assert detect_folder([*map(str, given), "--score-threshold=0"]) == 0
     (row,) = json.loads((folder / "out" / "detections.json").read_text())
+    address = f"/v1/models/{finished.name}:predict?scoreThreshold=0"
 
-    status, kind, content = server.ask("POST", f"/v1/models/{NAME}:predict", turned(), Content_Type="image/jpeg")
+    status, kind, content = server.ask("POST", address, turned(), Content_Type="image/jpeg")
 
     told = json.loads(content)
     assert (status, kind) == (200, "application/json")
@@ -127,12 +125,10 @@ def test_a_process_serves_what_the_folders_detector_finds_and_draws_and_ends_in_
     }
     assert (told["width"], told["height"]) == (120, 200)
     assert len(told["detections"]) > 0
-    manifest = FolderStore(folder / "store").read(keys.export_manifest(NAME))
-    assert told["model"] == {"run": NAME, "digest": hashlib.sha256(manifest).hexdigest()}
+    manifest = FolderStore(finished.out).read(keys.export_manifest(finished.name))
+    assert told["model"] == {"run": finished.name, "digest": hashlib.sha256(manifest).hexdigest()}
 
-    status, kind, content = server.ask(
-        "POST", f"/v1/models/{NAME}:predict", turned(), Content_Type="image/jpeg", Accept="image/*"
-    )
+    status, kind, content = server.ask("POST", address, turned(), Content_Type="image/jpeg", Accept="image/*")
     assert (status, kind) == (200, "image/jpeg")
     assert content == (folder / "out" / "a.jpg").read_bytes()
 
@@ -143,7 +139,7 @@ def test_a_process_serves_what_the_folders_detector_finds_and_draws_and_ends_in_
     server.process.send_signal(signal.SIGTERM)
     log = server.process.communicate(timeout=60)[1]
     assert server.process.returncode == 0
-    assert f"run={NAME} event=model_loaded" in log
+    assert f"run={finished.name} event=model_loaded" in log
     assert "event=detector_ended" in log
     assert "Traceback" not in log
     assert SECRET not in log
