@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import logging
 import sys
 import threading
@@ -12,6 +13,29 @@ from slipway.events import EventFormatter
 from tests import programs
 
 programs.add_to_path()
+
+# The modules that take longest, in the order to begin them: behind one that is begun last, the other worker has nothing
+# to do. A worker runs whole modules, so that what their tests share is made once.
+_LONGEST = ("test_pipeline", "test_workers", "test_export", "test_faults", "test_initial_checkpoint", "test_serving")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that train, the longest modules first."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    if item.path.parent.name != "integration":
+        return len(_LONGEST) + 1
+    return _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collector_passes_over_what_stays() -> Iterator[None]:
+    """Spare the garbage collector all that a module has imported: it would go through TensorFlow again and again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
