@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from slipway.store import measured as store_metrics
+from slipway.store.measured import register as register_store_metrics
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)  # the longest are uploads
@@ -13,7 +13,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        store_metrics.register(self.registry)
+        register_store_metrics(self.registry)
         self._requests = Counter(
             "slipway_http_requests",
             "Answered requests.",

@@ -39,7 +39,7 @@ _HEADERS = {"Authorization": "Bearer any"}
 
 
 class Crane:
-    """Whose every token is."""
+    """Accepts every token: the submitter crane's."""
 
     async def user(self, secret: str) -> User:
         return User("crane", Role.SUBMITTER)

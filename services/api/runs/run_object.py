@@ -36,7 +36,7 @@ class DatasetRequest(CamelArtifactModel):
     name: str | None = None
 
 
-class RunRequestFields(CamelArtifactModel):
+class SpecFields(CamelArtifactModel):
     """The fields of a spec that the API needs; `RunSpec` would refuse a spec of a newer version."""
 
     dataset: DatasetRequest
@@ -61,8 +61,8 @@ class RunObject:
         return validate(ObjectMetadata, self.manifest["metadata"], "TrainingRun")
 
     @cached_property
-    def spec(self) -> RunRequestFields:
-        return validate(RunRequestFields, self.manifest.get("spec"), f"TrainingRun {self.name}")
+    def spec(self) -> SpecFields:
+        return validate(SpecFields, self.manifest.get("spec"), f"TrainingRun {self.name}")
 
     @cached_property
     def status(self) -> RunStatus:
