@@ -11,10 +11,13 @@ from slipway.artifacts.json_io import read_document, read_lines, read_optional
 from slipway.artifacts.outcome import StageResult
 from slipway.artifacts.training import ProgressLine
 from slipway.report.pages import RunReport, SamplePictures
+from slipway.run.names import STAGES
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore
 
-_TIMED = ("ingest", "preprocess", "train", "export")  # the evaluator works beside the trainer, inside its time
+_TIMED = STAGES[
+    : STAGES.index("detect")
+]  # detect writes the report; the evaluator works beside the trainer, inside its time
 
 
 def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictures], seconds: float) -> RunReport:
