@@ -120,7 +120,7 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     uploads: Annotated[str, typer.Option(help="Age of uploads that go, complete or not.")] = "7d",
     keep: Annotated[list[str] | None, typer.Option(help="A run that stays; give it once for each.")] = None,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Also old runs that never ended.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print what would go.")] = False,
     as_json: _Json = False,
 ) -> None:
     """Remove from a store what is older than you want to keep it."""
@@ -167,7 +167,9 @@ def _print_version(is_wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

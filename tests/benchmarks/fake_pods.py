@@ -78,7 +78,7 @@ class Writer:
         self._core, self._batch = client.CoreV1Api(), client.BatchV1Api()
         self._namespace, self._store = namespace, store
         self._stage_sec, self._train_sec, self._updates = stage_sec, train_sec, updates
-        self._plan = resolve(TrainSpec(), REPORT["splits"]["train"]["images"], (320, 240))
+        self._plan = resolve(TrainSpec(), REPORT.splits["train"].images, (320, 240))
         self._begun: set[str] = set()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._changed, self._serial = threading.Condition(), 0
@@ -130,7 +130,7 @@ class Writer:
         self._store.write(keys.progress(run), _lines({"step": step, "loss": 1 / step} for step in steps))
         rows = [{"step": step, "split": "test", "metrics": {"AP": step / 2000, "AP50": step / 1500}} for step in steps]
         self._store.write(keys.metrics(run), _lines(rows))
-        self._store.write(keys.best(run), json.dumps(BEST | rows[-1]).encode())
+        self._store.write(keys.best(run), json.dumps(BEST.content() | rows[-1]).encode())
 
     def _end(self, pod: dict[str, Any], run: str, stage: str) -> None:
         if stage == "ingest":

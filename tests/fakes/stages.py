@@ -4,7 +4,6 @@
 further starts, the last line is that of all later ones. A module without a file does its work.
 """
 
-import json
 import logging
 import os
 import signal
@@ -13,77 +12,83 @@ import time
 from pathlib import Path
 
 from slipway import keys
+from slipway.artifacts.dataset import DataReport, Finding, IngestResult, SplitCounts
+from slipway.artifacts.evaluation import BestCheckpoint
+from slipway.artifacts.json_io import write_document
+from slipway.artifacts.outcome import StageResult
+from slipway.artifacts.training import TrainResult
 from slipway.errors import InputError, Stopped, TransientError
 from slipway.events import event, start_log
 from slipway.run.names import PROCESSES
 from slipway.run.plan import resolve
 from slipway.run.spec import TrainSpec
-from slipway.stage.runner import Result, StageParams, run_stage, write_result
+from slipway.stage.runner import StageParams, run_stage, write_result
 from slipway.store.interface import ObjectStore
 
 DATASET = "datasets/ponds/0ff1ce"
-REPORT = {
-    "name": "ponds",
-    "labels": ["duck", "swan"],
-    "splits": {
-        "test": {"images": 2, "boxes": 3, "per_class": {"duck": 3}},
-        "train": {"images": 8, "boxes": 9, "per_class": {"duck": 7, "swan": 2}},
+REPORT = DataReport(
+    name="ponds",
+    labels=("duck", "swan"),
+    splits={
+        "test": SplitCounts(images=2, boxes=3, per_class={"duck": 3}),
+        "train": SplitCounts(images=8, boxes=9, per_class={"duck": 7, "swan": 2}),
     },
-    "counts": {"box_empty": 1},
-    "notes": [],
-    "findings": [
-        {
-            "code": "box_empty",
-            "severity": os.environ.get("FAKE_SEVERITY", "warning"),
-            "file": "a.xml",
-            "object": 2,
-            "message": "the box has no area",
-            "action": "dropped",
-        }
-    ],
-}
-BEST = {
-    "step": 20,
-    "split": "test",
-    "chosen_on": "test",
-    "note": "chosen on the test images",
-    "images": 2,
-    "metrics": {"AP": 0.512, "AP50": 0.834, "AP75": 0.6},
-    "per_class": [
-        {"label": "duck", "AP": 0.512, "AP50": 0.834, "images": 2, "boxes": 3},
-        {"label": "swan", "AP": -1, "AP50": -1, "images": 0, "boxes": 0},
-    ],
-    "last": {"step": 30, "split": "test", "metrics": {"AP": 0.5, "AP50": 0.8, "AP75": 0.6}},
-}
+    counts={"box_empty": 1},
+    notes=(),
+    findings=(
+        Finding(
+            code="box_empty",
+            severity=os.environ.get("FAKE_SEVERITY", "warning"),
+            file="a.xml",
+            object=2,
+            message="the box has no area",
+            action="dropped",
+        ),
+    ),
+)
+BEST = BestCheckpoint.model_validate(
+    {
+        "step": 20,
+        "split": "test",
+        "chosen_on": "test",
+        "note": "chosen on the test images",
+        "images": 2,
+        "metrics": {"AP": 0.512, "AP50": 0.834, "AP75": 0.6},
+        "per_class": [
+            {"label": "duck", "AP": 0.512, "AP50": 0.834, "images": 2, "boxes": 3},
+            {"label": "swan", "AP": -1, "AP50": -1, "images": 0, "boxes": 0},
+        ],
+        "last": {"step": 30, "split": "test", "metrics": {"AP": 0.5, "AP50": 0.8, "AP75": 0.6}},
+    }
+)
 
 
-def ingest(params: StageParams, store: ObjectStore) -> Result:
+def ingest(params: StageParams, store: ObjectStore) -> None:
     event("progress", done=10, total=10, unit="images")
-    store.write(keys.data_report(DATASET, "json"), json.dumps(REPORT).encode())
+    write_document(store, keys.data_report(DATASET, "json"), REPORT)
     store.write(keys.data_report(DATASET, "html"), b"<html>")
     store.write(keys.resolved(params.name), resolve(TrainSpec(), 8, (320, 240)).dump())
     event("resolved", steps=1000)
-    return write_result(store, params.name, "ingest", {"dataset": DATASET, "duration_sec": 0.1})
+    write_result(store, params.name, "ingest", IngestResult(dataset=DATASET, duration_sec=0.1))
 
 
-def train(params: StageParams, store: ObjectStore) -> Result:
+def train(params: StageParams, store: ObjectStore) -> None:
     event("step", step=10, steps=30, loss=0.5, images_per_sec=12.5)
     while store.size(keys.best(params.name)) is None:
         time.sleep(0.02)
-    return write_result(store, params.name, "train", {"duration_sec": 65.0})
+    write_result(store, params.name, "train", TrainResult(steps=30, best_step=20, duration_sec=65.0))
 
 
-def evaluate(params: StageParams, store: ObjectStore) -> Result:
+def evaluate(params: StageParams, store: ObjectStore) -> None:
     event("evaluated", step=20, split="test", AP=0.512, AP50=0.834)
-    store.write(keys.best(params.name), json.dumps(BEST).encode())
-    return {}
+    write_document(store, keys.best(params.name), BEST)
 
 
-def other(params: StageParams, store: ObjectStore) -> Result:
-    return write_result(store, params.name, process_name(), {"duration_sec": 0.2})
+def other(params: StageParams, store: ObjectStore) -> None:
+    write_result(store, params.name, process_name(), StageResult(duration_sec=0.2))
 
 
-def misbehave(params: StageParams, _store: ObjectStore) -> Result:
+def misbehave(params: StageParams, _store: ObjectStore) -> None:
     match behaviour():
         case "input":
             raise InputError("a.jpg: this is no image; remove it")
@@ -101,7 +106,7 @@ def misbehave(params: StageParams, _store: ObjectStore) -> Result:
             write_pid()
             params.stopping.wait(20)
             raise Stopped("stopped at step 7 of 20, which is saved; run the same command again to carry on")
-    return {}  # "silent": ended well, but without a result
+    # A "silent" one ends well, but without a result.
 
 
 def write_pid() -> None:

@@ -1,1 +1,1 @@
-"""One module for each group of commands."""
+"""The work of each command, in a module of its name."""

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ from services.cli.remote.answers import Run
 from services.cli.remote.client import Call
 from services.cli.remote.credentials import connect
 from services.cli.screen.console import print_json
-
-_CREATED = 201
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,12 @@ def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
     status, content = with_retries(lambda: api.json_once(call), api.patience())
     run = api.parse(Run, content)
     if not as_json:
-        print(f"run {run.name}" + ("" if status == _CREATED else f" was submitted before; it is {run.state}"))
+        print(f"run {run.name}" + ("" if status == HTTPStatus.CREATED else f" was submitted before; it is {run.state}"))
     if is_watched:
         return watch(api, run.name, as_json)
     if as_json:
         print_json(run.json_content)
-    elif status == _CREATED:
+    elif status == HTTPStatus.CREATED:
         print(f"follow it with: slipway status {run.name} --watch")
     return EXIT_DONE
 

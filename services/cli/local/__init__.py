@@ -1,1 +1,1 @@
-"""A run on this machine: processes and a folder."""
+"""Runs on this machine: processes and a folder."""

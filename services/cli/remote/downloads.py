@@ -125,13 +125,13 @@ def _receive(response: BaseHTTPResponse, target: Target, patience: Patience, rep
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if is_rest else os.O_TRUNC)
     with translated(str(target.file)):
         with os.fdopen(os.open(target.partial, flags, 0o666), "ab") as file:
-            count = reported = file.tell()
+            count = last_report = file.tell()
             for chunk in read_chunks(response):
                 file.write(chunk)
                 count += len(chunk)
                 patience.renew()
-                if count - reported >= _EVERY_BYTES:
-                    reported = count
+                if count - last_report >= _EVERY_BYTES:
+                    last_report = count
                     report(count)
         size = _artifact_size(response)
         if size is not None and count != size:

@@ -57,7 +57,7 @@ def submit(
 def status(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all unless given.")] = None,
     watch: _Watch = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many runs, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Number of runs, the newest first.")] = 20,
     as_json: _Json = False,
 ) -> None:
     """List an installation's runs, or show how one stands."""
@@ -71,7 +71,9 @@ def status(
 @app.command()
 def logs(
     run: _Run,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="And new lines as they come, until it ends.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Also new lines as they come, until the run ends.")
+    ] = False,
     stage: Annotated[str | None, typer.Option(help="One stage's only: ingest, preprocess, train, …")] = None,
 ) -> None:
     """Print what a run's stages logged."""

@@ -29,17 +29,19 @@ def watch_run(api: Api, name: str, as_json: bool) -> Run:
         for version in _versions(api, name):
             for event in changes(run, version):
                 show(event)
-                if event["event"] == "state" and not as_json:
-                    print(f"{name}: {version.state}" + (f": {event['reason']}" if event["reason"] else ""))
+                match event:
+                    case {"event": "state", "state": state, "reason": reason} if not as_json:
+                        print(f"{name}: {state}" + (f": {reason}" if reason else ""))
             run = version
     return run if run and run.is_final else get_run(api, name)
 
 
-def changes(before: Run | None, now: Run) -> Iterator[Event]:
-    """Compare two versions of a run, and yield the events of a local run for what is new; `before` may be absent."""
-    old_status, status = before.status if before else None, now.status
-    for stage, answer in now.stages.items():
-        yield from _stage_changes(stage, before.stages.get(stage, _NO_STAGE) if before else _NO_STAGE, answer)
+def changes(old_run: Run | None, run: Run) -> Iterator[Event]:
+    """Compare two versions of a run, and yield the events that a local run would have for what is new."""
+    old_status, status = old_run.status if old_run else None, run.status
+    old_stages = old_run.stages if old_run else {}
+    for name, stage in run.stages.items():
+        yield from _stage_changes(name, old_stages.get(name, _NO_STAGE), stage)
     progress = _PROGRESS.fullmatch(status.progress)
     if status.stage and progress and not (old_status and old_status.progress == status.progress):
         done, total, unit = progress.groups()
@@ -78,12 +80,12 @@ def _versions(api: Api, name: str) -> Iterator[Run]:
         yield api.parse(Run, json.loads(event.data))
 
 
-def _stage_changes(stage: str, before: StageAnswer, now: StageAnswer) -> Iterator[Event]:
-    if now.phase == before.phase:
+def _stage_changes(name: str, old_stage: StageAnswer, stage: StageAnswer) -> Iterator[Event]:
+    if stage.phase == old_stage.phase:
         return
-    if now.phase == Phase.RUNNING:
-        yield {"event": "stage_begun", "stage": stage}
-    if now.phase in (Phase.DONE, Phase.FAILED):
-        code = EXIT_DONE if now.phase == Phase.DONE else EXIT_BUG
-        seconds = seconds_between(now.started_at, now.finished_at) or 0.0
-        yield {"event": "stage_over", "stage": stage, "code": code, "duration_sec": seconds}
+    if stage.phase == Phase.RUNNING:
+        yield {"event": "stage_begun", "stage": name}
+    if stage.phase in (Phase.DONE, Phase.FAILED):
+        code = EXIT_DONE if stage.phase == Phase.DONE else EXIT_BUG
+        seconds = seconds_between(stage.started_at, stage.finished_at) or 0.0
+        yield {"event": "stage_over", "stage": name, "code": code, "duration_sec": seconds}

@@ -1,7 +1,6 @@
 """The command: with fake stages, and against the API itself, with a folder for a store and runs in memory."""
 
 import hashlib
-import json
 import os
 import sys
 import threading
@@ -13,6 +12,9 @@ import uvicorn
 import yaml
 
 from slipway import keys
+from slipway.artifacts.dataset import IngestResult
+from slipway.artifacts.json_io import write_document
+from slipway.artifacts.outcome import StageFailure
 from slipway.http.tokens import TokenFile
 from tests.fakes.bucket import FakeBucket
 from tests.fakes.runs import FakeRuns
@@ -47,12 +49,12 @@ class IngestingRuns(FakeRuns):
         return run_object
 
     def _ingest(self, run, dataset):
-        self._store.write(keys.data_report(dataset, "json"), json.dumps(REPORT).encode())
-        self._store.write(keys.result(run, "ingest"), json.dumps({"dataset": dataset}).encode())
+        write_document(self._store, keys.data_report(dataset, "json"), REPORT)
+        write_document(self._store, keys.result(run, "ingest"), IngestResult(dataset=dataset))
         self.report(run, state="SUCCEEDED", settled=1)
 
     def _refuse(self, run):
-        self._store.write(keys.failure(run, "ingest"), json.dumps({"code": 65}).encode())
+        write_document(self._store, keys.failure(run, "ingest"), StageFailure(attempt=1, code=65))
         stages = {"ingest": {"phase": "failed", "attempt": 1}}
         self.report(run, state="FAILED", settled=1, stage="ingest", reason="a.xml: no area", stages=stages)
 
