@@ -9,9 +9,8 @@ from fastapi import FastAPI
 from prometheus_client import start_http_server
 
 from slipway.events import event
-from slipway.http.process import logged, options
-from slipway.http.server import Place, listening
-from slipway.http.tokens import Either, TokenFile, Tokens
+from slipway.http.serve import Listener, run_server, server_options, uvicorn_config
+from slipway.http.tokens import TokenFile, Tokens, TokenSources
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
 from slipway.store.from_url import open_store
@@ -28,12 +27,12 @@ _PATIENCE_SEC = 8.0  # with a store that does not answer, since a client is wait
 
 
 def main(arguments: list[str]) -> int:
-    return logged("api", _serve, parser().parse_args(arguments))
+    return run_server("api", _serve, parser().parse_args(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = options("services.api", "/etc/slipway/api.yaml")
+    parser = server_options("services.api", "/etc/slipway/api.yaml")
     parser.add_argument("--namespace", default="slipway", help="the namespace whose runs are served")
     return parser
 
@@ -44,8 +43,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     app = create_app(_context(arguments.store, settings, cluster))
     cluster.start()
     start_http_server(arguments.metrics_port, arguments.host, app.state.metrics.registry)
-    place = Place(arguments.host, arguments.port, settings.trusted_proxies, settings.shutdown_seconds)
-    config = listening(app, place)
+    place = Listener(arguments.host, arguments.port, settings.trusted_proxies, settings.shutdown_seconds)
+    config = uvicorn_config(app, place)
     event("api_started", namespace=arguments.namespace, port=arguments.port)
     _Server(config, app).run()
     cluster.stop()
@@ -58,7 +57,7 @@ def _context(url: str, settings: ApiSettings, cluster: RunsCluster) -> ApiContex
     tokens: list[Tokens] = [TokenFile(settings.tokens)]
     if settings.oidc:
         tokens.append(OidcTokens(settings.oidc))
-    return ApiContext(cluster, store, settings, Either(tokens), timestamp)
+    return ApiContext(cluster, store, settings, TokenSources(tokens), timestamp)
 
 
 class _Server(uvicorn.Server):

@@ -59,7 +59,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.streams = Streams(context.settings.limits.streams, metrics.streams)
     app.state.readiness = Readiness(lambda: find_outage(context))
     install(app)
-    app.add_middleware(BodyLimit, most=context.settings.limits.bytes_of)
+    app.add_middleware(BodyLimit, limit=context.settings.limits.bytes_of)
     app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
     for router in routers():
         app.include_router(router)

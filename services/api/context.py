@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from slipway.errors import SlipwayError
-from slipway.http.readiness import ABSENT, silent_store
+from slipway.http.readiness import ABSENT, store_fault
 from slipway.http.tokens import Tokens
 from slipway.store.interface import ObjectStore
 
@@ -42,7 +42,7 @@ async def _context(request: Request) -> ApiContext:  # async: FastAPI calls plai
 
 def find_outage(context: ApiContext) -> str | None:
     """Return a sentence on the store or the cluster if one of them does not answer."""
-    if outage := silent_store(context.store):
+    if outage := store_fault(context.store):
         return outage
     try:
         context.cluster.get(ABSENT)

@@ -139,7 +139,7 @@ def _steps(observed: ObservedRun, store: ObjectStore) -> str | None:
 
 
 def _total_steps(run: str, store: ObjectStore) -> int | None:
-    key = keys.resolved(run)
+    key = keys.plan(run)
     try:
         return Plan.parse(store.read(key), key).steps
     except MissingKey:

@@ -58,7 +58,7 @@ def _detect_all(
     for image in tracked(images, len(images)):
         pixels = _read_image(store, image)
         detections = detector.detect(pixels, params.run.spec.detect.score_threshold)
-        store.write(keys.drawn(params.name, names[image.filename]), draw_detections(pixels, detections))
+        store.write(keys.drawn_image(params.name, names[image.filename]), draw_detections(pixels, detections))
         samples.append(match_boxes(image, detections))
     return samples
 

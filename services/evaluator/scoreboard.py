@@ -4,7 +4,7 @@ from slipway import keys
 from slipway.artifacts.evaluation import BestCheckpoint, MeasuredCheckpoint, MeasuredRow, Verdict
 from slipway.artifacts.json_io import read_document, read_lines, write_document, write_lines
 from slipway.events import event
-from slipway.metrics import registry
+from slipway.metrics import stage_gauges
 from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Measurement
@@ -51,16 +51,16 @@ class Scoreboard:
         if not self._deciding_rows:
             return
         last, best_ap = self._deciding_rows[-1], max(row.ap for row in self._deciding_rows)
-        registry.EVALUATION_STEP.set(last.step)
+        stage_gauges.EVALUATION_STEP.set(last.step)
         values = {
-            registry.EVALUATION_AP: last.ap,
-            registry.EVALUATION_AP50: last.ap50,
-            registry.EVALUATION_BEST_AP: best_ap,
+            stage_gauges.EVALUATION_AP: last.ap,
+            stage_gauges.EVALUATION_AP50: last.ap50,
+            stage_gauges.EVALUATION_BEST_AP: best_ap,
         }
         for gauge, value in values.items():
             if value >= 0:
                 gauge.set(value)
-        registry.got_on()
+        stage_gauges.mark_progress()
 
     def save_best(self, step: int, split: str, measurement: Measurement) -> None:
         """Write the best checkpoint's metrics, classes and curves, as they were measured on a split."""

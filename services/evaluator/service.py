@@ -15,7 +15,7 @@ from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
 from slipway.artifacts.inputs import RunInputs
 from slipway.errors import MissingKey
 from slipway.events import event
-from slipway.metrics import registry
+from slipway.metrics import stage_gauges
 from slipway.run.plan import Plan
 from slipway.run.presets import load_preset
 from slipway.stage.runner import StageParams, write_result
@@ -86,7 +86,7 @@ class RunEvaluator:
         skipped_steps: set[int] = set()
         while True:
             steps, measured_steps = self._trained_checkpoints.steps(), self._scoreboard.measured_steps
-            registry.EVALUATION_LAG.set(steps[-1] - max(measured_steps, default=0) if steps else 0)
+            stage_gauges.EVALUATION_LAG.set(steps[-1] - max(measured_steps, default=0) if steps else 0)
             waiting_steps = [step for step in steps if step not in measured_steps | skipped_steps]
             if waiting_steps:
                 yield waiting_steps[0]
@@ -103,7 +103,7 @@ class RunEvaluator:
         except MissingKey:  # the trainer keeps only the newest few, and is faster than the evaluator
             event("checkpoint_skipped", step=step)
             return
-        with registry.EVALUATION_SECONDS.timed():
+        with stage_gauges.EVALUATION_SECONDS.time():
             measurement, detections = self._measure(checkpoint, self._chosen_on)
         pictures = [] if len(self._scoreboard.measured_steps) % self._picture_interval else self._album.draw(detections)
         self._scoreboard.add(step, self._chosen_on, measurement)

@@ -14,7 +14,7 @@ from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_document, write_document
 from slipway.digests import sha256_file
 from slipway.events import event
-from slipway.metrics import registry
+from slipway.metrics import stage_gauges
 from slipway.run.presets import load_preset
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore, upload_all
@@ -87,7 +87,7 @@ def _write_saved_model(trained_model: TrainedModel, folder: Path, records: list[
     start_time = time.monotonic()
     export_saved_model(trained_model, folder)
     event("exported", format="saved_model", bytes=_size(folder), duration_sec=_seconds_since(start_time))
-    registry.EXPORT_BYTES.set(_size(folder), format="saved_model")
+    stage_gauges.EXPORT_BYTES.set(_size(folder), format="saved_model")
     start_time = time.monotonic()
     parity = check_saved_model(trained_model, folder, records, scratch)
     event("parity", format="saved_model", **parity.content(), duration_sec=_seconds_since(start_time))
@@ -106,16 +106,16 @@ def _write_tflite(trained_model: TrainedModel, folder: Path, records: list[bytes
         event("tflite_omitted", logging.WARNING, reason=str(error))
         return {"model.tflite": str(error)}
     event("parity", format="tflite", **parity.content())
-    registry.EXPORT_BYTES.set(len(content), format="tflite")
+    stage_gauges.EXPORT_BYTES.set(len(content), format="tflite")
     _set_parity_gauges("tflite", parity)
     (folder / "model.tflite").write_bytes(content)
     return {}
 
 
 def _set_parity_gauges(format: str, parity: Parity) -> None:
-    registry.EXPORT_BOX_DIFFERENCE.set(parity.max_box_diff_px, format=format)
-    registry.EXPORT_SCORE_DIFFERENCE.set(parity.max_score_diff, format=format)
-    registry.got_on()
+    stage_gauges.EXPORT_BOX_DIFFERENCE.set(parity.max_box_diff_px, format=format)
+    stage_gauges.EXPORT_SCORE_DIFFERENCE.set(parity.max_score_diff, format=format)
+    stage_gauges.mark_progress()
 
 
 def _write_texts(folder: Path, inputs: RunInputs, facts: Facts) -> None:

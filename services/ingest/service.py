@@ -13,7 +13,7 @@ from slipway.dataset.annotations import AnnotatedImage
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
 from slipway.events import event
-from slipway.metrics import registry as metrics
+from slipway.metrics import stage_gauges
 from slipway.report.pages import data_report
 from slipway.run.names import slug
 from slipway.run.plan import resolve
@@ -21,7 +21,7 @@ from slipway.run.spec import DatasetSpec
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
-from slipway.store.sweep_lock import ingesting
+from slipway.store.sweep_lock import ingest_lock
 
 from services.ingest.label_map import label_map, read_given_label_map
 from services.ingest.manifest import (
@@ -43,16 +43,16 @@ _FAULTS_IN_MESSAGE = 5  # the file that the message names has all of them
 
 def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
     """Check and store the run's source, or take the dataset that the run refers to, and resolve the run's plan."""
-    with ingesting(store, params.name):
+    with ingest_lock(store, params.name):
         start = time.monotonic()
         spec = params.run.spec
         folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
         plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size)
-        store.write(keys.resolved(params.name), plan.dump())
+        store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():
-            metrics.DATASET_IMAGES.set(counts.images, split=split)
+            stage_gauges.DATASET_IMAGES.set(counts.images, split=split)
         result = IngestResult(
             dataset=folder,
             labels=manifest.labels,
@@ -98,7 +98,7 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
 def _set_finding_metrics(counts_by_code: Mapping[str, Mapping[str, int]]) -> None:
     for code, counts in counts_by_code.items():
         for severity, count in counts.items():
-            metrics.DATASET_FINDINGS.set(count, code=code, severity=severity)
+            stage_gauges.DATASET_FINDINGS.set(count, code=code, severity=severity)
 
 
 def _open_source(spec: DatasetSpec) -> ObjectStore:

@@ -16,7 +16,7 @@ from slipway.dataset.labels import LabelMap
 from slipway.digests import sha256_json
 from slipway.errors import InputError
 from slipway.events import event
-from slipway.metrics import registry as metrics
+from slipway.metrics import stage_gauges
 from slipway.stage.progress import tracked
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
@@ -107,8 +107,8 @@ def _write_shard(folder: RecordFolder, shard: Shard, labels: LabelMap, scratch: 
     part = ShardPart(**counts, sha256=digest.hexdigest())
     folder.store.write(folder.part_key(shard), part.encode_line())
     seconds = time.monotonic() - start
-    metrics.RECORDS.add(len(images))
-    metrics.RECORDS_RATE.set(len(images) / seconds)
+    stage_gauges.RECORDS.add(len(images))
+    stage_gauges.RECORDS_RATE.set(len(images) / seconds)
     event("shard_written", shard=path.name, **counts, duration_sec=round(seconds, 2))
 
 

@@ -3,7 +3,7 @@
 import shutil
 from typing import Any
 
-from slipway.metrics.registry import GPU_USED
+from slipway.metrics.stage_gauges import GPU_USED
 
 
 def record_gpu_memory(config: Any) -> None:

@@ -9,7 +9,7 @@ from slipway import keys
 from slipway.artifacts.json_io import read_lines, write_lines
 from slipway.artifacts.training import ProgressLine
 from slipway.events import event
-from slipway.metrics import registry
+from slipway.metrics import stage_gauges
 from slipway.run.plan import Plan
 from slipway.store.interface import ObjectStore
 
@@ -47,7 +47,7 @@ class Journal:
     def __init__(self, store: ObjectStore, run: str, plan: Plan, folder: Path) -> None:
         import tensorflow as tf
 
-        registry.TRAINING_STEPS.set(plan.steps)
+        stage_gauges.TRAINING_STEPS.set(plan.steps)
         self._store, self._run, self._plan, self._folder = store, run, plan, folder
         self._writer = tf.summary.create_file_writer(str(folder))
         self._lines: list[ProgressLine] = []
@@ -71,8 +71,8 @@ class Journal:
     def record_checkpoint(self, step: int) -> None:
         """Record a published checkpoint."""
         event("checkpoint_saved", step=step)
-        registry.CHECKPOINT_STEP.set(step)
-        registry.CHECKPOINT_TIME.set(time.time())
+        stage_gauges.CHECKPOINT_STEP.set(step)
+        stage_gauges.CHECKPOINT_TIME.set(time.time())
         self._save()
 
     def _progress_line(self, loop: LoopMetrics, now: float) -> ProgressLine:
@@ -105,10 +105,10 @@ class Journal:
 
 
 def _set_gauges(line: ProgressLine) -> None:
-    registry.TRAINING_STEP.set(line.step)
-    registry.TRAINING_RATE.set(line.learning_rate)
+    stage_gauges.TRAINING_STEP.set(line.step)
+    stage_gauges.TRAINING_RATE.set(line.learning_rate)
     if line.images_per_sec is not None and line.input_wait_ratio is not None:
-        registry.TRAINING_SPEED.set(line.images_per_sec)
-        registry.TRAINING_INPUT_WAIT.set(line.input_wait_ratio)
-    registry.TRAINING_TIME.set(time.time())
-    registry.got_on()
+        stage_gauges.TRAINING_SPEED.set(line.images_per_sec)
+        stage_gauges.TRAINING_INPUT_WAIT.set(line.input_wait_ratio)
+    stage_gauges.TRAINING_TIME.set(time.time())
+    stage_gauges.mark_progress()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
 from slipway.events import event
-from slipway.metrics import registry
+from slipway.metrics import stage_gauges
 
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
@@ -134,7 +134,7 @@ def _run_loop(trainer: "Trainer", steps: int, wait: InputWait) -> LoopMetrics:
     step = int(trainer.global_step.numpy())
     numbers = {name: float(np.asarray(value)) for name, value in logs.items()}
     loss = numbers.pop("training_loss")
-    registry.TRAINING_LOSS.set(loss)  # before the check, so that the loss that ends the training is exported too
+    stage_gauges.TRAINING_LOSS.set(loss)  # before the check, so that the loss that ends the training is exported too
     if not np.isfinite(loss):
         raise InputError(
             f"the loss is {loss} at step {step}; lower the learning rate "
@@ -146,7 +146,7 @@ def _run_loop(trainer: "Trainer", steps: int, wait: InputWait) -> LoopMetrics:
 def _save(trainer: "Trainer", training: Training, step: int, is_last: bool) -> None:
     """Write one checkpoint and publish it; no worker continues, or returns, before it is listed."""
     path = training.scratch / f"ckpt-{step}"
-    with registry.CHECKPOINT_SECONDS.timed():
+    with stage_gauges.CHECKPOINT_SECONDS.time():
         # Every worker writes: some values are averaged over all workers while they are read.
         trainer.checkpoint.write(str(path))
         files = sorted(training.scratch.glob(f"{path.name}.*"))

@@ -1,4 +1,4 @@
-"""One event per line: fixed words, units in the names, counts for every drop."""
+"""The log: one event per line, with fixed names and units in the names of fields."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ def event(name: str, level: int = logging.INFO, /, **fields: Any) -> None:
 
 
 def start_log(stage: str, run: str, log_format: str) -> logging.Logger:
-    """Send every event, what libraries warn of and what nobody caught to standard error; return the root logger."""
+    """Send events, warnings of libraries and uncaught exceptions to standard error; return the root logger."""
     root = logging.getLogger()
     handler = logging.StreamHandler()
     handler.setFormatter(EventFormatter(stage, run, log_format))
@@ -29,17 +29,17 @@ def start_log(stage: str, run: str, log_format: str) -> logging.Logger:
     root.setLevel(logging.WARNING)
     logging.getLogger("slipway").setLevel(logging.INFO)
     logging.captureWarnings(True)
-    sys.excepthook = _uncaught
-    threading.excepthook = lambda died: _uncaught(died.exc_type, died.exc_value, died.exc_traceback)
-    sys.unraisablehook = lambda lost: _uncaught(lost.exc_type, lost.exc_value, lost.exc_traceback)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda error: _log_uncaught(error.exc_type, error.exc_value, error.exc_traceback)
+    sys.unraisablehook = lambda error: _log_uncaught(error.exc_type, error.exc_value, error.exc_traceback)
     return root
 
 
-def _uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
-    """Log on one line what Python itself would print on many."""
-    if not issubclass(kind, SystemExit):  # which ends a thread in peace
-        caught = (kind, error or kind(), traceback)
-        logging.getLogger("slipway").critical("%s: %s", kind.__name__, error, exc_info=caught)
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    """Log an uncaught exception on one line, where Python itself would print many."""
+    if not issubclass(kind, SystemExit):  # it ends a thread without an error
+        exception = (kind, error or kind(), traceback)
+        logging.getLogger("slipway").critical("%s: %s", kind.__name__, error, exc_info=exception)
 
 
 class EventFormatter(logging.Formatter):

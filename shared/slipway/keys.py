@@ -1,8 +1,8 @@
-"""Every object key, spelled once; `docs/architecture.md` draws the tree."""
+"""Every key in the store; `docs/architecture.md` draws the tree."""
 
 
 def upload(id: str) -> str:
-    """The folder of a dataset's files as a client sent them; nothing reads it before `upload_listing` is there."""
+    """The folder of a dataset's files as a client sent them; nothing reads it before `upload_listing` exists."""
     return f"uploads/{id}"
 
 
@@ -17,7 +17,7 @@ def incoming(id: str) -> str:
 
 
 def incoming_archive(id: str) -> str:
-    """What the archive will be; written before its parts."""
+    """The description of the archive; written before its parts."""
     return f"incoming/{id}/archive.json"
 
 
@@ -86,7 +86,7 @@ def record(run: str) -> str:
 
 
 def blueprints(sha256: str) -> str:
-    """What the controller makes Jobs from; a run keeps to those that it began with."""
+    """The blueprints of a run's Jobs; a run keeps those that it began with."""
     return f"blueprints/{sha256}.yaml"
 
 
@@ -102,12 +102,12 @@ def failure(run: str, stage: str) -> str:
     return f"runs/{run}/{stage}/failure.json"
 
 
-def resolved(run: str) -> str:
+def plan(run: str) -> str:
     return f"runs/{run}/ingest/resolved.yaml"
 
 
 def faults(run: str) -> str:
-    """Written only when a source is refused: every fault that was found in it."""
+    """Written only when a source is refused: all of its faults."""
     return f"runs/{run}/ingest/faults.json"
 
 
@@ -161,7 +161,7 @@ def detections(run: str) -> str:
     return f"runs/{run}/detect/detections.json"
 
 
-def drawn(run: str, filename: str) -> str:
+def drawn_image(run: str, filename: str) -> str:
     return f"runs/{run}/detect/{filename}"
 
 
@@ -174,7 +174,7 @@ def log(run: str, stage: str, attempt: int, member: str, segment: int) -> str:
 
 
 def snapshot(run: str, stage: str, index: int) -> str:
-    """What a process of a stage said last in numbers."""
+    """The latest metrics of a process of a stage."""
     return f"runs/{run}/metrics/{stage}-{index}.json"
 
 
@@ -182,15 +182,15 @@ def report(run: str) -> str:
     return f"runs/{run}/report.html"
 
 
-def index(started: str, run: str) -> str:
-    return f"index/runs/{started}-{run}"
+def index(started_at: str, run: str) -> str:
+    return f"index/runs/{started_at}-{run}"
 
 
-def ingesting(id: str) -> str:
-    """There while a process of ingest works."""
+def ingest_lock(id: str) -> str:
+    """Exists while an ingest runs."""
     return f"locks/ingest/{id}"
 
 
-def sweeping() -> str:
-    """There while what datasets share is being removed."""
+def sweep_lock() -> str:
+    """Exists while a sweep removes blobs and datasets."""
     return "locks/sweep"

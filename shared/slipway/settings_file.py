@@ -1,4 +1,4 @@
-"""One YAML file that the operator of an installation writes, as a model."""
+"""Settings of a server, read from the YAML file that an operator writes."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -13,10 +13,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_settings_file(path: Path, model: type[Model]) -> Model:
-    """Read the file; an empty one has the defaults.
+    """Read the file; an empty one means the defaults.
 
     Raises:
-      SpecError: It cannot be read, is no YAML, or a field is wrong; the message names each.
+      SpecError: It cannot be read, is not YAML, or fields are wrong; the message names each.
     """
     try:
         return model.model_validate(yaml.safe_load(path.read_text()) or {})

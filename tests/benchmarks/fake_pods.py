@@ -134,7 +134,7 @@ class Writer:
 
     def _end(self, pod: dict[str, Any], run: str, stage: str) -> None:
         if stage == "ingest":
-            self._store.write(keys.resolved(run), self._plan.dump())
+            self._store.write(keys.plan(run), self._plan.dump())
         result = {"dataset": DATASET} if stage == "ingest" else {"duration_sec": 1.0}
         self._store.write(keys.result(run, stage), json.dumps(result).encode())
         ended = {"exitCode": 0, "reason": "Completed", "startedAt": _now(), "finishedAt": _now()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from slipway.http.tokens import Role, User, find, read_tokens
+from slipway.http.tokens import Role, User, find_user, read_tokens
 from tests.contract.charts import CHART, ROOT, VARIANTS, containers, helm, named, of_kind, pods, render
 from tests.contract.test_blueprints import MODELS, unknown
 
@@ -126,7 +126,7 @@ def test_the_api_takes_its_settings():
 def test_the_api_knows_the_first_token_that_the_chart_has_made(tmp_path):
     made = first_token("slipway-tokens")["stringData"]
     (tmp_path / "tokens.yaml").write_text(made["tokens.yaml"])
-    assert find(read_tokens(tmp_path / "tokens.yaml"), made["admin-token"]) == User("admin", Role.ADMIN)
+    assert find_user(read_tokens(tmp_path / "tokens.yaml"), made["admin-token"]) == User("admin", Role.ADMIN)
 
 
 def test_the_api_finds_its_tokens_where_they_are_mounted():

@@ -141,7 +141,7 @@ def test_a_scan_tells_size_and_age_of_what_a_list_names(store):
         store.write(key, content)
     found = list(store.scan("b"))
     assert [(listed.key, listed.size) for listed in found] == [("b/a/1", 0), ("b/z", 3)]
-    assert all(before - 2 <= listed.modified <= time.time() + 2 for listed in found)  # some servers tell whole seconds
+    assert all(before - 2 <= listed.modified_at <= time.time() + 2 for listed in found)  # whole seconds
     assert list(store.scan("none")) == []
 
 

@@ -96,7 +96,7 @@ def write_training(store: ObjectStore, scratch: Path) -> None:
     preprocess(StageParams(RUN, 0, scratch), store)
     preprocess(StageParams(RUN, 1, scratch), store)
     plan = small_plan()
-    store.write(keys.resolved(NAME), plan.dump())
+    store.write(keys.plan(NAME), plan.dump())
     labels = LabelMap.parse(store.read(keys.label_map(keys.dataset(NAME, "0" * 64))).decode())
     config = pipeline_config(plan, len(labels), 1, None)
     store.write(keys.pipeline_config(NAME), dump(config))

@@ -67,7 +67,7 @@ def ingest(params: StageParams, store: ObjectStore) -> None:
     event("progress", done=10, total=10, unit="images")
     write_document(store, keys.data_report(DATASET, "json"), REPORT)
     store.write(keys.data_report(DATASET, "html"), b"<html>")
-    store.write(keys.resolved(params.name), resolve(TrainSpec(), 8, (320, 240)).dump())
+    store.write(keys.plan(params.name), resolve(TrainSpec(), 8, (320, 240)).dump())
     event("resolved", steps=1000)
     write_result(store, params.name, "ingest", IngestResult(dataset=DATASET, duration_sec=0.1))
 

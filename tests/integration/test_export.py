@@ -119,7 +119,7 @@ def test_detect_draws_and_lists_as_many_images_as_asked_and_writes_the_page(
     ]
     assert result.detections == sum(len(row["detections"]) for row in rows) > 0
     assert all(0 <= d["box"]["xmin"] <= d["box"]["xmax"] <= 90 for d in rows[1]["detections"])
-    assert Image.open(io.BytesIO(exported.read(keys.drawn(NAME, "1.jpg")))).size == (90, 160)
+    assert Image.open(io.BytesIO(exported.read(keys.drawn_image(NAME, "1.jpg")))).size == (90, 160)
     page = exported.read(keys.report(NAME)).decode()
     assert "AP50 0.20" in page
     assert "It flatters." in page

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from slipway.errors import InputError
 from slipway.http.auth import authenticate
 from slipway.http.parameters import RunName
-from slipway.http.problems import Problem, understood
+from slipway.http.problems import Problem, as_problem
 from slipway.http.tokens import User
 
 from services.api.auth import sessions
@@ -89,7 +89,7 @@ async def send_run(request: Request, user: Submitter, context: ContextDep, runs:
     try:
         run = await _submit(request, user, runs, values)
     except (Problem, InputError) as error:
-        problem = understood(request, error)
+        problem = as_problem(request, error)
         form = await run_in_threadpool(build_form, context.store, values, problem)
         return render(request, "submit.html", problem.status_code, form=form, has_input=True)
     return _redirect(f"/runs/{run.name}")

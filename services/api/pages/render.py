@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from slipway.http.problems import ERRORS, understood
+from slipway.http.problems import ERRORS, as_problem
 from slipway.http.tokens import Role
 from slipway.report.pages import score
 from slipway.text import format_bytes, format_duration
@@ -47,7 +47,7 @@ class PageRoute(APIRoute):
             try:
                 return await answer(request)
             except ERRORS as error:
-                return _error_page(request, understood(request, error))
+                return _error_page(request, as_problem(request, error))
 
         return answer_with_page
 

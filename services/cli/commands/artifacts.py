@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.errors import EXIT_DONE, InputError
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 from slipway.text import format_bytes
 
 from services.cli.remote.answers import ArtifactAnswer, ArtifactList
@@ -68,7 +68,7 @@ def _fetch(download: Download, items: Sequence[ArtifactAnswer], as_json: bool) -
     out = download.out
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; give a folder")
-    with translated(str(out)):
+    with as_store_errors(str(out)):
         out.mkdir(parents=True, exist_ok=True)
     total = sum(item.bytes for item in items)
     with display(as_json) as show, timed_stage(show, "fetch"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import TransientError
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 from slipway.store.folder import FolderStore
 from slipway.store.interface import TEMPORARY
 
@@ -39,11 +39,11 @@ def lock_run(store: FolderStore, run: str) -> Iterator[LockedRun]:
       TransientError: Another command holds it; the message names its pid.
     """
     scratch = store.root / TEMPORARY / run
-    with translated(str(scratch)):
+    with as_store_errors(str(scratch)):
         scratch.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(f"{scratch}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        with translated(str(scratch)):
+        with as_store_errors(str(scratch)):
             _acquire(descriptor, run)
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()

@@ -150,7 +150,7 @@ def process_specs(stage: Stage, spec: RunSpec) -> list[ProcessSpec]:
 
 
 def _choices_event(store: FolderStore, run: str) -> Event:
-    key = keys.resolved(run)
+    key = keys.plan(run)
     plan = Plan.parse(store.read(key), key)
     choices = [{"field": name, **choice.content()} for name, choice in plan.choices.items()]
     return {"event": "choices", "stage": "ingest", "choices": choices}

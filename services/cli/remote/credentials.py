@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from slipway.errors import InputError, SpecError
 from slipway.models import AnswerModel
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 
 from services.cli.remote.client import PATIENCE_SEC, Api, Server
 from services.cli.remote.private_files import user_folder, write_private
@@ -73,7 +73,7 @@ def _server(environment: Mapping[str, str], file: Path) -> Server:
 def _read_login(file: Path) -> StoredLogin | None:
     if not file.exists():
         return None
-    with translated(str(file)):
+    with as_store_errors(str(file)):
         if file.stat().st_mode & 0o077:
             raise InputError(f"{file}: others can read the token; run `chmod 600 {file}`, and have the token replaced")
         text = file.read_text()

@@ -12,7 +12,7 @@ from urllib3 import BaseHTTPResponse
 
 from slipway.errors import InputError
 from slipway.retry import Patience
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 
 from services.cli.remote.answers import ArtifactAnswer
 from services.cli.remote.client import Api, Call, read_chunks, run_path
@@ -115,7 +115,7 @@ def target_file(out: Path, path: str) -> Path:
     file = out.joinpath(*names)
     if not file.parent.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{file.parent}: a link leads out of {out}; remove it, or choose another folder with --out")
-    with translated(str(file.parent)):
+    with as_store_errors(str(file.parent)):
         file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
@@ -123,7 +123,7 @@ def target_file(out: Path, path: str) -> Path:
 def _receive(response: BaseHTTPResponse, target: Target, patience: Patience, report: ReportBytes) -> None:
     is_rest = response.status == HTTPStatus.PARTIAL_CONTENT
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if is_rest else os.O_TRUNC)
-    with translated(str(target.file)):
+    with as_store_errors(str(target.file)):
         with os.fdopen(os.open(target.partial, flags, 0o666), "ab") as file:
             count = last_report = file.tell()
             for chunk in read_chunks(response):

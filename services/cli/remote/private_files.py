@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 
 
 def user_folder(variable: str, default: str) -> Path:
@@ -17,7 +17,7 @@ def user_folder(variable: str, default: str) -> Path:
 
 def write_private(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all, into a file that only its owner can read."""
-    with translated(str(path)):
+    with as_store_errors(str(path)):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
         try:

@@ -10,10 +10,10 @@ from prometheus_client.registry import Collector
 
 from slipway.artifacts.outcome import RunStatus, StageStatus
 from slipway.kube.objects import KubernetesObject
-from slipway.metrics.registry import PROGRESS_TIME
+from slipway.metrics.stage_gauges import PROGRESS_TIME
 from slipway.run.pipeline import State
 from slipway.stage.metric_snapshots import KNOWN
-from slipway.store import measured as store_metrics
+from slipway.store import measured
 
 from services.controller.collectors.stage_snapshots import SnapshotCache, Values, seconds
 from services.controller.kube.objects import TrainingRunObject, state_of
@@ -34,7 +34,7 @@ class RunCollector(Collector):
     ) -> None:
         self._runs, self._snapshots, self._now = runs, snapshots, now
         self._store_registry = CollectorRegistry()
-        store_metrics.register(self._store_registry)
+        measured.register(self._store_registry)
 
     def collect(self) -> Iterator[Metric]:
         runs, values = self._runs(), self._snapshots.values()
@@ -121,7 +121,7 @@ def _progress_times(values: Mapping[tuple[str, str], Values]) -> dict[str, float
     """Return when each run's stages last made progress."""
     times: dict[str, float] = {}
     for (run, _), samples in values.items():
-        times[run] = max(times.get(run, 0.0), samples.get((PROGRESS_TIME.known.name, ()), 0.0))
+        times[run] = max(times.get(run, 0.0), samples.get((PROGRESS_TIME.spec.name, ()), 0.0))
     return times
 
 

@@ -12,7 +12,7 @@ from slipway.events import event
 from slipway.run.names import Stage, processes_of
 from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, read_snapshot
 from slipway.store.interface import ObjectStore
-from slipway.store.measured import FAILED, SECONDS
+from slipway.store.measured import DURATION, ERROR_COUNT
 from slipway.text import parse_timestamp
 
 from services.controller import metrics
@@ -20,7 +20,7 @@ from services.controller.kube.objects import TrainingRunObject
 
 _SETTLED_SEC = 60.0  # a process writes its last snapshot after its result, which is when its stage counts as done
 
-_TRANSIENT = (SECONDS.name, FAILED.name)  # four of five series of a run: they matter only while its stage runs
+_TRANSIENT = (DURATION.name, ERROR_COUNT.name)  # four of five series of a run: they matter only while its stage runs
 
 Labels = tuple[tuple[str, str], ...]
 Values = Mapping[tuple[str, Labels], float]  # by a sample's name and labels

@@ -10,8 +10,7 @@ import uvicorn
 from prometheus_client import start_http_server
 
 from slipway.events import event
-from slipway.http.process import logged, options
-from slipway.http.server import Place, listening
+from slipway.http.serve import Listener, run_server, server_options, uvicorn_config
 from slipway.http.tokens import TokenFile
 from slipway.settings_file import read_settings_file
 from slipway.stage.runner import leave
@@ -26,11 +25,11 @@ _PATIENCE_SEC = 8.0  # with a store that does not answer, since a client is wait
 
 def main(arguments: list[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    return logged("detector", _serve, parser().parse_args(arguments))
+    return run_server("detector", _serve, parser().parse_args(arguments))
 
 
 def parser() -> argparse.ArgumentParser:
-    return options("services.detector.serving", "/etc/slipway/detector.yaml")
+    return server_options("services.detector.serving", "/etc/slipway/detector.yaml")
 
 
 def _serve(values: argparse.Namespace) -> int:
@@ -39,8 +38,8 @@ def _serve(values: argparse.Namespace) -> int:
     app = create_app(store, settings, TokenFile(settings.tokens), lambda export: load_model(store, export, scratch))
     _import_tensorflow()
     start_http_server(values.metrics_port, values.host, app.state.context.metrics.registry)
-    place = Place(values.host, values.port, settings.trusted_proxies, settings.shutdown_seconds)
-    config = listening(app, place)
+    place = Listener(values.host, values.port, settings.trusted_proxies, settings.shutdown_seconds)
+    config = uvicorn_config(app, place)
     event("detector_started", port=values.port)
     uvicorn.Server(config).run()
     event("detector_ended")

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from slipway.errors import BrokenExport
 from slipway.http.limits import BodyLimit, Gate
 from slipway.http.problems import Problem, ProblemBody, install, respond
-from slipway.http.readiness import Readiness, silent_store
+from slipway.http.readiness import Readiness, store_fault
 from slipway.http.request_log import RequestLog
 from slipway.http.tokens import Tokens
 from slipway.store.interface import ObjectStore
@@ -42,7 +42,7 @@ def create_app(
         metrics,
         ModelCache(Source(partial(find_export, store), load), settings.kept_models, metrics),
         Admission(settings.limits.at_once, settings.limits.waiting),
-        Readiness(lambda: silent_store(store) or _describe_missing(warm_up)),
+        Readiness(lambda: store_fault(store) or _describe_missing(warm_up)),
     )
     app = _Application(
         title="Slipway's detector",
@@ -55,7 +55,7 @@ def create_app(
     app.state.context, app.state.gate = context, Gate(settings.limits)
     install(app)
     app.add_exception_handler(BrokenExport, _answer_broken_export)
-    app.add_middleware(BodyLimit, most=settings.limits.bytes_of)
+    app.add_middleware(BodyLimit, limit=settings.limits.bytes_of)
     app.add_middleware(RequestLog, metrics=metrics)  # added last: outermost
     app.include_router(router)
     return app

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from slipway.store import measured as store_metrics
+from slipway.store import measured
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _PREDICT_ROUTE = "/v1/models/{run}:predict"
@@ -13,7 +13,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        store_metrics.register(self.registry)
+        measured.register(self.registry)
         self._requests = Counter(
             "slipway_detector_requests",
             "Requests for predictions, including those refused before their path was read.",

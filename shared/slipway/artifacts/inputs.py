@@ -44,7 +44,7 @@ class RunInputs:
         """
         name = run.metadata.name
         dataset = read_document(store, keys.result(name, "ingest"), IngestResult).dataset
-        label_map, plan = keys.label_map(dataset), keys.resolved(name)
+        label_map, plan = keys.label_map(dataset), keys.plan(name)
         return cls(
             run=run,
             dataset=dataset,

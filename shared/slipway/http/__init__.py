@@ -1,1 +1,1 @@
-"""What every server of Slipway does alike: tokens, problems, limits, one log line a request."""
+"""The common parts of all HTTP servers: authentication, limits, problems and the request log."""

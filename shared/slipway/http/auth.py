@@ -1,4 +1,4 @@
-"""Whose a request is, by its bearer token."""
+"""Authentication of a request by its bearer token."""
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
@@ -12,17 +12,17 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 async def authenticate(request: Request, tokens: Tokens, secret: str | None) -> User:
-    """Return whose token it is.
+    """Return the user of the token.
 
     Raises:
-      Problem: 401 where it is nobody's or absent, 429 where its user, or an address with wrong tokens, asks too often.
+      Problem: 401 for an unknown or absent token; 429 when the user, or an address with wrong tokens, asks too often.
     """
     user = await tokens.user(secret) if secret else None
     gate = gate_of(request)
     if user is None:
-        gate.refused(request.client.host if request.client else "")
-        said = "the token is not known here, or has expired" if secret else "no token was given"
-        raise Problem(401, f"{said}; send Authorization: Bearer TOKEN", "unauthenticated", headers=_CHALLENGE)
+        gate.count_refusal(request.client.host if request.client else "")
+        reason = "the token is not known here, or has expired" if secret else "no token was given"
+        raise Problem(401, f"{reason}; send Authorization: Bearer TOKEN", "unauthenticated", headers=_CHALLENGE)
     request.state.user = user
     gate.admit(user.name)
     return user

@@ -1,4 +1,4 @@
-"""How much one client may take: requests a second, and bytes a body."""
+"""Limits for one client: requests per second, and bytes per body."""
 
 import time
 from collections import OrderedDict
@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.http.problems import Problem, respond
 
-_MOST_CLIENTS = 10_000  # remembered; who is forgotten begins with a full bucket
+_MOST_CLIENTS = 10_000  # remembered; a forgotten client begins with a full bucket
 
 
 class Rate(Protocol):
-    """How often one client may come: on average, and at once."""
+    """Rate limit of one client: on average, and at once."""
 
     @property
     def requests_per_second(self) -> float: ...
@@ -33,14 +33,14 @@ class _Bucket:
 
 
 class Buckets:
-    """One token bucket a client: `burst` at once, `rate` a second on average."""
+    """One token bucket per client: `burst` at once, `requests_per_second` on average."""
 
     def __init__(self, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._now = rate, now
         self._clients: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, client: str) -> float:
-        """Take one; return 0, or after how many seconds there will be one."""
+        """Take a token and return 0, or return the seconds until there is one."""
         now, rate, burst = self._now(), self._rate.requests_per_second, self._rate.burst
         bucket = self._clients.setdefault(client, _Bucket(burst, now))
         self._clients.move_to_end(client)
@@ -55,9 +55,9 @@ class Buckets:
 
 
 class Gate:
-    """Lets users through as often as they may come; who has no good token is counted by address.
+    """Limits the requests of each user; requests without a valid token are counted by address.
 
-    A good token is never held up by wrong ones from the same address, which may be a proxy's.
+    Wrong tokens never delay a valid one from the same address, which may be a proxy's.
     """
 
     def __init__(self, rate: Rate, now: Callable[[], float] = time.monotonic) -> None:
@@ -67,8 +67,8 @@ class Gate:
         """Count a request. Raises `Problem` 429."""
         _check(self._users.take(user), f"{user} asks too often")
 
-    def refused(self, address: str) -> None:
-        """Count a request without a good token. Raises `Problem` 429."""
+    def count_refusal(self, address: str) -> None:
+        """Count a request without a valid token. Raises `Problem` 429."""
         _check(self._addresses.take(address), "too many requests without a good token")
 
 
@@ -77,47 +77,47 @@ def gate_of(request: Request) -> Gate:
     return gate
 
 
-def _check(wait_sec: float, what: str) -> None:
+def _check(wait_sec: float, reason: str) -> None:
     if wait_sec:
-        after = max(1, ceil(wait_sec))
-        raise Problem(429, f"{what}; try again in {after} s", "too-often", headers={"Retry-After": str(after)})
+        seconds = max(1, ceil(wait_sec))
+        raise Problem(429, f"{reason}; try again in {seconds} s", "too-often", headers={"Retry-After": str(seconds)})
 
 
 class BodyLimit:
-    """Refuses bodies that are too long: by their Content-Length at once, otherwise when they get there.
+    """Rejects bodies that are too long: at once by Content-Length, otherwise when the limit is passed.
 
     Args:
-      most: Returns the bytes that a method and a path take.
+      limit: Returns the most bytes of a body, for a method and a path.
     """
 
-    def __init__(self, app: ASGIApp, most: Callable[[str, str], int]) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp, limit: Callable[[str, str], int]) -> None:
+        self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._most(scope["method"], scope["path"])
-        told = Headers(scope=scope).get("content-length", "")
-        if told.isdigit() and int(told) > most:
-            await respond(Request(scope), _too_long(most))(scope, receive, send)
+        limit = self._limit(scope["method"], scope["path"])
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            await respond(Request(scope), _too_long(limit))(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, most), send)
+        await self._app(scope, _limited(receive, limit), send)
 
 
-def _counted(receive: Receive, most: int) -> Receive:
-    seen = 0
+def _limited(receive: Receive, limit: int) -> Receive:
+    size = 0
 
-    async def counted() -> Message:
-        nonlocal seen
+    async def receive_limited() -> Message:
+        nonlocal size
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise _too_long(most)
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _too_long(limit)
         return message
 
-    return counted
+    return receive_limited
 
 
-def _too_long(most: int) -> Problem:
-    return Problem(413, f"the body is longer than the {most} bytes that are taken here", "too-long")
+def _too_long(limit: int) -> Problem:
+    return Problem(413, f"the body is longer than the {limit} bytes that are accepted here", "too-long")

@@ -1,4 +1,4 @@
-"""One file of a multipart/form-data body, as it arrives: the framework's own reader would put all of it on disk."""
+"""One file of a multipart/form-data body, read as it arrives; the framework's own reader would spool it to disk."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
 
 async def field_content(request: Request, field: str) -> AsyncIterator[bytes]:
-    """Yield the content of a field, whatever surrounds it.
+    """Yield the content of one field.
 
     Raises:
-      Problem: 400 where the body is not what its Content-Type says, 422 where it has no such field, or has two.
+      Problem: 400 when the body contradicts its Content-Type, 422 when it has no such field, or two.
     """
-    reading = _Reading(field)
+    reader = _FieldReader(field)
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
     if not boundary:
         raise Problem(400, "the Content-Type multipart/form-data has no boundary; let your client set it")
-    parser = MultipartParser(boundary, reading.callbacks())
+    parser = MultipartParser(boundary, reader.callbacks())
     async for chunk in request.stream():
         try:
             parser.write(chunk)
         except MultipartParseError as error:
             raise Problem(400, f"the body is no multipart/form-data: {error}") from error
-        for content in reading.take():
+        for content in reader.take():
             yield content
-    if not reading.has_ended:
+    if not reader.has_ended:
         raise Problem(400, "the body of multipart/form-data ends before its last boundary; send it again")
-    if reading.found != 1:
-        raise Problem(422, f"the form has {reading.found or 'no'} fields {field!r}; send one")
+    if reader.count != 1:
+        raise Problem(422, f"the form has {reader.count or 'no'} fields {field!r}; send one")
 
 
-class _Reading:
-    """What the parser has met so far.
+class _FieldReader:
+    """Collects the content of one field.
 
     Attributes:
-      found: Fields of the name.
+      count: Fields of that name so far.
     """
 
     def __init__(self, field: str) -> None:
@@ -50,7 +50,7 @@ class _Reading:
         self._name, self._value = b"", b""
         self._is_wanted = False
         self._content: list[bytes] = []
-        self.found, self.has_ended = 0, False
+        self.count, self.has_ended = 0, False
 
     def callbacks(self) -> "MultipartCallbacks":
         return {
@@ -63,8 +63,8 @@ class _Reading:
         }
 
     def take(self) -> list[bytes]:
-        taken, self._content = self._content, []
-        return taken
+        content, self._content = self._content, []
+        return content
 
     def _begin(self) -> None:
         self._is_wanted = False
@@ -80,7 +80,7 @@ class _Reading:
         self._name = self._value = b""
         if name == b"content-disposition" and parse_options_header(value)[1].get(b"name") == self._field:
             self._is_wanted = True
-            self.found += 1
+            self.count += 1
 
     def _data(self, content: bytes, start: int, end: int) -> None:
         if self._is_wanted:

@@ -1,4 +1,4 @@
-"""Parameters that several servers have."""
+"""Parameters of the routes of several servers."""
 
 from typing import Annotated
 

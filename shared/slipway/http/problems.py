@@ -1,4 +1,4 @@
-"""What went wrong, as `application/problem+json` (RFC 9457), with a pointer to each wrong field."""
+"""Errors as `application/problem+json` (RFC 9457), with a pointer to each wrong field."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ from slipway.events import event
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SEC = 5
 
-Kind = Literal[  # what a program may want to tell apart; docs/reference.md says what each means
+Kind = Literal[  # cases that a program may tell apart; docs/reference.md explains each
     "busy",
     "changed",
     "key-reused",
@@ -33,7 +33,7 @@ Kind = Literal[  # what a program may want to tell apart; docs/reference.md says
     "unavailable",
 ]
 ERRORS = (StarletteHTTPException, RequestValidationError, InputError, TransientError, MissingKey)
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_QUOTED_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
 class FieldError(BaseModel):
@@ -41,8 +41,8 @@ class FieldError(BaseModel):
 
     Attributes:
       pointer: JSON pointer (RFC 6901) into the body.
-      parameter: Name of a path, query or header parameter, where it is not the body that is wrong.
-      valid: What would have been right, where that can be listed.
+      parameter: Name of a path, query or header parameter, where the fault is not in the body.
+      valid: The right values, where they can be listed.
     """
 
     pointer: str | None = None
@@ -52,11 +52,11 @@ class FieldError(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """An answer that is not the one that was hoped for.
+    """The body of an error.
 
     Attributes:
-      type: `urn:slipway:problem:<kind>` where a program may want to tell it apart, otherwise `about:blank`.
-      instance: The path that was asked for.
+      type: `urn:slipway:problem:<kind>` for a case that a program may tell apart, otherwise `about:blank`.
+      instance: The path of the request.
       request_id: As in the answer's X-Request-Id; the log has it too.
     """
 
@@ -72,11 +72,11 @@ class ProblemBody(BaseModel):
 
 
 class Problem(HTTPException):
-    """Raise it anywhere below a route.
+    """An error answer, raised anywhere below a route.
 
     Args:
-      detail: What, where, got and expected, what to do: one sentence.
-      kind: It becomes the `type`.
+      detail: One sentence: what, where, got and expected, what to do.
+      kind: Becomes the `type`.
       errors: Of single fields.
     """
 
@@ -102,17 +102,17 @@ def field_errors(errors: Sequence[Any], model: type[BaseModel] | None = None) ->
     """Translate pydantic's errors.
 
     Args:
-      errors: What `errors()` of its exception returned, of a body or, by FastAPI, of a request.
-      model: Of the body; with it an unknown field is answered with those there are.
+      errors: The result of `errors()` of pydantic's exception, or of FastAPI's.
+      model: The model of the body; with it, an unknown field is answered with the known ones.
     """
     return [_field_error(error, model) for error in errors]
 
 
 def invalid(errors: Sequence[Any], model: type[BaseModel] | None = None) -> Problem:
-    """Return the problem of a body, or of parameters, that pydantic found wrong."""
+    """Return the problem of a body, or of parameters, that pydantic rejected."""
     wrong = field_errors(errors, model)
-    said = "; ".join(f"{error.parameter or error.pointer or 'the body'}: {error.detail}" for error in wrong)
-    return Problem(422, said, errors=wrong)
+    summary = "; ".join(f"{error.parameter or error.pointer or 'the body'}: {error.detail}" for error in wrong)
+    return Problem(422, summary, errors=wrong)
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -134,14 +134,14 @@ def respond(request: Request, problem: StarletteHTTPException) -> JSONResponse:
         errors=getattr(problem, "errors", []),
         request_id=getattr(request.state, "request_id", ""),
     )
-    shown = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content = body.model_dump(mode="json", by_alias=True, exclude_none=True)
     if not body.errors:
-        del shown["errors"]
-    return JSONResponse(shown, problem.status_code, problem.headers, MEDIA_TYPE)
+        del content["errors"]
+    return JSONResponse(content, problem.status_code, problem.headers, MEDIA_TYPE)
 
 
-def translate(error: InputError | TransientError | MissingKey) -> Problem:
-    """Return the problem that an error of ours is to the client."""
+def problem_of(error: InputError | TransientError | MissingKey) -> Problem:
+    """Return the problem that tells a client of an error."""
     is_ours = isinstance(error, StoreRefused) or getattr(error, "status", None) in (403, 404)  # rights, or a quota
     if isinstance(error, TransientError) or is_ours:
         return Problem(503, str(error), "unavailable", headers={"Retry-After": str(_RETRY_SEC)})
@@ -153,17 +153,17 @@ def bug() -> Problem:
 
 
 def install(app: FastAPI) -> None:
-    """Let every error that is somebody's fault be answered as a problem; a bug is the outermost middleware's."""
+    """Answer every expected error as a problem; bugs are left to the outermost middleware."""
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
-        return respond(request, understood(request, error))
+        return respond(request, as_problem(request, error))
 
     for kind in ERRORS:
         app.add_exception_handler(kind, answer)
 
 
-def understood(request: Request, error: Exception) -> StarletteHTTPException:
-    """Return what one of `ERRORS` is to the client; what is nobody's fault but the installation's is logged."""
+def as_problem(request: Request, error: Exception) -> StarletteHTTPException:
+    """Return one of `ERRORS` as the problem that the client gets; log faults of the installation."""
     problem = _problem(error)
     if problem.status_code >= 500:
         event("unavailable", logging.WARNING, reason=problem.detail, request_id=request.state.request_id)
@@ -177,18 +177,18 @@ def _problem(error: Exception) -> StarletteHTTPException:
         case RequestValidationError():
             return invalid(error.errors())
         case InputError() | TransientError() | MissingKey():
-            return translate(error)
+            return problem_of(error)
     return bug()
 
 
 def _field_error(error: Mapping[str, Any], model: type[BaseModel] | None) -> FieldError:
-    where, *path = error["loc"] or ("body",)
-    if where in ("path", "query", "header", "cookie"):
+    source, *path = error["loc"] or ("body",)
+    if source in ("path", "query", "header", "cookie"):
         name = ".".join(map(str, path))
-        return FieldError(parameter=name, detail=_said(error), valid=_valid(error, [], None))
-    if where != "body":
-        path = [where, *path]
-    return FieldError(pointer=pointer(path), detail=_said(error), valid=_valid(error, path, model))
+        return FieldError(parameter=name, detail=_detail(error), valid=_valid(error, [], None))
+    if source != "body":
+        path = [source, *path]
+    return FieldError(pointer=pointer(path), detail=_detail(error), valid=_valid(error, path, model))
 
 
 def pointer(path: Sequence[str | int]) -> str:
@@ -196,23 +196,23 @@ def pointer(path: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def _said(error: Mapping[str, Any]) -> str:
+def _detail(error: Mapping[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _valid(error: Mapping[str, Any], path: Sequence[str | int], model: type[BaseModel] | None) -> list[str] | None:
     if error["type"] in ("literal_error", "enum"):
-        return _QUOTED.findall(error["ctx"]["expected"])
+        return _QUOTED_TEXT.findall(error["ctx"]["expected"])
     if error["type"] == "extra_forbidden" and model is not None:
         return _fields(model, path[:-1])
     return None
 
 
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str] | None:
-    """Name the fields of the model that is found along a path of aliases."""
+    """Return the names of the fields of the model at the end of a path of aliases."""
     by_alias = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
     if not path:
         return sorted(by_alias)
-    found = by_alias.get(str(path[0]))
-    inner = [one for one in (found, *get_args(found)) if isinstance(one, type) and issubclass(one, BaseModel)]
+    annotation = by_alias.get(str(path[0]))
+    inner = [one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, BaseModel)]
     return _fields(inner[0], path[1:]) if inner else None

@@ -1,4 +1,4 @@
-"""Whether what a server needs answers; asked by anybody, so looked up at most once in a while."""
+"""Readiness of a server: whether the services that it needs answer, checked at most every two seconds."""
 
 import threading
 import time
@@ -8,37 +8,37 @@ from slipway.errors import SlipwayError
 from slipway.http.problems import Problem
 from slipway.store.interface import ObjectStore
 
-ABSENT = "is-anybody-there"  # a name like any other: that it is not there is an answer too
+ABSENT = "is-anybody-there"  # the key of no object: that it is missing is an answer, too
 _EVERY_SEC = 2.0
 
 
 class Readiness:
-    """What the last look found.
+    """The result of the last check.
 
     Args:
-      look: Returns what is wrong, or None.
+      look: Returns the fault, or None.
     """
 
     def __init__(self, look: Callable[[], str | None], now: Callable[[], float] = time.monotonic) -> None:
         self._look, self._now = look, now
-        self._looking = threading.Lock()
-        self._looked_at = -_EVERY_SEC
-        self._wrong: str | None = "nobody has looked yet"
+        self._lock = threading.Lock()
+        self._checked_at = -_EVERY_SEC
+        self._fault: str | None = "no check has been made yet"
 
     def check(self) -> None:
-        """Look, or remember the last look. Raises `Problem` 503."""
-        if self._now() - self._looked_at >= _EVERY_SEC and self._looking.acquire(blocking=False):
-            try:  # the others do not wait: a store that hangs would hold all of their threads
-                self._wrong = self._look()
-                self._looked_at = self._now()
+        """Check, or use the last result. Raises `Problem` 503."""
+        if self._now() - self._checked_at >= _EVERY_SEC and self._lock.acquire(blocking=False):
+            try:  # other requests do not wait: a store that hangs would block all their threads
+                self._fault = self._look()
+                self._checked_at = self._now()
             finally:
-                self._looking.release()
-        if self._wrong:
-            raise Problem(503, self._wrong, "unavailable", headers={"Retry-After": "2"})
+                self._lock.release()
+        if self._fault:
+            raise Problem(503, self._fault, "unavailable", headers={"Retry-After": "2"})
 
 
-def silent_store(store: ObjectStore) -> str | None:
-    """Say that the store does not answer; why is the log's, not everybody's."""
+def store_fault(store: ObjectStore) -> str | None:
+    """Return that the store does not answer, or None; the reason is for the log only."""
     try:
         store.size(ABSENT)
     except SlipwayError:

@@ -1,4 +1,4 @@
-"""Whose a bearer token is: a file of digests."""
+"""Bearer tokens and their users: a file of digests."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ from slipway.run.names import Sha256
 
 
 class Role(StrEnum):
-    """What somebody may do; each includes those before it."""
+    """Rights of a user; each role includes those before it."""
 
     VIEWER = "viewer"
     SUBMITTER = "submitter"
@@ -31,21 +31,21 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """Who asks."""
+    """The user of a request."""
 
     name: str
     role: Role
 
 
 class Tokens(Protocol):
-    """Something that knows tokens."""
+    """A source of tokens."""
 
     async def user(self, secret: str) -> User | None:
-        """Return whose token it is, or None when it is nobody's."""
+        """Return the user of the token, or None when it is unknown."""
 
 
 class Token(BaseModel):
-    """One entry of the file; the token itself is nowhere."""
+    """One entry of the file, which holds no token but its digest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ _ENTRIES = TypeAdapter(list[Token])
 
 
 class TokenFile:
-    """The tokens of a YAML file, which is read again when it has changed: a mounted Secret may be rotated."""
+    """The tokens of a YAML file, which is read again when it changes: a mounted Secret may be rotated."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class TokenFile:
 
     async def user(self, secret: str) -> User | None:
         self._refresh()
-        return find(self._tokens, secret)
+        return find_user(self._tokens, secret)
 
     def _refresh(self) -> None:
         written_at = _written_at(self._path)
@@ -77,7 +77,7 @@ class TokenFile:
         try:
             self._tokens = read_tokens(self._path)
             event("tokens_read", tokens=len(self._tokens))
-        except SpecError as error:  # those that were known stay good: a slip must not lock everybody out
+        except SpecError as error:  # known tokens stay valid: a mistake in the file must not lock everybody out
             event("tokens_unreadable", logging.ERROR, reason=str(error))
 
 
@@ -88,31 +88,31 @@ def _written_at(path: Path) -> int | None:
         return None
 
 
-class Either:
-    """Asks one after the other."""
+class TokenSources:
+    """Several sources of tokens, asked in order."""
 
     def __init__(self, sources: Sequence[Tokens]) -> None:
         self._sources = sources
 
     async def user(self, secret: str) -> User | None:
         for source in self._sources:
-            if found := await source.user(secret):
-                return found
+            if user := await source.user(secret):
+                return user
         return None
 
 
-def find(tokens: Sequence[Token], secret: str) -> User | None:
-    """Return whose token it is; the time it takes does not depend on which, or on whether any."""
+def find_user(tokens: Sequence[Token], secret: str) -> User | None:
+    """Return the user of the token, in a time that does not depend on the match."""
     digest = hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
-    found = [token for token in tokens if hmac.compare_digest(token.sha256, digest)]
-    return User(found[0].name, found[0].role) if found else None
+    matches = [token for token in tokens if hmac.compare_digest(token.sha256, digest)]
+    return User(matches[0].name, matches[0].role) if matches else None
 
 
 def read_tokens(path: Path) -> list[Token]:
     """Read the file.
 
     Raises:
-      SpecError: It cannot be read, is no YAML, or an entry is wrong; no entry is quoted.
+      SpecError: It cannot be read, is not YAML, or an entry is wrong; no entry is quoted.
     """
     try:
         tokens = _ENTRIES.validate_python(yaml.safe_load(path.read_text()) or [])
@@ -122,7 +122,7 @@ def read_tokens(path: Path) -> list[Token]:
         raise SpecError(f"{path}: not YAML; expected a list of name, role and sha256") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise SpecError(f"{path}: {wrong}") from None  # what was given might be a token, and stays unsaid
+        raise SpecError(f"{path}: {wrong}") from None  # the wrong value might be a token, so it is not shown
     if len({token.sha256 for token in tokens}) != len(tokens):
         raise SpecError(f"{path}: two entries have the same sha256; give everybody a token of their own")
     return tokens

@@ -1,7 +1,7 @@
-"""What a stage says in numbers. `docs/reference.md` lists every metric of every process.
+"""Metrics of a stage: their specification, their registry, and gauges that are exported once they are set.
 
-A stage's pod is often gone before anybody scrapes it: so the shell keeps these in the store (`snapshots.py`), and the
-controller tells them, with the labels `run` and `stage`.
+A stage's pod is often gone before Prometheus scrapes it, so `slipway.stage.metric_snapshots` saves these metrics in the
+store, and the controller exports them with the labels `run` and `stage`.
 """
 
 import time
@@ -14,16 +14,14 @@ from prometheus_client import CollectorRegistry, Gauge
 
 STAGE = CollectorRegistry()
 
-_WORD = "[a-z][a-z0-9_-]{0,39}"
-
 
 @dataclass(frozen=True)
-class Known:
-    """A metric that a stage may tell; nothing else is taken from a pod.
+class MetricSpec:
+    """A metric that a stage may export; the controller accepts no other from a pod.
 
     Attributes:
-      labels: Each label's name, and the pattern that all of its values match.
-      workers: What is told of several workers: worker 0's value, the sum, or the largest.
+      labels: The name of each label, and the pattern of its values.
+      workers: How the values of several workers become one: worker 0's, the sum, or the largest.
     """
 
     name: str
@@ -34,102 +32,29 @@ class Known:
 
 
 class StageGauge:
-    """A gauge of which nothing is told before it was first set: 0 would be a claim."""
+    """A gauge exported only after its first value."""
 
     def __init__(self, name: str, help: str, workers: Literal["first", "sum", "max"] = "first", **labels: str) -> None:
-        self.known = Known(name, "gauge", help, labels, workers)
+        self.spec = MetricSpec(name, "gauge", help, labels, workers)
         self._gauge = Gauge(name, help, list(labels), registry=None)
-        self._is_told = False
-        GAUGES.append(self)
+        self._is_registered = False
 
     def set(self, value: float, **labels: str) -> None:
         (self._gauge.labels(**labels) if labels else self._gauge).set(value)
-        self._tell()
+        self._register()
 
     def add(self, amount: float) -> None:
         self._gauge.inc(amount)
-        self._tell()
+        self._register()
 
     @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Set it to the seconds that this takes, unless it fails."""
-        started = time.monotonic()
+    def time(self) -> Iterator[None]:
+        """Set the gauge to the seconds that the block takes, unless it fails."""
+        start = time.monotonic()
         yield
-        self.set(time.monotonic() - started)
+        self.set(time.monotonic() - start)
 
-    def _tell(self) -> None:
-        if not self._is_told:
-            self._is_told = True
+    def _register(self) -> None:
+        if not self._is_registered:
+            self._is_registered = True
             STAGE.register(self._gauge)
-
-
-GAUGES: list[StageGauge] = []
-
-PROGRESS_TIME = StageGauge("slipway_stage_progress_timestamp_seconds", "Time of the stage's last progress.", "max")
-
-DATASET_IMAGES = StageGauge("slipway_dataset_images", "Images of the run's dataset.", split=_WORD)
-DATASET_FINDINGS = StageGauge(
-    "slipway_dataset_findings",
-    "Findings in the run's dataset: error cannot be used, warning needs a look, info was repaired.",
-    code=_WORD,
-    severity="error|warning|info",
-)
-
-RECORDS = StageGauge("slipway_records_written", "Records written by this run.", "sum")
-RECORDS_RATE = StageGauge("slipway_records_per_second", "Records per second of the current or last shard.", "sum")
-
-TRAINING_STEP = StageGauge("slipway_training_step", "Global step.")
-TRAINING_STEPS = StageGauge("slipway_training_steps", "Global step at which the training ends.")
-TRAINING_LOSS = StageGauge("slipway_training_loss", "Total loss, a mean over the last few steps; may be NaN or Inf.")
-TRAINING_RATE = StageGauge("slipway_training_learning_rate", "Learning rate.")
-TRAINING_SPEED = StageGauge(
-    "slipway_training_images_per_second", "Images per second of all workers, over the last few steps."
-)
-TRAINING_INPUT_WAIT = StageGauge(
-    "slipway_training_input_wait_ratio", "Share of the last few steps' time in which worker 0 waited for a batch."
-)
-TRAINING_TIME = StageGauge(
-    "slipway_training_progress_timestamp_seconds", "Time of the last increment of the global step."
-)
-CHECKPOINT_STEP = StageGauge("slipway_checkpoint_step", "Global step of the last saved checkpoint.")
-CHECKPOINT_TIME = StageGauge("slipway_checkpoint_timestamp_seconds", "Time at which the last checkpoint was saved.")
-CHECKPOINT_SECONDS = StageGauge(
-    "slipway_checkpoint_save_duration_seconds", "Time to save the last checkpoint and list it in the store."
-)
-
-EVALUATION_STEP = StageGauge("slipway_evaluation_step", "Global step of the last measured checkpoint.")
-EVALUATION_LAG = StageGauge(
-    "slipway_evaluation_lag_steps", "Steps from the last measured checkpoint to the newest listed one."
-)
-EVALUATION_AP = StageGauge(
-    "slipway_evaluation_ap", "AP of the last measured checkpoint, on the split that chooses the best."
-)
-EVALUATION_AP50 = StageGauge("slipway_evaluation_ap50", "AP50 of the last measured checkpoint, on the same split.")
-EVALUATION_BEST_AP = StageGauge("slipway_evaluation_best_ap", "AP of the best checkpoint so far, on the same split.")
-EVALUATION_SECONDS = StageGauge("slipway_evaluation_duration_seconds", "Duration of the last measurement.")
-
-EXPORT_BOX_DIFFERENCE = StageGauge(
-    "slipway_export_parity_max_box_difference",
-    "Largest difference of a box between the export and the measured model, in pixels of the model's input.",
-    format=_WORD,
-)
-EXPORT_SCORE_DIFFERENCE = StageGauge(
-    "slipway_export_parity_max_score_difference",
-    "Largest difference of a score between the export and the measured model.",
-    format=_WORD,
-)
-EXPORT_BYTES = StageGauge("slipway_export_bytes", "Size of an exported format.", format=_WORD)
-
-GPU_BUSY = StageGauge(
-    "slipway_gpu_utilization_ratio",
-    "Share of the last sample in which the GPU was busy; `gpu` is worker.number.",
-    "sum",
-    gpu=r"\d{1,3}\.\d{1,3}",
-)
-GPU_USED = StageGauge("slipway_gpu_memory_used_bytes", "Memory of the GPU in use.", "sum", gpu=r"\d{1,3}\.\d{1,3}")
-GPU_TOTAL = StageGauge("slipway_gpu_memory_total_bytes", "Memory of the GPU.", "sum", gpu=r"\d{1,3}\.\d{1,3}")
-
-
-def got_on() -> None:
-    """Note that the stage has got on; one that no longer does is stuck."""
-    PROGRESS_TIME.set(time.time())

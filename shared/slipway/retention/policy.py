@@ -70,8 +70,8 @@ class Group:
         return sum(listed.size for listed in self.listed)
 
     @property
-    def modified(self) -> float:
-        return max(listed.modified for listed in self.listed)
+    def modified_at(self) -> float:
+        return max(listed.modified_at for listed in self.listed)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def unused_blobs(found: Inventory, used: set[str], now: float) -> list[Group]:
     Args:
       used: Digests.
     """
-    old = (group for group in found.groups.get("blob", ()) if group.modified < now - BLOB_AGE_SEC)
+    old = (group for group in found.groups.get("blob", ()) if group.modified_at < now - BLOB_AGE_SEC)
     return [group for group in old if group.name.rpartition("/")[2] not in used]
 
 
@@ -221,4 +221,4 @@ def _ended(run: TrainingRun, record: RunRecord | None, there: set[str]) -> State
 
 
 def _is_old(group: Group, limit: timedelta | None, now: float) -> bool:
-    return limit is not None and group.modified < now - limit.total_seconds()
+    return limit is not None and group.modified_at < now - limit.total_seconds()

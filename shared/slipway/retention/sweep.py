@@ -26,7 +26,7 @@ from slipway.retention.policy import (
     take_inventory,
     unused_blobs,
 )
-from slipway.store import sweep_lock as guard
+from slipway.store import sweep_lock
 from slipway.store.interface import Listed, ObjectStore, in_parallel
 
 _BATCH = 64
@@ -151,13 +151,13 @@ def collect(store: ObjectStore, limits: Limits, now: float, show: Show, is_dry: 
     if is_dry:
         _sweep(remover, found, limits, now)
         return remover.removal
-    with guard.sweeping(store) as remover.may_go_on:
+    with sweep_lock.sweep_lock(store) as remover.may_go_on:
         try:
             if not remover.may_go_on():
                 raise _Postponed
             _sweep(remover, take_inventory(store), limits, now)
         except _Postponed:
-            remover.removal.postponed = guard.ingests(store)
+            remover.removal.postponed = sweep_lock.running_ingests(store)
     return remover.removal
 
 

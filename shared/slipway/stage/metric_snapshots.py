@@ -11,11 +11,12 @@ from slipway import keys
 from slipway.artifacts.json_io import parse_document, write_document
 from slipway.artifacts.outcome import MetricSample, MetricSnapshot
 from slipway.errors import BrokenDocument, SlipwayError
-from slipway.metrics.registry import GAUGES, STAGE, Known
+from slipway.metrics.registry import STAGE, MetricSpec
+from slipway.metrics.stage_gauges import GAUGES
 from slipway.store.interface import ObjectStore
-from slipway.store.measured import BUCKETS, FAILED, SECONDS
+from slipway.store.measured import BUCKETS, DURATION, ERROR_COUNT
 
-KNOWN = {metric.name: metric for metric in [*(gauge.known for gauge in GAUGES), SECONDS, FAILED]}
+KNOWN = {metric.name: metric for metric in [*(gauge.spec for gauge in GAUGES), DURATION, ERROR_COUNT]}
 
 _EVERY_SEC = 10.0
 _MOST_BYTES = 64 << 10  # a training's is 5 kB
@@ -87,7 +88,7 @@ def known(samples: Iterable[MetricSample]) -> dict[str, list[MetricSample]]:
 class _Rule:
     """What the samples of one name are like."""
 
-    def __init__(self, metric: Known, suffix: str) -> None:
+    def __init__(self, metric: MetricSpec, suffix: str) -> None:
         self.metric, self.name = metric, metric.name + suffix
         patterns = {**metric.labels, **({"le": _LE} if suffix == "_bucket" else {})}
         self._patterns = {label: re.compile(pattern) for label, pattern in patterns.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from slipway.events import event
-from slipway.metrics.registry import got_on
+from slipway.metrics.stage_gauges import mark_progress
 
 _EVERY_SEC = 0.5
 T = TypeVar("T")
@@ -20,4 +20,4 @@ def tracked(items: Iterable[T], total: int) -> Iterator[T]:
         if done == total or now - said >= _EVERY_SEC:
             said = now
             event("progress", done=done, total=total, unit="images", rate=round(done / max(now - started, 1e-9), 1))
-            got_on()
+            mark_progress()

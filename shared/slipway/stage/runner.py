@@ -81,7 +81,7 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
         start_log(stage, os.environ.get("SLIPWAY_RUN", ""), os.environ.get("SLIPWAY_LOG_FORMAT", "text"))
         event("stage_failed", logging.ERROR, error=str(error))
         return error.exit_code
-    from slipway.metrics.gpus import watch_gpus
+    from slipway.stage.gpus import watch_gpus
     from slipway.stage.metric_snapshots import SnapshotSaver
 
     log = start_log(stage, settings.run, settings.log_format)

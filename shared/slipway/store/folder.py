@@ -10,15 +10,15 @@ from stat import S_ISREG
 from typing import BinaryIO, Literal
 
 from slipway.errors import MissingKey, StoreRefused, StoreUnavailable
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 from slipway.store.interface import CHUNK_BYTES, TEMPORARY, Content, Listed, Stat, key_names
 
 
 class FolderStore:
     """An `ObjectStore` in a folder: each key is a plain file that a person can open.
 
-    A write goes to a temporary file beside the keys and is renamed into place, so a killed process leaves no half
-    key; what it leaves in `.tmp` is never listed.
+    A write goes to a temporary file and is renamed into place, so that a killed process leaves no half-written key.
+    Files that it leaves in `.tmp` are never listed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -26,12 +26,12 @@ class FolderStore:
         self.url = str(root)
 
     def read(self, key: str) -> bytes:
-        with self._translated(key):
+        with self._store_errors(key):
             return self._path(key).read_bytes()
 
     def write(self, key: str, content: bytes) -> None:
-        with self._staged(key) as staged:
-            staged.write_bytes(content)
+        with self._replacing(key) as temporary:
+            temporary.write_bytes(content)
 
     def create(self, key: str, content: bytes) -> bool:
         if self.size(key) is not None:
@@ -46,14 +46,14 @@ class FolderStore:
     def stat(self, key: str) -> Stat | None:
         path = self._path(key)
         try:
-            with self._translated(key):
+            with self._store_errors(key):
                 status = path.stat()
         except MissingKey:
             return None
         return file_stat(status) if S_ISREG(status.st_mode) else None
 
     def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
-        with self._translated(key):
+        with self._store_errors(key):
             return file_content(self._path(key), start, end)
 
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
@@ -64,28 +64,28 @@ class FolderStore:
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
         for key in self.list(prefix):
-            with suppress(MissingKey), self._translated(key):
+            with suppress(MissingKey), self._store_errors(key):
                 status = self._path(key).lstat()
                 yield Listed(key, status.st_size, status.st_mtime)
 
     def delete(self, key: str) -> None:
-        with self._translated(key):
+        with self._store_errors(key):
             self._path(key).unlink(missing_ok=True)
 
     def download(self, key: str, path: Path) -> None:
-        with self._translated(key):
+        with self._store_errors(key):
             file_copy(self._path(key), path)
 
     def upload(self, path: Path, key: str) -> None:
-        with self._staged(key) as staged:
-            shutil.copyfile(path, staged)
+        with self._replacing(key) as temporary:
+            shutil.copyfile(path, temporary)
 
     def _path(self, key: str) -> Path:
         return self.root.joinpath(*key_names(key))
 
     def _walk(self, folder: Path) -> Iterator[str]:
         try:
-            with translated(str(folder)):
+            with as_store_errors(str(folder)):
                 entries = list(os.scandir(folder))
         except MissingKey:
             return
@@ -98,23 +98,23 @@ class FolderStore:
                 yield Path(entry.path).relative_to(self.root).as_posix()
 
     @contextmanager
-    def _staged(self, key: str) -> Iterator[Path]:
+    def _replacing(self, key: str) -> Iterator[Path]:
         path = self._path(key)
-        staged = self.root / TEMPORARY / uuid.uuid4().hex
-        with self._translated(key):
+        temporary = self.root / TEMPORARY / uuid.uuid4().hex
+        with self._store_errors(key):
             try:
-                staged.parent.mkdir(parents=True, exist_ok=True)
-                yield staged
+                temporary.parent.mkdir(parents=True, exist_ok=True)
+                yield temporary
                 path.parent.mkdir(parents=True, exist_ok=True)
-                staged.replace(path)
+                temporary.replace(path)
             except NotADirectoryError as error:
                 raise StoreRefused(f"{path}: a file is where a folder is needed; choose another folder") from error
             except OSError:
-                staged.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
 
-    def _translated(self, key: str) -> AbstractContextManager[None]:
-        return translated(f"{self.root}/{key}")
+    def _store_errors(self, key: str) -> AbstractContextManager[None]:
+        return as_store_errors(f"{self.root}/{key}")
 
 
 def file_stat(status: os.stat_result) -> Stat:
@@ -149,7 +149,7 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    with translated(entry.path):
+    with as_store_errors(entry.path):
         return entry.is_dir()
 
 

@@ -18,11 +18,11 @@ U = TypeVar("U")
 
 
 class Stat(NamedTuple):
-    """What is known of a key without reading it.
+    """Size and version of a key.
 
     Attributes:
       size: Bytes.
-      etag: Another whenever the content is; without quotes.
+      etag: Differs whenever the content does; without quotes.
     """
 
     size: int
@@ -30,16 +30,16 @@ class Stat(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A key as a listing tells of it.
+    """An entry of a listing.
 
     Attributes:
       size: Bytes.
-      modified: When it was last written, in seconds since 1970, by the store's clock.
+      modified_at: Time of the last write, in seconds since 1970, by the store's clock.
     """
 
     key: str
     size: int
-    modified: float
+    modified_at: float
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Content:
 
     Attributes:
       stat: Of the whole key, at that moment.
-      chunks: To be read once; their failures are the store's.
-      close: Let go of the file or the connection; when the chunks have been read, that has been done.
+      chunks: Can be read once; reading raises the store's errors.
+      close: Closes the file or the connection; reading all chunks does so too.
     """
 
     stat: Stat
@@ -73,31 +73,31 @@ class ObjectStore(Protocol):
         """Create or replace the key."""
 
     def create(self, key: str, content: bytes) -> bool:
-        """Create the key unless it is there, and say whether this call did.
+        """Create the key unless it exists, and return whether this call did.
 
-        Of two callers at once only some S3 servers refuse the second: let nothing's correctness rest on it.
+        Only some S3 servers refuse the second of two simultaneous calls: no correctness may rest on that.
         """
 
     def size(self, key: str) -> int | None:
         """Return the length in bytes, or None when there is no such key."""
 
     def stat(self, key: str) -> Stat | None:
-        """Return what is known without reading it, or None when there is no such key."""
+        """Return size and version, or None when there is no such key."""
 
     def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
-        """Open the key for reading in pieces, from `start` up to, but without, `end`. Raises `MissingKey`.
+        """Open the key for reading in chunks, from `start` up to but excluding `end`. Raises `MissingKey`.
 
         `start` must lie inside the key, or be 0.
         """
 
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
-        """Return an address that whoever has it may use that long; None where a store has no addresses."""
+        """Return an address that anyone who has it may use for that long; None where the store has no addresses."""
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        """List, with what is known of each key; one that is deleted meanwhile may be left out."""
+        """Yield the keys below the folder `prefix` with size and time, sorted; one deleted meanwhile may be missing."""
 
     def delete(self, key: str) -> None:
         """Remove the key; an absent one is no error."""
@@ -113,7 +113,7 @@ def key_names(key: str) -> list[str]:
     """Split a key into its names.
 
     Raises:
-      InputError: It is no key, in any store.
+      InputError: It is not a key of any store.
     """
     names = key.split("/")
     if not key or any(name in ("", ".", "..", TEMPORARY) or "\0" in name for name in names):
@@ -144,8 +144,8 @@ def delete_all(store: ObjectStore, prefix: str) -> None:
 def in_parallel(call: Callable[[T], U], items: Iterable[T], at_once: int = _TRANSFERS) -> list[U]:
     """Call with each item, several at once; return the results in the items' order.
 
-    The first failure, or a signal, ends it: what has not begun by then is not begun.
+    The first failure or a signal ends it; calls that have not begun by then are not made.
     """
-    context = copy_context()  # so that a part's failed try is counted as the whole's
+    context = copy_context()  # so that a failed try of a part is counted for the operation that it is part of
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(lambda item: context.copy().run(call, item), items))

@@ -1,4 +1,4 @@
-"""What the store is asked for, how long it takes, and what it refuses: counted once, around whichever store it is."""
+"""A store that measures the operations of another: their duration and their errors."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from slipway.errors import MissingKey, SlipwayError
-from slipway.metrics.registry import STAGE, Known
+from slipway.metrics.registry import STAGE, MetricSpec
 from slipway.store.interface import Content, Listed, ObjectStore, Stat
 
 OPERATIONS = (
@@ -31,104 +31,104 @@ ERRORS = ("unreachable", "denied", "missing-bucket", "full", "damaged", "other")
 BUCKETS = (0.05, 0.5, 5.0)
 
 _OPERATION, _ERROR = "|".join(OPERATIONS), "|".join(ERRORS)
-SECONDS = Known(
+DURATION = MetricSpec(
     "slipway_store_operation_duration_seconds",
     "histogram",
     "Duration of an operation on the store, including its retries; for a stream, until it is open.",
     {"operation": _OPERATION},
     "sum",
 )
-FAILED = Known(
+ERROR_COUNT = MetricSpec(
     "slipway_store_errors",
     "counter",
     "Tries that the store refused or did not answer, even if a later try succeeded.",
     {"operation": _OPERATION, "error": _ERROR},
     "sum",
 )
-_seconds = Histogram(SECONDS.name, SECONDS.help, [*SECONDS.labels], buckets=BUCKETS, registry=STAGE)
-_failed = Counter(FAILED.name, FAILED.help, [*FAILED.labels], registry=STAGE)
+_durations = Histogram(DURATION.name, DURATION.help, [*DURATION.labels], buckets=BUCKETS, registry=STAGE)
+_errors = Counter(ERROR_COUNT.name, ERROR_COUNT.help, [*ERROR_COUNT.labels], registry=STAGE)
 
 _operation: ContextVar[str] = ContextVar("operation", default="read")
 
 
 def register(registry: CollectorRegistry) -> None:
-    """Let a registry tell them, as that of a stage does."""
-    registry.register(_seconds)
-    registry.register(_failed)
+    """Add the metrics of the store to a process's registry."""
+    registry.register(_durations)
+    registry.register(_errors)
 
 
-def failed(error: SlipwayError) -> None:
-    """Count a try that failed; a key that is missing is an answer."""
+def count_error(error: SlipwayError) -> None:
+    """Count a failed try. A missing key is an answer and is not counted."""
     if not isinstance(error, MissingKey):
-        _failed.labels(_operation.get(), getattr(error, "word", "other")).inc()
+        _errors.labels(_operation.get(), getattr(error, "word", "other")).inc()
 
 
-class Counted:
-    """An `ObjectStore` that counts what is asked of another."""
+class MeasuredStore:
+    """An `ObjectStore` that measures another."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self.url = store.url
 
     def read(self, key: str) -> bytes:
-        with _counted("read"):
+        with _measured("read"):
             return self._store.read(key)
 
     def write(self, key: str, content: bytes) -> None:
-        with _counted("write"):
+        with _measured("write"):
             self._store.write(key, content)
 
     def create(self, key: str, content: bytes) -> bool:
-        with _counted("create"):
+        with _measured("create"):
             return self._store.create(key, content)
 
     def size(self, key: str) -> int | None:
-        with _counted("size"):
+        with _measured("size"):
             return self._store.size(key)
 
     def stat(self, key: str) -> Stat | None:
-        with _counted("stat"):
+        with _measured("stat"):
             return self._store.stat(key)
 
     def stream(self, key: str, start: int = 0, end: int | None = None) -> Content:
-        with _counted("stream"):
+        with _measured("stream"):
             return self._store.stream(key, start, end)
 
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
-        with _counted("presign"):
+        with _measured("presign"):
             return self._store.presign(key, method, seconds)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        with _counted("list"):  # the whole listing: what is done between two keys is not the store's time
-            found = [*self._store.list(prefix)]
-        yield from found
+        with _measured("list"):  # the whole listing: the caller's work between two keys is not the store's time
+            entries = [*self._store.list(prefix)]
+        yield from entries
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        with _counted("scan"):
-            found = [*self._store.scan(prefix)]
-        yield from found
+        with _measured("scan"):
+            entries = [*self._store.scan(prefix)]
+        yield from entries
 
     def delete(self, key: str) -> None:
-        with _counted("delete"):
+        with _measured("delete"):
             self._store.delete(key)
 
     def download(self, key: str, path: Path) -> None:
-        with _counted("download"):
+        with _measured("download"):
             self._store.download(key, path)
 
     def upload(self, path: Path, key: str) -> None:
-        with _counted("upload"):
+        with _measured("upload"):
             self._store.upload(path, key)
 
 
 @contextmanager
-def _counted(operation: str) -> Iterator[None]:
-    token, started = _operation.set(operation), time.perf_counter()
+def _measured(operation: str) -> Iterator[None]:
+    token, start = _operation.set(operation), time.perf_counter()
     try:
         yield
     except SlipwayError as error:
-        failed(error)
+        count_error(error)
         raise
     finally:
-        _seconds.labels(operation).observe(time.perf_counter() - started)
+        _durations.labels(operation).observe(time.perf_counter() - start)
         _operation.reset(token)

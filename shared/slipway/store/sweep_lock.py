@@ -1,11 +1,11 @@
-"""Who may change what datasets share: any number of ingests, or the one that removes, alone.
+"""A lock over blobs and datasets: shared by any number of ingests, or held by one sweep alone.
 
-An ingest takes up blobs and datasets that are there already, and nothing refers to them before it has ended: removed
-in between, they would be missing for ever. Stores have no locks, so each side first writes a key that says that it is
-there, and then looks for the other's. Whoever looks second sees the first, so never do both go on: an ingest waits,
-and a sweep ends. A sweep looks again before each batch, so an ingest waits for one batch at most.
+An ingest reuses blobs and datasets that exist already, and nothing refers to them before it has ended: if a sweep
+removed them in between, they would be missing for ever. Stores have no locks, so each side first writes a key of its
+own and then looks for the other's. The side that looks second sees the first, so the two never proceed together: an
+ingest waits, and a sweep ends. A sweep looks again before each batch, so an ingest waits for one batch at most.
 
-What a killed process leaves counts until it is too old. The clocks of store and pods may differ by minutes.
+The key of a killed process counts until it is too old. The clocks of store and pods may differ by minutes.
 """
 
 import time
@@ -21,50 +21,54 @@ from slipway.store.interface import ObjectStore
 INGEST_SEC = 7 * 86400.0  # a Job's deadline: no ingest takes longer
 SWEEP_SEC = 1800.0  # a batch takes less, even where each of its keys has to wait for a slow store
 _LOOK_SEC = 1.0
-_LOCKS = keys.sweeping().rpartition("/")[0]
+_LOCKS = keys.sweep_lock().rpartition("/")[0]
 
 Sleep = Callable[[float], None]
 
 
 @contextmanager
-def ingesting(store: ObjectStore, run: str, sleep: Sleep = time.sleep) -> Iterator[None]:
-    """Keep all that is there, for as long as this lasts; first wait for a sweep that is under way to end."""
-    key = keys.ingesting(f"{run}-{uuid.uuid4().hex[:8]}")
+def ingest_lock(store: ObjectStore, run: str, sleep: Sleep = time.sleep) -> Iterator[None]:
+    """Keep sweeps away for as long as the block lasts; wait first until a running sweep has ended."""
+    key = keys.ingest_lock(f"{run}-{uuid.uuid4().hex[:8]}")
     store.write(key, b"{}\n")
     try:
-        if is_swept(store):
+        if is_sweep_running(store):
             event("waits_for_sweep")
-        while is_swept(store):
+        while is_sweep_running(store):
             sleep(_LOOK_SEC)
         yield
     finally:
-        with suppress(TransientError):  # it is too old some day
+        with suppress(TransientError):  # the key expires by itself
             store.delete(key)
 
 
 @contextmanager
-def sweeping(store: ObjectStore) -> Iterator[Callable[[], bool]]:
-    """Announce a sweep; what it gives says, before each batch, whether the sweep may go on."""
+def sweep_lock(store: ObjectStore) -> Iterator[Callable[[], bool]]:
+    """Announce a sweep.
+
+    Yields:
+      A function that returns, before each batch, whether the sweep may go on.
+    """
 
     def may_go_on() -> bool:
-        store.write(keys.sweeping(), b"{}\n")
-        return not ingests(store)
+        store.write(keys.sweep_lock(), b"{}\n")
+        return not running_ingests(store)
 
     try:
         yield may_go_on
     finally:
-        store.delete(keys.sweeping())
+        store.delete(keys.sweep_lock())
 
 
-def ingests(store: ObjectStore) -> list[str]:
-    """Return the keys of the ingests that are under way."""
-    return _fresh(store, keys.ingesting("").rstrip("/"), INGEST_SEC)
+def running_ingests(store: ObjectStore) -> list[str]:
+    """Return the keys of the running ingests."""
+    return _fresh(store, keys.ingest_lock("").rstrip("/"), INGEST_SEC)
 
 
-def is_swept(store: ObjectStore) -> bool:
-    return keys.sweeping() in _fresh(store, _LOCKS, SWEEP_SEC)
+def is_sweep_running(store: ObjectStore) -> bool:
+    return keys.sweep_lock() in _fresh(store, _LOCKS, SWEEP_SEC)
 
 
 def _fresh(store: ObjectStore, prefix: str, seconds: float) -> list[str]:
-    since = time.time() - seconds
-    return [listed.key for listed in store.scan(prefix) if listed.modified >= since]
+    oldest = time.time() - seconds
+    return [entry.key for entry in store.scan(prefix) if entry.modified_at >= oldest]

@@ -11,7 +11,7 @@ from slipway.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from slipway.http.problems import field_errors, pointer, translate
+from slipway.http.problems import field_errors, pointer, problem_of
 
 
 class Crate(BaseModel):
@@ -76,11 +76,11 @@ def test_the_whole_document_is_the_empty_pointer():
     ],
 )
 def test_an_error_of_ours_is_the_clients_or_not(error, status):
-    assert translate(error).status_code == status
+    assert problem_of(error).status_code == status
 
 
 def test_who_can_try_again_is_told_when():
-    assert translate(StoreUnavailable("no answer")).headers == {"Retry-After": "5"}
+    assert problem_of(StoreUnavailable("no answer")).headers == {"Retry-After": "5"}
 
 
 def test_why_something_is_away_is_a_line_of_the_log(client, cluster, events):

@@ -76,7 +76,7 @@ def write_inputs(store):
     write_document(store, keys.manifest(manifest.folder), manifest)
     write_document(store, keys.result("ponds", "preprocess"), result)
     store.write(keys.label_map(manifest.folder), LabelMap(("duck",)).dump().encode())
-    store.write(keys.resolved("ponds"), small_plan().dump())
+    store.write(keys.plan("ponds"), small_plan().dump())
     for split in SPLITS:
         store.write(keys.annotations(manifest.folder, split, 0, 1), annotations.dump([image]))
         store.write(keys.shard("records/a/b", split, 0, 1), b"record")

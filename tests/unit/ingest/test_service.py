@@ -17,7 +17,7 @@ from slipway.artifacts.records import PreprocessResult
 from slipway.dataset import annotations
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
-from slipway.metrics import registry as metrics
+from slipway.metrics import registry, stage_gauges
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
@@ -121,9 +121,9 @@ def test_what_was_found_in_a_dataset_is_told_of_every_run_that_takes_it_up(tmp_p
     (source / "1.jpg").unlink()
     name, sha = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store).dataset.split("/")[1:]
     labels = {"code": "image_missing", "severity": "error"}
-    metrics.DATASET_FINDINGS.set(0, **labels)
+    stage_gauges.DATASET_FINDINGS.set(0, **labels)
     ingest(params(tmp_path, source, "s", dataset={"ref": f"{name}@{sha}"}), store)
-    assert metrics.STAGE.get_sample_value("slipway_dataset_findings", labels) == 1
+    assert registry.STAGE.get_sample_value("slipway_dataset_findings", labels) == 1
 
 
 def test_folder_that_changed_since_it_was_asked_for_is_refused(tmp_path, source, store):

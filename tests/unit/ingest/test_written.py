@@ -61,7 +61,7 @@ def content(store, prefix=""):
 def test_manifest_is_the_datasets_last_key_and_the_result_the_runs(harbour, store, run_ingest):
     dataset = run_ingest(harbour).dataset
     assert [key for key in store.written if key.startswith("datasets/")][-1] == keys.manifest(dataset)
-    assert store.written[-3:] == [keys.manifest(dataset), keys.resolved("r"), keys.result("r", "ingest")]
+    assert store.written[-3:] == [keys.manifest(dataset), keys.plan("r"), keys.result("r", "ingest")]
 
 
 def test_nothing_is_written_twice(harbour, store, run_ingest):
@@ -142,7 +142,7 @@ def test_reference_gives_the_same_plan_as_the_source(harbour, store, run_ingest)
     ref = "@".join(first.dataset.split("/")[1:])
     second = run_ingest(harbour, "s", dataset={"ref": ref})
     assert first.model_copy(update={"duration_sec": 0}) == second.model_copy(update={"duration_sec": 0})
-    assert store.read(keys.resolved("r")) == store.read(keys.resolved("s"))
+    assert store.read(keys.plan("r")) == store.read(keys.plan("s"))
 
 
 def test_reference_to_a_dataset_without_its_manifest_is_refused(harbour, store, run_ingest):

@@ -37,7 +37,7 @@ def store(tmp_path):
     write_document(store, keys.result("ponds", "ingest"), IngestResult(dataset=DATASET))
     write_document(store, keys.manifest(DATASET), manifest)
     store.write(keys.label_map(DATASET), LabelMap(("duck",)).dump().encode())
-    store.write(keys.resolved("ponds"), PLAN.encode())
+    store.write(keys.plan("ponds"), PLAN.encode())
     Checkpoints(store, keys.stage("ponds", "train")).publish(40, [], last=True)
     write_document(store, keys.verdict("ponds"), Verdict(best=20, last=40, stop=True, final=True))
     return store

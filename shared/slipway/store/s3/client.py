@@ -1,4 +1,4 @@
-"""The way to an S3 server: the client, its credentials, and patience while nobody answers."""
+"""The S3 client: connection, credentials and retries."""
 
 import logging
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from urllib3.exceptions import HTTPError
 from slipway.errors import Damaged, SpecError, StoreRefused, StoreUnavailable, TransientError
 from slipway.events import event
 from slipway.retry import Patience
-from slipway.store.measured import failed
-from slipway.store.s3.errors import translated
+from slipway.store.measured import count_error
+from slipway.store.s3.errors import as_store_error
 from slipway.store.s3.settings import KeyFiles, Keys, S3Settings, WebIdentity
 
 _CONNECT_SEC, _READ_SEC = 5.0, 30.0
-_TRIES = 3  # of what comes damaged
+_TRIES = 3  # of content that arrives damaged
 _CONNECTIONS = 32  # eight transfers at once, each in four parts
 
 T = TypeVar("T")
 
 
 def connect(settings: S3Settings) -> Minio:
-    """Make the client; nothing is sent yet, and the client itself never tries twice.
+    """Make the client, without a request yet; the client itself never retries.
 
     Raises:
-      SpecError: The address or the region cannot be one.
+      SpecError: The address or the region is malformed.
     """
     pool = urllib3.PoolManager(
         maxsize=_CONNECTIONS,
@@ -59,32 +59,33 @@ def connect(settings: S3Settings) -> Minio:
     return client
 
 
-def with_store_retries(call: Callable[[], T], where: str, patience_sec: float) -> T:
+def with_store_retries(call: Callable[[], T], url: str, patience_sec: float) -> T:
     """Call until the server answers; while it is away or busy, pauses grow.
 
     Damaged content is asked for three times only, since damage in transfer is rare.
 
     Args:
-      where: The address of the object, for messages.
+      url: The address of the object, for messages.
 
     Raises:
       MissingKey: The server says that the key does not exist.
       StoreRefused: The server refuses.
       StoreUnavailable: There was no answer for `patience_sec`.
     """
-    patience, damaged = Patience(patience_sec, partial(_log_retry, patience_sec)).start(), 0
+    patience = Patience(patience_sec, partial(_log_retry, patience_sec)).start()
+    damage_count = 0
     while True:
         try:
             return call()
         except (HTTPError, MinioException, ParseError, StoreUnavailable) as error:
-            failure = translated(error, where)
-            damaged += isinstance(error, Damaged)
-            if failure is error and damaged == _TRIES:
+            failure = as_store_error(error, url)
+            damage_count += isinstance(error, Damaged)
+            if failure is error and damage_count == _TRIES:
                 raise
-            if not isinstance(failure, StoreUnavailable) or damaged == _TRIES:
+            if not isinstance(failure, StoreUnavailable) or damage_count == _TRIES:
                 raise failure from error
             patience.wait(failure)
-            failed(failure)
+            count_error(failure)
 
 
 def _log_retry(patience_sec: float, failure: TransientError) -> None:
@@ -103,7 +104,7 @@ class _FileProvider(Provider):
 
 
 class _WebIdentityProvider(Provider):
-    """Exchanges the token; what the client says when that fails has the token in it, and is not passed on."""
+    """Exchanges a token for credentials. The client's own error message holds the token and is not passed on."""
 
     def __init__(self, identity: WebIdentity, pool: urllib3.PoolManager) -> None:
         self._identity = identity
@@ -119,11 +120,11 @@ class _WebIdentityProvider(Provider):
             return self._exchange.retrieve()
         except ValueError as error:
             status = int(str(error).rpartition(" ")[2])
-        at, token = self._identity.endpoint, self._identity.token
+        endpoint, token = self._identity.endpoint, self._identity.token
         if status == 429 or status >= 500:
-            raise StoreUnavailable(f"{at}: status {status} to the token in {token}; try again")
+            raise StoreUnavailable(f"{endpoint}: status {status} to the token in {token}; try again")
         raise StoreRefused(
-            f"{at}: status {status} to the token in {token}; see that AWS_ROLE_ARN is right and that the server "
+            f"{endpoint}: status {status} to the token in {token}; see that AWS_ROLE_ARN is right and that the server "
             "trusts the cluster that made the token"
         )
 

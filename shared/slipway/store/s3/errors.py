@@ -1,4 +1,4 @@
-"""An S3 server's refusals, as the client tells them, in our words."""
+"""Errors of an S3 server and of its client as errors of the store."""
 
 import re
 from datetime import UTC, datetime
@@ -38,10 +38,10 @@ _ADVICE = {
 
 
 class Answer(NamedTuple):
-    """A server's no.
+    """A server's refusal.
 
     Attributes:
-      body: The answer as it came: some servers' errors are not what S3's are.
+      body: The unparsed answer, since the errors of some servers differ from S3's.
     """
 
     status: int
@@ -51,23 +51,23 @@ class Answer(NamedTuple):
     body: str = ""
 
 
-def translated(error: Exception, where: str) -> SlipwayError:
-    """Say in our words what a client's exception means for the address `where`."""
+def as_store_error(error: Exception, url: str) -> SlipwayError:
+    """Return the error of the store that an exception of the client means for the object at `url`."""
     match error:
         case SlipwayError():
             return error
         case SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return StoreRefused(
-                f"{where}: the server's certificate is not trusted: {_reason(error)}; "
+                f"{url}: the server's certificate is not trusted: {_reason(error)}; "
                 "name the file of its certificate authority with SLIPWAY_S3_CA_FILE"
             )
         case MinioException():
-            return _refusal(answer(error), where)
+            return _refusal(answer(error), url)
         case ParseError():
             reason = "what answers does not speak S3"
         case _:
             reason = f"no answer: {_reason(error)}"
-    return StoreUnavailable(f"{where}: {reason}; see that the server runs and that SLIPWAY_S3_ENDPOINT is its address")
+    return StoreUnavailable(f"{url}: {reason}; see that the server runs and that SLIPWAY_S3_ENDPOINT is its address")
 
 
 def answer(error: MinioException) -> Answer:
@@ -79,34 +79,36 @@ def answer(error: MinioException) -> Answer:
             return Answer(error.response.status, error.code or "", error.message or "", date, body)
         case ServerError():
             return Answer(error.status_code, "", str(error))
-        case InvalidResponseError():  # not XML, or not called so; its parts have no public names
+        case InvalidResponseError():  # not XML, or not declared as such; its parts have no public names
             body = error._body or ""
             return Answer(error._code, _tag("Code", body), _tag("Message", body) or body[:200].strip(), body=body)
     return Answer(0, "", str(error))
 
 
-def _refusal(no: Answer, where: str) -> SlipwayError:
-    said = f"{no.status} {no.code or 'without a code'}: {no.message}".rstrip(": ")
-    code = no.code or _MEANINGS.get(no.status, "")
+def _refusal(refusal: Answer, url: str) -> SlipwayError:
+    summary = f"{refusal.status} {refusal.code or 'without a code'}: {refusal.message}".rstrip(": ")
+    code = refusal.code or _MEANINGS.get(refusal.status, "")
     if code == "NoSuchKey":
-        return MissingKey(f"{where}: no such key")
-    if no.status == 507:
-        return StoreFull(f"{where}: the store is full ({said}); free some room and try again")
-    if code in _PASSING or no.status == 429 or (no.status >= 500 and no.status != 501):
-        return StoreUnavailable(f"{where}: the server has trouble ({said}); try again")
+        return MissingKey(f"{url}: no such key")
+    if refusal.status == 507:
+        return StoreFull(f"{url}: the store is full ({summary}); free some room and try again")
+    if code in _PASSING or refusal.status == 429 or (refusal.status >= 500 and refusal.status != 501):
+        return StoreUnavailable(f"{url}: the server has trouble ({summary}); try again")
     if code == "RequestTimeTooSkewed":
-        here = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        return StoreRefused(f"{where}: the clock here says {here}, the server's {no.date or 'another'}; set them right")
-    right = _tag("Region", no.body)
-    advice = f"the bucket's region is {right}; set SLIPWAY_S3_REGION to it" if right else _ADVICE.get(code)
-    refusal = MissingBucket if code == "NoSuchBucket" else StoreRefused
-    return refusal(f"{where}: {advice or 'the server refuses'} ({said})")
+        clock = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return StoreRefused(
+            f"{url}: the clock here says {clock}, the server's {refusal.date or 'another'}; set them right"
+        )
+    region = _tag("Region", refusal.body)
+    advice = f"the bucket's region is {region}; set SLIPWAY_S3_REGION to it" if region else _ADVICE.get(code)
+    kind = MissingBucket if code == "NoSuchBucket" else StoreRefused
+    return kind(f"{url}: {advice or 'the server refuses'} ({summary})")
 
 
 def _tag(name: str, xml: str) -> str:
-    found = re.search(rf"<{name}>(.*?)</{name}>", xml, re.DOTALL)
-    return found[1].strip() if found else ""
+    match = re.search(rf"<{name}>(.*?)</{name}>", xml, re.DOTALL)
+    return match[1].strip() if match else ""
 
 
 def _reason(error: Exception) -> str:
-    return str(error.args[0] if error.args else error)  # what follows is the same once more, as an object
+    return str(error.args[0] if error.args else error)  # the second argument repeats it as an object

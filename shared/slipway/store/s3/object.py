@@ -1,4 +1,4 @@
-"""One object in a bucket: read, written and checked, whole or in parts."""
+"""One object in a bucket: read, written and verified, whole or in parts."""
 
 import base64
 import hashlib
@@ -30,11 +30,11 @@ _DIGEST = "x-amz-meta-slipway-sha256"
 T = TypeVar("T")
 
 
-class Whole(NamedTuple):
-    """What the server says of an object, or of a range of it.
+class ObjectHeaders(NamedTuple):
+    """The server's headers of an object, or of a range of it.
 
     Attributes:
-      digest: The SHA-256 it was stored with, if it was stored by us.
+      digest: The SHA-256 in the object's metadata; None when another program stored it.
     """
 
     size: int
@@ -46,7 +46,7 @@ class Source(NamedTuple):
     """Content to send in parts.
 
     Attributes:
-      part: From an offset and a length to the bytes there.
+      part: Returns the bytes at an offset, of a length.
     """
 
     size: int
@@ -56,10 +56,10 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class S3Object:
-    """An object that may be there or not.
+    """An object that may exist or not.
 
-    The client's methods that take free headers and single parts are not public: their names begin with an underscore.
-    `tests/contract` holds each version of the client to them.
+    The client's methods for free headers and single parts are private: `tests/contract` checks them with each version
+    of the client.
     """
 
     client: Minio
@@ -71,14 +71,14 @@ class S3Object:
     def url(self) -> str:
         return f"s3://{self.bucket}/{self.name}"
 
-    def ask(self, call: Callable[[], T]) -> T:
-        """Call until there is an answer."""
+    def with_retries(self, call: Callable[[], T]) -> T:
+        """Call until the server answers."""
         return with_store_retries(call, self.url, self.patience_sec)
 
-    def tell(self, call: Callable[[], T]) -> T:
-        """Ask for what needs no object, only the bucket: what is missing then is the bucket."""
+    def with_bucket_retries(self, call: Callable[[], T]) -> T:
+        """Make a call that needs the bucket but not the object: if anything is missing, it is the bucket."""
         try:
-            return self.ask(call)
+            return self.with_retries(call)
         except MissingKey as error:
             raise MissingBucket(
                 f"s3://{self.bucket}: there is no such bucket; create it, or correct the store's address"
@@ -86,12 +86,12 @@ class S3Object:
 
     def read(self) -> bytes:
         def get() -> bytes:
-            with self._opened() as (response, whole):
+            with self._open() as (response, headers):
                 content: bytes = response.read(decode_content=False)
-            self._check(whole, _digest(content))
+            self._check(headers, _digest(content))
             return content
 
-        return self.ask(get)
+        return self.with_retries(get)
 
     def fetch(self, file: BufferedRandom) -> None:
         """Copy the object to the file."""
@@ -99,43 +99,43 @@ class S3Object:
         def get() -> None:
             file.seek(0)
             file.truncate()
-            with self._opened() as (response, whole):
-                if whole.size <= LARGE_BYTES:
+            with self._open() as (response, headers):
+                if headers.size <= LARGE_BYTES:
                     for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)
-            if whole.size > LARGE_BYTES:
-                self._fetch_parts(whole, file.fileno())
+            if headers.size > LARGE_BYTES:
+                self._fetch_parts(headers, file.fileno())
             file.seek(0)
-            self._check(whole, hashlib.file_digest(file, "sha256").hexdigest())
+            self._check(headers, hashlib.file_digest(file, "sha256").hexdigest())
 
-        self.ask(get)
+        self.with_retries(get)
 
     def stat(self) -> Stat | None:
         try:
-            there = self.ask(lambda: self.client.stat_object(self.bucket, self.name))
+            status = self.with_retries(lambda: self.client.stat_object(self.bucket, self.name))
         except MissingKey:
             return None
-        return Stat(there.size or 0, there.etag or "")
+        return Stat(status.size or 0, status.etag or "")
 
     def delete(self) -> None:
         with suppress(MissingKey):
-            self.ask(lambda: self.client.remove_object(self.bucket, self.name))
+            self.with_retries(lambda: self.client.remove_object(self.bucket, self.name))
 
     def write(self, content: bytes) -> None:
         if len(content) > LARGE_BYTES:
-            self._send_parts(Source(len(content), _digest(content), lambda at, size: content[at : at + size]))
+            self._send_parts(Source(len(content), _digest(content), lambda start, size: content[start : start + size]))
         else:
-            self.tell(lambda: self._put(content))
+            self.with_bucket_retries(lambda: self._put(content))
 
     def send(self, path: Path) -> None:
         """Write a file's content in parts; it must not change meanwhile."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
-            self._send_parts(Source(size, digest, lambda at, size: os.pread(file.fileno(), size, at)))
+            self._send_parts(Source(size, digest, lambda start, size: os.pread(file.fileno(), size, start)))
 
     def create(self, content: bytes) -> bool:
-        """Write unless the object is there, and say whether this call did; atomic where the server has that."""
+        """Write unless the object exists, and return whether this call did; atomic where the server can do that."""
         tries = 0
 
         def put() -> bool:
@@ -145,84 +145,86 @@ class S3Object:
                 self._put(content, {"If-None-Match": "*"})
             except (S3Error, InvalidResponseError) as error:
                 status = answer(error).status
-                if status == 412:  # it is there; or an earlier try made it, and its answer was lost
+                if status == 412:  # it exists; or an earlier try made it, and the answer was lost
                     return tries > 1 and self.read() == content
-                if status != 501:  # the server has no conditions
+                if status != 501:  # the server does not support conditions
                     raise
                 self._put(content)
             return True
 
-        # A server that does not know the condition would replace what is there.
-        return self.stat() is None and self.tell(put)
+        # A server that ignores the condition would replace the object.
+        return self.stat() is None and self.with_bucket_retries(put)
 
     @contextmanager
-    def _opened(self, **headers: str) -> Iterator[tuple[BaseHTTPResponse, Whole]]:
-        response = self.client.get_object(self.bucket, self.name, request_headers=dict(headers))
+    def _open(self, **request_headers: str) -> Iterator[tuple[BaseHTTPResponse, ObjectHeaders]]:
+        response = self.client.get_object(self.bucket, self.name, request_headers=dict(request_headers))
         try:
-            said = response.headers
-            yield response, Whole(int(said.get("content-length", 0)), said.get("etag", ""), said.get(_DIGEST))
+            get = response.headers.get
+            yield response, ObjectHeaders(int(get("content-length", 0)), get("etag", ""), get(_DIGEST))
         finally:
             response.close()
 
-    def _check(self, whole: Whole, got: str) -> None:
-        if whole.digest not in (None, got):
+    def _check(self, headers: ObjectHeaders, digest: str) -> None:
+        if headers.digest not in (None, digest):
             raise Damaged(
-                f"{self.url}: came with digest {got[:12]}, was stored with {str(whole.digest)[:12]}; "
+                f"{self.url}: came with digest {digest[:12]}, was stored with {str(headers.digest)[:12]}; "
                 "try again, and if it stays so, delete the key and make it anew"
             )
 
-    def _fetch_parts(self, whole: Whole, file: int) -> None:
+    def _fetch_parts(self, headers: ObjectHeaders, file: int) -> None:
         def fetch(start: int, end: int) -> str:
-            with self._opened(Range=f"bytes={start}-{end - 1}") as (response, part):
+            with self._open(Range=f"bytes={start}-{end - 1}") as (response, part):
                 for chunk in response.stream(CHUNK_BYTES, decode_content=False):
                     start += os.pwrite(file, chunk, start)
             return part.etag if start == end else ""
 
         def fetch_part(start: int) -> None:
-            end = min(start + PART_BYTES, whole.size)
-            if self.ask(lambda: fetch(start, end)) != whole.etag:
+            end = min(start + PART_BYTES, headers.size)
+            if self.with_retries(lambda: fetch(start, end)) != headers.etag:
                 raise Damaged(f"{self.url}: was replaced while it was read; try again")
 
-        in_parallel(fetch_part, range(0, whole.size, PART_BYTES), _PARTS_AT_ONCE)
+        in_parallel(fetch_part, range(0, headers.size, PART_BYTES), _PARTS_AT_ONCE)
 
     def _put(self, content: bytes, headers: dict[str, str] | None = None) -> None:
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
-        own = {"Content-MD5": base64.b64encode(md5).decode(), _DIGEST: _digest(content)}
-        self.client._put_object(self.bucket, self.name, content, {**own, **(headers or {})})
+        checksums = {"Content-MD5": base64.b64encode(md5).decode(), _DIGEST: _digest(content)}
+        self.client._put_object(self.bucket, self.name, content, {**checksums, **(headers or {})})
 
     def _send_parts(self, source: Source) -> None:
         size = max(PART_BYTES, math.ceil(source.size / _MOST_PARTS))
-        upload = self.tell(
+        upload = self.with_bucket_retries(
             lambda: self.client._create_multipart_upload(self.bucket, self.name, {_DIGEST: source.digest})
         )
 
         def send(number: int) -> Part:
             content = source.part((number - 1) * size, size)
-            tag = self.ask(lambda: self.client._upload_part(self.bucket, self.name, content, None, upload, number))
+            tag = self.with_retries(
+                lambda: self.client._upload_part(self.bucket, self.name, content, None, upload, number)
+            )
             return Part(number, tag)
 
         with ExitStack() as undo:
             undo.callback(self._abandon, upload)
             parts = in_parallel(send, range(1, math.ceil(source.size / size) + 1), _PARTS_AT_ONCE)
-            self.ask(lambda: self._assemble(upload, parts, source.digest))
+            self.with_retries(lambda: self._assemble(upload, parts, source.digest))
             undo.pop_all()
 
     def _assemble(self, upload: str, parts: list[Part], digest: str) -> None:
         try:
             done = self.client._complete_multipart_upload(self.bucket, self.name, upload, parts)
         except S3Error as error:
-            if error.code != "NoSuchUpload" or not self._holds(digest):  # an earlier try's answer may have been lost
+            if error.code != "NoSuchUpload" or not self._holds(digest):  # unless an earlier answer was lost
                 raise
         else:
             if not done.etag:  # an error can come after the status 200 was sent
                 raise StoreUnavailable(f"{self.url}: the server could not put the parts together; try again")
 
     def _holds(self, digest: str) -> bool:
-        there = self.client.stat_object(self.bucket, self.name)
-        return (there.metadata or {}).get(_DIGEST) == digest
+        status = self.client.stat_object(self.bucket, self.name)
+        return (status.metadata or {}).get(_DIGEST) == digest
 
     def _abandon(self, upload: str) -> None:
-        """Free what the parts take; a server that does not answer frees it by its own rules."""
+        """Free the space of the parts; a server that does not answer frees it by its own rules."""
         with suppress(SlipwayError):
             with_store_retries(
                 lambda: self.client._abort_multipart_upload(self.bucket, self.name, upload), self.url, patience_sec=0

@@ -34,7 +34,7 @@ class KeyFiles:
 
 @dataclass(frozen=True)
 class WebIdentity:
-    """A token that the cluster keeps fresh, exchanged for credentials that expire.
+    """A token that the cluster renews, exchanged for credentials that expire.
 
     `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_ARN`, and `SLIPWAY_S3_STS_ENDPOINT`, which is the store's own address, or
     Amazon's, unless given.
@@ -47,13 +47,13 @@ class WebIdentity:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """Where the S3 server is and who is asking; a `repr` shows no secret.
+    """Address and credentials of the S3 server; a `repr` shows no secret.
 
     Attributes:
       endpoint: `SLIPWAY_S3_ENDPOINT`: `http(s)://host[:port]`; Amazon's unless given.
       region: `SLIPWAY_S3_REGION`, or `AWS_REGION`; the server is asked for the bucket's when neither is given.
       style: `SLIPWAY_S3_STYLE`: whether the bucket is in the `path` or in the host's name (`virtual`); `auto` is
-        virtual where the server is known to want it.
+        virtual where the server is known to require it.
       ca_file: `SLIPWAY_S3_CA_FILE`: the certificates that are trusted, instead of the public ones.
     """
 
@@ -89,8 +89,8 @@ def _credentials(environment: Mapping[str, str], endpoint: str, region: str | No
     token = _file(environment, "AWS_WEB_IDENTITY_TOKEN_FILE")
     if token and not any(files) and not any(keys):
         amazons = f"https://sts.{region}.amazonaws.com" if region else "https://sts.amazonaws.com"
-        own = amazons if endpoint.endswith(".amazonaws.com") else endpoint
-        sts = _endpoint(environment, "SLIPWAY_S3_STS_ENDPOINT", own)
+        default = amazons if endpoint.endswith(".amazonaws.com") else endpoint
+        sts = _endpoint(environment, "SLIPWAY_S3_STS_ENDPOINT", default)
         return WebIdentity(token, environment.get("AWS_ROLE_ARN"), sts)
     raise SpecError(
         "an s3:// store needs both keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "

@@ -1,4 +1,4 @@
-"""`MinioStore`: the store in a bucket of any server that speaks S3."""
+"""`MinioStore`: the store in a bucket of any S3-compatible server."""
 
 import math
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ _HELD_AT_ONCE = 2  # uploads of up to 64 MiB in memory, beside those of up to 8 
 class MinioStore:
     """An `ObjectStore` below `s3://bucket/prefix`.
 
-    Content is stored with its SHA-256, and what is read is compared with it; what others stored, without one, is taken
-    as it comes. A server that does not answer is asked again until the patience ends.
+    Content is stored with its SHA-256 and verified when it is read; objects of other programs, without one, are not
+    verified. A server that does not answer is asked again for `patience_sec`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class MinioStore:
         self._bucket, self._root = _parse(url)
         self.url = f"s3://{self._bucket}/{self._root}".rstrip("/")
         self._client = connect(settings)
-        self._outside = replace(settings, endpoint=public_endpoint or settings.endpoint)
+        self._public_settings = replace(settings, endpoint=public_endpoint or settings.endpoint)
         self._patience_sec = patience_sec
         self._room = BoundedSemaphore(_HELD_AT_ONCE)
 
@@ -71,17 +71,19 @@ class MinioStore:
         return self._signer.get_presigned_url(method, self._bucket, name, timedelta(seconds=seconds))
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        yield from (listed.key for listed in self.scan(prefix))
+        yield from (entry.key for entry in self.scan(prefix))
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
         folder = self._object(prefix).name + "/" if prefix else self._root
-        found = self._at(folder).tell(lambda: [*self._client.list_objects(self._bucket, prefix=folder, recursive=True)])
+        objects = self._object_at(folder).with_bucket_retries(
+            lambda: [*self._client.list_objects(self._bucket, prefix=folder, recursive=True)]
+        )
         # Some tools mark a folder by an empty object whose name ends with a slash.
-        yield from sorted(self._listed(item) for item in found if not str(item.object_name).endswith("/"))
+        yield from sorted(self._entry(item) for item in objects if not str(item.object_name).endswith("/"))
 
-    def _listed(self, item: Object) -> Listed:
-        modified = item.last_modified.timestamp() if item.last_modified else math.inf
-        return Listed(str(item.object_name).removeprefix(self._root), item.size or 0, modified)
+    def _entry(self, item: Object) -> Listed:
+        modified_at = item.last_modified.timestamp() if item.last_modified else math.inf
+        return Listed(str(item.object_name).removeprefix(self._root), item.size or 0, modified_at)
 
     def delete(self, key: str) -> None:
         self._object(key).delete()
@@ -109,27 +111,27 @@ class MinioStore:
 
     @cached_property
     def _signer(self) -> Minio:
-        """The client that signs addresses for others; the server's name outside may lead nowhere from here."""
-        region = self._at("").tell(lambda: self._client._get_region(self._bucket))
-        return connect(replace(self._outside, region=region))
+        """The client that presigns addresses; the server's public name may not resolve here."""
+        region = self._object_at("").with_bucket_retries(lambda: self._client._get_region(self._bucket))
+        return connect(replace(self._public_settings, region=region))
 
     def _object(self, key: str) -> S3Object:
         name = self._root + "/".join(key_names(key))
         try:
             name.encode()
         except UnicodeEncodeError as error:
-            raise InputError(f"key {key!r} is not UTF-8, as S3 wants it; rename the file") from error
-        return self._at(name)
+            raise InputError(f"key {key!r} is not UTF-8, as S3 requires; rename the file") from error
+        return self._object_at(name)
 
-    def _at(self, name: str) -> S3Object:
+    def _object_at(self, name: str) -> S3Object:
         return S3Object(self._client, self._bucket, name, self._patience_sec)
 
 
 def _parse(url: str) -> tuple[str, str]:
-    """Split `s3://bucket/prefix` into the bucket and what the names of its keys begin with.
+    """Split `s3://bucket/prefix` into the bucket and the prefix of object names, which ends with a slash or is empty.
 
     Raises:
-      InputError: The bucket's name or the prefix cannot be one.
+      InputError: The bucket's name or the prefix is malformed.
     """
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     try:

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from slipway.errors import SpecError
 from slipway.events import EventFormatter
-from slipway.http.tokens import Either, Role, TokenFile, User, find, read_tokens
+from slipway.http.tokens import Role, TokenFile, TokenSources, User, find_user, read_tokens
 from tests.unit.api.conftest import SECRETS, TestClient, bearer
 
 from services.api.app import create_app, routers
@@ -113,7 +113,7 @@ def test_an_absent_tokens_file_is_refused(tmp_path):
 
 
 def test_a_token_with_letters_of_any_kind_is_nobodys(tokens):
-    assert find(read_tokens(tokens), "Grüße\udce4") is None
+    assert find_user(read_tokens(tokens), "Grüße\udce4") is None
 
 
 def test_no_token_and_no_body_is_in_any_log(client, caplog):
@@ -133,7 +133,7 @@ def test_each_source_of_tokens_is_asked(cluster, store, tokens):
         async def user(self, secret):
             return User("tern", Role.VIEWER) if secret == "from-elsewhere" else None
 
-    context = ApiContext(cluster, store, ApiSettings(), Either([TokenFile(tokens), Provider()]), lambda: "")
+    context = ApiContext(cluster, store, ApiSettings(), TokenSources([TokenFile(tokens), Provider()]), lambda: "")
     client = TestClient(create_app(context))
     codes = [
         client.get("/v1/runs", headers={"Authorization": f"Bearer {secret}"}).status_code

@@ -34,7 +34,7 @@ def store(tmp_path):
     write_document(store, keys.result("ponds-1", "ingest"), IngestResult(dataset=DATASET))
     write_document(store, keys.manifest(DATASET), MANIFEST)
     store.write(keys.label_map(DATASET), LabelMap(("duck",)).dump().encode())
-    store.write(keys.resolved("ponds-1"), resolve(TrainSpec(), 2, MANIFEST.median_size).dump())
+    store.write(keys.plan("ponds-1"), resolve(TrainSpec(), 2, MANIFEST.median_size).dump())
     return store
 
 
@@ -48,7 +48,7 @@ def test_what_a_stage_needs_is_read_at_once(store):
         dataset=DATASET,
         manifest=MANIFEST,
         labels=LabelMap(("duck",)),
-        plan=Plan.parse(store.read(keys.resolved("ponds-1"))),
+        plan=Plan.parse(store.read(keys.plan("ponds-1"))),
         preprocessed=result,
     )
     assert inputs.records.shard_keys("train") == ["records/a/b/train-00000-of-00001.tfrecord"]

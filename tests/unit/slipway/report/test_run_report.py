@@ -33,9 +33,7 @@ METRICS = {"AP": 0.5, "AP50": 0.81}
 def store(tmp_path: Path) -> ObjectStore:
     store = FolderStore(tmp_path)
     plan = small_plan(image_size=320, steps=100)
-    store.write(
-        keys.resolved("cats"), plan.model_copy(update={"reasons": dict.fromkeys(plan.choices, "as asked")}).dump()
-    )
+    store.write(keys.plan("cats"), plan.model_copy(update={"reasons": dict.fromkeys(plan.choices, "as asked")}).dump())
     contents: dict[str, Any] = {
         keys.result("cats", "ingest"): {"dataset": DATASET, "duration_sec": 1.5},
         keys.result("cats", "preprocess"): {"records": "records/a/b", "splits": {}, "max_boxes": 1},

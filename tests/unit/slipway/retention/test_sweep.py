@@ -11,7 +11,7 @@ from slipway.dataset.boxes import ImageSize
 from slipway.errors import SpecError, StoreUnavailable
 from slipway.retention.policy import Limits, parse_age
 from slipway.retention.sweep import Removal, collect
-from slipway.store import sweep_lock as guard
+from slipway.store import sweep_lock
 from slipway.store.folder import FolderStore
 
 from services.cli.commands.gc import summary_lines
@@ -149,7 +149,7 @@ def test_a_dry_run_says_the_same_and_removes_nothing(tmp_path):
 
 def test_nothing_that_ingests_take_up_goes_while_one_works(tmp_path):
     store = fill(tmp_path)
-    with guard.ingesting(store, "busy"):
+    with sweep_lock.ingest_lock(store, "busy"):
         removal = sweep(store)
     assert removal.counts == {"run": 1, "upload": 1}
     assert len(removal.postponed) == 1
@@ -162,13 +162,13 @@ def test_an_ingest_that_comes_ends_the_sweep_at_its_next_batch_and_waits_for_tha
 
     def batch_ends(_):
         waits.append(may_go_on())
-        store.delete(keys.sweeping())
+        store.delete(keys.sweep_lock())
 
-    with guard.sweeping(store) as may_go_on:
+    with sweep_lock.sweep_lock(store) as may_go_on:
         assert may_go_on() is True
-        with guard.ingesting(store, "comes", sleep=batch_ends):
+        with sweep_lock.ingest_lock(store, "comes", sleep=batch_ends):
             assert waits == [False]
-    assert guard.ingests(store) == []
+    assert sweep_lock.running_ingests(store) == []
 
 
 def test_a_kept_run_keeps_its_dataset(tmp_path):

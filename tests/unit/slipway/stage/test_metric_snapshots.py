@@ -5,7 +5,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from slipway.errors import MissingKey
-from slipway.metrics.registry import STAGE, TRAINING_LOSS
+from slipway.metrics.registry import STAGE
+from slipway.metrics.stage_gauges import TRAINING_LOSS
 from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, SnapshotSaver, read_snapshot, taken
 from slipway.store.folder import FolderStore
 

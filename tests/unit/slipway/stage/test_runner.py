@@ -14,7 +14,7 @@ from slipway import keys
 from slipway.artifacts.training import TrainResult
 from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.events import event
-from slipway.metrics import registry as metrics
+from slipway.metrics import stage_gauges
 from slipway.run.run_file import begin_run, parse_run
 from slipway.stage import metric_snapshots as snapshots
 from slipway.stage import runner as shell
@@ -212,7 +212,7 @@ def numbers(store, key="runs/ponds-1/metrics/ingest-1.json"):
 
 def test_the_numbers_of_a_stage_are_kept_in_the_store_by_stage_and_index(store):
     def stage(_params, _store):
-        metrics.RECORDS_RATE.set(12.5)
+        stage_gauges.RECORDS_RATE.set(12.5)
         return {}
 
     run_stage("ingest", stage)
@@ -221,7 +221,7 @@ def test_the_numbers_of_a_stage_are_kept_in_the_store_by_stage_and_index(store):
 
 def test_the_numbers_of_a_stage_that_fails_are_kept_too(store):
     def stage(_params, _store):
-        metrics.TRAINING_LOSS.set(float("nan"))
+        stage_gauges.TRAINING_LOSS.set(float("nan"))
         raise InputError("the loss is nan")
 
     run_stage("train", stage)
@@ -233,7 +233,7 @@ def test_the_numbers_are_kept_while_the_stage_runs(store, monkeypatch):
     monkeypatch.setattr(snapshots, "_EVERY_SEC", 0.02)
 
     def stage(_params, given):
-        metrics.RECORDS_RATE.set(3)
+        stage_gauges.RECORDS_RATE.set(3)
         wait = threading.Event()
         while not given.size("runs/ponds-1/metrics/ingest-1.json"):
             wait.wait(0.01)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from slipway.errors import InputError, MissingKey, StoreRefused, StoreUnavailable
-from slipway.store.file_errors import translated
+from slipway.store.file_errors import as_store_errors
 from slipway.store.folder import FolderStore
 from slipway.store.from_url import open_store
 from slipway.store.interface import in_parallel
@@ -56,7 +56,7 @@ def test_a_file_in_the_place_of_the_store_is_refused(tmp_path):
     ],
 )
 def test_the_systems_refusal_becomes_ours(number, error, says):
-    with pytest.raises(error, match=f"here: .*{says}"), translated("here"):
+    with pytest.raises(error, match=f"here: .*{says}"), as_store_errors("here"):
         raise OSError(number, os.strerror(number))
 
 

@@ -4,11 +4,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from slipway.errors import Damaged, MissingBucket, MissingKey, StoreFull, StoreRefused, StoreUnavailable
-from slipway.store import measured as store_metrics
+from slipway.store import measured
 from slipway.store.folder import FolderStore
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore, in_parallel
-from slipway.store.measured import Counted
+from slipway.store.measured import MeasuredStore
 from slipway.store.s3.client import with_store_retries
 
 
@@ -21,7 +21,7 @@ class Failing(FolderStore):
 def changes():
     """Return the samples that are not as they were when the test began."""
     registry = CollectorRegistry()
-    store_metrics.register(registry)
+    measured.register(registry)
 
     def values():
         found = [sample for metric in registry.collect() for sample in metric.samples]
@@ -60,8 +60,8 @@ def test_every_operation_of_a_store_is_a_label_and_is_counted():
     operations = {
         name for name in vars(ObjectStore) if not name.startswith("_") and callable(getattr(ObjectStore, name))
     }
-    assert operations == set(store_metrics.OPERATIONS)
-    assert operations <= set(vars(Counted))
+    assert operations == set(measured.OPERATIONS)
+    assert operations <= set(vars(MeasuredStore))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_an_error_is_counted_by_its_word(tmp_path, changes, error, word):
     store = Failing(tmp_path)
     store.error = error
     with pytest.raises(type(error)):
-        Counted(store).read("a")
+        MeasuredStore(store).read("a")
     assert changes()["errors_total", "read", word] == 1
-    assert word in store_metrics.ERRORS
+    assert word in measured.ERRORS
 
 
 def test_a_key_that_is_not_there_is_no_error(tmp_path, changes):
@@ -114,7 +114,7 @@ class Hesitant(FolderStore):
 
 
 def test_a_try_that_is_repeated_is_counted_as_the_operation_that_it_is_part_of(tmp_path, changes):
-    Counted(Hesitant(tmp_path)).download("a", tmp_path / "a")
+    MeasuredStore(Hesitant(tmp_path)).download("a", tmp_path / "a")
     assert {name: count for name, count in changes().items() if name[0] == "errors_total"} == {
         ("errors_total", "download", "unreachable"): 6
     }

@@ -1,7 +1,7 @@
 import pytest
 
-from slipway.metrics import gpus
-from slipway.metrics import registry as metrics
+from slipway.metrics import registry
+from slipway.stage import gpus
 
 SMI = """#!/bin/sh
 echo "$@" >> "$0.asked"
@@ -15,13 +15,12 @@ LABELS = [{"gpu": "2.0"}, {"gpu": "2.1"}]
 def on_path(tmp_path, monkeypatch):
     """Put a program in the place of `nvidia-smi`, and let each test have gauges that were never set."""
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    registry = metrics.CollectorRegistry()
-    for module in (metrics, gpus):
-        monkeypatch.setattr(module, "STAGE", registry)
+    stage_registry = registry.CollectorRegistry()
+    for module in (registry, gpus):
+        monkeypatch.setattr(module, "STAGE", stage_registry)
     fresh = {}
     for name, (gauge, unit) in gpus._COLUMNS.items():
-        fresh[name] = (metrics.StageGauge(gauge.known.name, gauge.known.help, **gauge.known.labels), unit)
-        metrics.GAUGES.pop()
+        fresh[name] = (registry.StageGauge(gauge.spec.name, gauge.spec.help, **gauge.spec.labels), unit)
     monkeypatch.setattr(gpus, "_COLUMNS", fresh)
 
     def put(script):
@@ -35,8 +34,8 @@ def on_path(tmp_path, monkeypatch):
 
 def told():
     """Collect twice: what the first collection learns, the second tells."""
-    list(metrics.STAGE.collect())
-    return [(s.name, s.labels, s.value) for metric in metrics.STAGE.collect() for s in metric.samples]
+    list(registry.STAGE.collect())
+    return [(s.name, s.labels, s.value) for metric in registry.STAGE.collect() for s in metric.samples]
 
 
 def test_use_and_memory_of_each_gpu_are_told_in_base_units(on_path):

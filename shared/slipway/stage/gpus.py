@@ -1,4 +1,4 @@
-"""How busy the GPUs are, by `nvidia-smi`, which NVIDIA's runtime puts into every container that gets one."""
+"""Utilization and memory of the GPUs, read from `nvidia-smi`, which NVIDIA's runtime adds to containers with a GPU."""
 
 import logging
 import shutil
@@ -11,7 +11,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from slipway.events import event
-from slipway.metrics.registry import GPU_BUSY, GPU_TOTAL, GPU_USED, STAGE, StageGauge
+from slipway.metrics.registry import STAGE, StageGauge
+from slipway.metrics.stage_gauges import GPU_BUSY, GPU_TOTAL, GPU_USED
 
 _EVERY_SEC = 10.0
 _TIMEOUT_SEC = 5.0
@@ -23,25 +24,25 @@ _COLUMNS: dict[str, tuple[StageGauge, float]] = {
 
 
 def watch_gpus(worker: int) -> None:
-    """Ask for the GPUs whenever a snapshot is taken; nothing is told where there is no `nvidia-smi`."""
+    """Read the GPUs whenever a snapshot is taken; export nothing where `nvidia-smi` does not exist."""
     program = shutil.which("nvidia-smi")
     if program:
         STAGE.register(_Gpus(program, worker))
 
 
 class _Gpus(Collector):
-    """Sets the gauges as it is collected; they tell themselves."""
+    """Sets the gauges when it is collected; the gauges are in the registry themselves."""
 
     def __init__(self, program: str, worker: int) -> None:
         self._program, self._worker = program, worker
-        self._asked = float("-inf")
+        self._read_at = float("-inf")
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        if time.monotonic() - self._asked >= _EVERY_SEC:
-            self._asked = time.monotonic()
+        if time.monotonic() - self._read_at >= _EVERY_SEC:
+            self._read_at = time.monotonic()
             for row in self._rows():
                 self._set(row)
         return iter(())
@@ -49,7 +50,7 @@ class _Gpus(Collector):
     def _rows(self) -> list[list[str]]:
         query = f"--query-gpu=index,{','.join(_COLUMNS)}"
         try:
-            done = subprocess.run(  # noqa: S603 (the first of its name on PATH, and nothing of a user's)
+            done = subprocess.run(  # noqa: S603 (the first of its name on PATH, with no argument of a user)
                 [self._program, query, "--format=csv,noheader,nounits"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
