@@ -11,7 +11,7 @@ from slipway.run.pipeline import Phase
 from services.controller.kube.objects import Condition, Job, Pod, TerminatedContainer
 
 _LONGEST_REASON = 1000  # letters of a container's last output that a status holds; its log has all of it
-_KILLED = 137  # 128 + SIGKILL
+_SIGKILL_EXIT = 137  # 128 + SIGKILL
 
 PodFailure = Literal["oom", "preempted", "input", "retryable", "error"]
 StageFailure = Literal["input", "retries-exhausted", "oom", "deadline", "bug"]
@@ -65,13 +65,13 @@ def ended_at(job: Job) -> str | None:
 def job_failure(job: Job, pods: Iterable[Pod]) -> JobFailure:
     """Return why a Job failed: by the last output of the pod that failed last, or by the Job's own condition."""
     container = _container(job)
-    failed_pods = sorted(_failed(pods), key=lambda pod: pod.terminated(container).finished_at or "")
+    failed_pods = sorted(_failed_pods(pods), key=lambda pod: pod.termination(container).finished_at or "")
     condition = _condition(job, "Failed")
     if not failed_pods or _is_deadline(condition):
         reason = (condition.reason if condition else None) or "Failed"
         message = (condition.message if condition else None) or "its pods are gone"
         return JobFailure(EXIT_BUG, f"{reason}: {message}")
-    exit_code = failed_pods[-1].terminated(container).exit_code
+    exit_code = failed_pods[-1].termination(container).exit_code
     return JobFailure(EXIT_BUG if exit_code is None else exit_code, _reason(failed_pods[-1], container))
 
 
@@ -85,7 +85,7 @@ def stage_failure_kind(job: Job, pods: Sequence[Pod]) -> StageFailure:
     exit_code = job_failure(job, pods).exit_code
     if exit_code == EXIT_INPUT:
         return "input"
-    kinds = [pod_failure_kind(pod) for pod in _failed(pods)]
+    kinds = [pod_failure_kind(pod) for pod in _failed_pods(pods)]
     if "oom" in kinds:
         return "oom"
     return "bug" if exit_code == EXIT_BUG and kinds else "retries-exhausted"
@@ -115,10 +115,10 @@ def killed_pod_lines(job: Job, pods: Iterable[Pod]) -> list[str]:
     """Return a log line for each pod that was killed, and so could not log itself how it ended."""
     container = _container(job)
     lines = []
-    for pod in _failed(pods):
-        terminated = pod.terminated(container)
-        if terminated.reason == "OOMKilled" or terminated.exit_code in (None, _KILLED) or pod.status.reason:
-            time = terminated.finished_at or pod.metadata.creation_timestamp or ""
+    for pod in _failed_pods(pods):
+        termination = pod.termination(container)
+        if termination.reason == "OOMKilled" or termination.exit_code in (None, _SIGKILL_EXIT) or pod.status.reason:
+            time = termination.finished_at or pod.metadata.creation_timestamp or ""
             lines.append(f"{time} WARNING controller pod={pod.name} {_reason(pod, container)}")
     return lines
 
@@ -143,21 +143,21 @@ def _container(job: Job) -> str:
 
 
 def _reason(pod: Pod, container: str) -> str:
-    terminated, node = pod.terminated(container), pod.spec.node_name or "no node"
-    if terminated.reason == "OOMKilled":
+    termination, node = pod.termination(container), pod.spec.node_name or "no node"
+    if termination.reason == "OOMKilled":
         return (
             f"{container} on {node} was killed: out of memory; give its pool more, or ask for a smaller batch or image"
         )
     if pod.status.reason:
         return f"{container} on {node}: {pod.status.reason}: {pod.status.message or ''}".rstrip(": ")
-    if output := (terminated.message or "").strip():
+    if output := (termination.message or "").strip():
         return output if len(output) <= _LONGEST_REASON else f"… {output[-_LONGEST_REASON:]}"
-    if terminated.exit_code is not None:
-        return f"{container} on {node} ended with code {terminated.exit_code} and said nothing"
+    if termination.exit_code is not None:
+        return f"{container} on {node} ended with code {termination.exit_code} and said nothing"
     return f"{container} on {node} ended, and nothing is known of how"
 
 
-def _failed(pods: Iterable[Pod]) -> list[Pod]:
+def _failed_pods(pods: Iterable[Pod]) -> list[Pod]:
     return [pod for pod in pods if pod.has_failed]
 
 

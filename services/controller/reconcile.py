@@ -120,63 +120,63 @@ def _admit(run: TrainingRunObject, request: TrainingRun, context: ControllerCont
     )
 
 
-def _advance(observed: ObservedRun, context: ControllerContext) -> bool:
+def _advance(observed_run: ObservedRun, context: ControllerContext) -> bool:
     """Do what the state machine decides, and write the status; return whether the run has ended."""
-    actions = next_actions(observed.spec, Observation(observed.units))
+    actions = next_actions(observed_run.spec, Observation(observed_run.units))
     if actions:
-        context.cluster.confirm(observed.run)
+        context.cluster.confirm(observed_run.run)
     refusal = None
     try:
         for action in actions:
-            _act(action, observed, context)
+            _act(action, observed_run, context)
     except ClusterRefused as error:  # a quota that is used up, say: the next call tries again
         refusal = str(error)
-    log_killed_pods(observed, context)
+    log_killed_pods(observed_run, context)
     conclusion = next((action for action in actions if isinstance(action, Conclude)), None)
     if conclusion and conclusion.stage:
-        write_failure(conclusion.stage, observed, conclusion.reason, context)
-    status = build_status(observed, conclusion, context.store, context.clock(), refusal)
-    if status != observed.status:
-        write_record_and_status(observed.run, status, context)
-        _count_ends(observed, status)
+        write_failure(conclusion.stage, observed_run, conclusion.reason, context)
+    status = build_status(observed_run, conclusion, context.store, context.clock(), refusal)
+    if status != observed_run.status:
+        write_record_and_status(observed_run.run, status, context)
+        _count_ends(observed_run, status)
     return status.is_final
 
 
-def _act(action: Action, observed: ObservedRun, context: ControllerContext) -> None:
+def _act(action: Action, observed_run: ObservedRun, context: ControllerContext) -> None:
     match action:
         case Start(stage, attempt):
-            _start(stage, attempt, observed, context)
+            _start(stage, attempt, observed_run, context)
         case Stop(stage):
-            context.cluster.delete_job(observed.jobs[stage].name)
+            context.cluster.delete_job(observed_run.jobs[stage].name)
         case Suspend(stage):
-            job = observed.jobs[stage]
+            job = observed_run.jobs[stage]
             if QUEUE_LABEL in job.metadata.labels:  # Kueue would start it again; a new one waits in the queue
                 context.cluster.delete_job(job.name)
             else:
                 context.cluster.patch_job(job.name, {"suspend": True})
         case Resume(stage):
-            context.cluster.patch_job(observed.jobs[stage].name, {"suspend": False})
+            context.cluster.patch_job(observed_run.jobs[stage].name, {"suspend": False})
 
 
-def _start(stage: Stage, attempt: int, observed: ObservedRun, context: ControllerContext) -> None:
+def _start(stage: Stage, attempt: int, observed_run: ObservedRun, context: ControllerContext) -> None:
     """Create the Job of a stage, and before it the Service by which several workers find each other."""
-    owner = Owner(observed.name, observed.run.uid)
-    work = StageAttempt(observed.name, observed.spec, stage, attempt, owner)
-    blueprints = context.store.read(keys.blueprints(str(observed.status.blueprints))).decode()
+    owner = Owner(observed_run.name, observed_run.run.uid)
+    work = StageAttempt(observed_run.name, observed_run.spec, stage, attempt, owner)
+    blueprints = context.store.read(keys.blueprints(str(observed_run.status.blueprints))).decode()
     if service := manifests.service(work, blueprints):
         context.cluster.create(service)
-    context.cluster.create(manifests.job(work, context.settings, blueprints, observed.status.images))
+    context.cluster.create(manifests.job(work, context.settings, blueprints, observed_run.status.images))
 
 
-def _count_ends(observed: ObservedRun, status: RunStatus) -> None:
+def _count_ends(observed_run: ObservedRun, status: RunStatus) -> None:
     """Count the stages that have ended since the last status; each end is in one new status only."""
-    for stage, job in observed.jobs.items():
-        new, old = status.stages.get(stage), observed.status.stages.get(stage)
+    for stage, job in observed_run.jobs.items():
+        new, old = status.stages.get(stage), observed_run.status.stages.get(stage)
         if new is None or new == old or new.phase not in (Phase.DONE, Phase.FAILED) or new.job is None:
             continue
         if old and (old.phase, old.attempt) == (new.phase, new.attempt):
             continue
-        failure = stage_failure_kind(job, observed.pods) if new.phase is Phase.FAILED else ""
+        failure = stage_failure_kind(job, observed_run.pods) if new.phase is Phase.FAILED else ""
         metrics.stage_ended(stage, new, failure)
 
 

@@ -24,29 +24,29 @@ _STEPS = re.compile(r"(?P<step>\d+)/(?P<total>\d+) steps")
 
 
 def build_status(
-    observed: ObservedRun, conclusion: Conclude | None, store: ObjectStore, now: str, refusal: str | None
+    observed_run: ObservedRun, conclusion: Conclude | None, store: ObjectStore, now: str, refusal: str | None
 ) -> RunStatus:
-    """Return the status that follows from what was observed.
+    """Return the status that follows from what was observed_run.
 
     Args:
       conclusion: The end of the run, where it has just been reached.
       refusal: The API server's reason for not accepting a Job.
     """
-    status, reason = observed.status, refusal or waiting_reason(observed.pods)
-    run_state = _state(observed, reason)
-    progress = _progress(observed, store)
+    status, reason = observed_run.status, refusal or waiting_reason(observed_run.pods)
+    run_state = _state(observed_run, reason)
+    progress = _progress(observed_run, store)
     if conclusion:
         run_state, reason, progress = conclusion.state, conclusion.reason, None
     return status.model_copy(
         update={
             "state": run_state,
-            "stage": observed.current_stage,
+            "stage": observed_run.current_stage,
             "progress": progress,
-            "attempt": observed.spec.attempt,
+            "attempt": observed_run.spec.attempt,
             "reason": reason or None,
-            "stages": _stages(observed, now),
-            "best": status.best if _is_unchanged(observed, progress) else _best(observed, store),
-            "artifacts": {**status.artifacts, **_artifacts(observed, store)},
+            "stages": _stages(observed_run, now),
+            "best": status.best if _is_unchanged(observed_run, progress) else _best(observed_run, store),
+            "artifacts": {**status.artifacts, **_artifacts(observed_run, store)},
             "finished_at": now if conclusion else None,
             "conditions": conditions(run_state, reason, status.conditions, now),
         }
@@ -66,9 +66,9 @@ def refused_status(status: RunStatus, attempt: int, reason: str, now: str) -> Ru
     return status.model_copy(update=fields)
 
 
-def conditions(run_state: State, reason: str | None, earlier: Sequence[Condition], now: str) -> list[Condition]:
+def conditions(run_state: State, reason: str | None, old_conditions: Sequence[Condition], now: str) -> list[Condition]:
     """Return the state as conditions; one that still holds keeps the time since which it has held."""
-    since = {(c.type, c.status): c.last_transition_time for c in earlier}
+    transition_times = {(c.type, c.status): c.last_transition_time for c in old_conditions}
     claims: dict[str, Literal["True", "False", "Unknown"]] = {
         "Running": "True" if run_state is State.RUNNING else "False",
         "Finished": "True" if run_state.is_final else "False",
@@ -80,26 +80,26 @@ def conditions(run_state: State, reason: str | None, earlier: Sequence[Condition
             status=claim,
             reason=run_state.capitalize(),
             message=reason or "",
-            last_transition_time=since.get((kind, claim), now),
+            last_transition_time=transition_times.get((kind, claim), now),
         )
         for kind, claim in claims.items()
     ]
 
 
-def _state(observed: ObservedRun, reason: str | None) -> State:
+def _state(observed_run: ObservedRun, reason: str | None) -> State:
     """Return the state of the run; one whose pods all wait for the reason does not run."""
-    run_state = state(observed.spec, Observation(observed.units))
-    waits = run_state is State.RUNNING and reason and not any(pod.is_running for pod in observed.pods)
+    run_state = state(observed_run.spec, Observation(observed_run.units))
+    waits = run_state is State.RUNNING and reason and not any(pod.is_running for pod in observed_run.pods)
     return State.PENDING if waits else run_state
 
 
-def _stages(observed: ObservedRun, now: str) -> dict[str, StageStatus]:
-    units = observed.units.items()
-    return {stage: _stage(observed, stage, now) for stage, unit in units if unit.phase is not Phase.ABSENT}
+def _stages(observed_run: ObservedRun, now: str) -> dict[str, StageStatus]:
+    units = observed_run.units.items()
+    return {stage: _stage(observed_run, stage, now) for stage, unit in units if unit.phase is not Phase.ABSENT}
 
 
-def _stage(observed: ObservedRun, stage: Stage, now: str) -> StageStatus:
-    unit, job, status = observed.unit(stage), observed.jobs.get(stage), observed.status.stages.get(stage)
+def _stage(observed_run: ObservedRun, stage: Stage, now: str) -> StageStatus:
+    unit, job, status = observed_run.unit(stage), observed_run.jobs.get(stage), observed_run.status.stages.get(stage)
     if status and status.phase is Phase.DONE:
         return status
     if job is None:  # done before this object was created, or expired
@@ -115,26 +115,26 @@ def _stage(observed: ObservedRun, stage: Stage, now: str) -> StageStatus:
     )
 
 
-def _progress(observed: ObservedRun, store: ObjectStore) -> str | None:
-    stage = observed.current_stage
-    if stage is None or observed.unit(stage).phase is Phase.ABSENT:
+def _progress(observed_run: ObservedRun, store: ObjectStore) -> str | None:
+    stage = observed_run.current_stage
+    if stage is None or observed_run.unit(stage).phase is Phase.ABSENT:
         return None
-    if stage == "preprocess" and stage in observed.jobs:
-        return f"{observed.jobs[stage].status.succeeded}/{observed.spec.preprocess.workers} parts"
+    if stage == "preprocess" and stage in observed_run.jobs:
+        return f"{observed_run.jobs[stage].status.succeeded}/{observed_run.spec.preprocess.workers} parts"
     if stage == "train":
-        return _steps(observed, store)
+        return _steps(observed_run, store)
     return None
 
 
-def _steps(observed: ObservedRun, store: ObjectStore) -> str | None:
+def _steps(observed_run: ObservedRun, store: ObjectStore) -> str | None:
     """Return the progress of the training in strides, so that a status is written some twenty times in all."""
-    earlier = _STEPS.fullmatch(observed.status.progress or "")
-    line = read_last_line(store, keys.progress(observed.name), ProgressLine)
+    old_progress = _STEPS.fullmatch(observed_run.status.progress or "")
+    line = read_last_line(store, keys.progress(observed_run.name), ProgressLine)
     if line is None:
         return None
-    if earlier and abs(line.step - int(earlier["step"])) < int(earlier["total"]) * _STRIDE:
-        return earlier.string
-    total = earlier["total"] if earlier else _total_steps(observed.name, store)
+    if old_progress and abs(line.step - int(old_progress["step"])) < int(old_progress["total"]) * _STRIDE:
+        return old_progress.string
+    total = old_progress["total"] if old_progress else _total_steps(observed_run.name, store)
     return f"{line.step}/{total} steps" if total else None
 
 
@@ -146,36 +146,36 @@ def _total_steps(run: str, store: ObjectStore) -> int | None:
         return None
 
 
-def _is_unchanged(observed: ObservedRun, progress: str | None) -> bool:
+def _is_unchanged(observed_run: ObservedRun, progress: str | None) -> bool:
     """Check whether the training stands where it stood, so that its best checkpoint need not be read either."""
-    return progress is not None and observed.current_stage == "train" and progress == observed.status.progress
+    return progress is not None and observed_run.current_stage == "train" and progress == observed_run.status.progress
 
 
-def _best(observed: ObservedRun, store: ObjectStore) -> BestSoFar | None:
-    status = observed.status.stages.get("train")
-    if observed.unit("train").phase is Phase.ABSENT or (status and status.phase is Phase.DONE):
-        return observed.status.best
-    best = read_optional(store, keys.best(observed.name), BestCheckpoint)
+def _best(observed_run: ObservedRun, store: ObjectStore) -> BestSoFar | None:
+    status = observed_run.status.stages.get("train")
+    if observed_run.unit("train").phase is Phase.ABSENT or (status and status.phase is Phase.DONE):
+        return observed_run.status.best
+    best = read_optional(store, keys.best(observed_run.name), BestCheckpoint)
     if best is None:
-        return observed.status.best
+        return observed_run.status.best
     ap, ap50 = best.metrics.ap, best.metrics.ap50
     return BestSoFar(step=best.step, AP=round(ap, 4), AP50=round(ap50, 4))  # as a person reads them
 
 
-def _artifacts(observed: ObservedRun, store: ObjectStore) -> dict[str, str]:
+def _artifacts(observed_run: ObservedRun, store: ObjectStore) -> dict[str, str]:
     """Return the keys of the artifacts of each stage that has become done."""
-    status_stages = observed.status.stages
+    status_stages = observed_run.status.stages
     artifacts: dict[str, str] = {}
-    for stage, unit in observed.units.items():
+    for stage, unit in observed_run.units.items():
         if unit.phase is not Phase.DONE or (stage in status_stages and status_stages[stage].phase is Phase.DONE):
             continue
         match stage:
             case "ingest":
-                artifacts["dataset"] = read_document(store, keys.result(observed.name, stage), IngestResult).dataset
+                artifacts["dataset"] = read_document(store, keys.result(observed_run.name, stage), IngestResult).dataset
             case "train":
-                artifacts["checkpoint"] = keys.best_checkpoint(observed.name)
+                artifacts["checkpoint"] = keys.best_checkpoint(observed_run.name)
             case "export":
-                artifacts["export"] = keys.stage(observed.name, stage)
+                artifacts["export"] = keys.stage(observed_run.name, stage)
             case "detect":
-                artifacts["report"] = keys.report(observed.name)
+                artifacts["report"] = keys.report(observed_run.name)
     return artifacts

@@ -22,24 +22,24 @@ def write_record_and_status(run: TrainingRunObject, status: RunStatus, context: 
     context.cluster.write_status(run, status)
 
 
-def write_failure(stage: Stage, observed: ObservedRun, reason: str, context: ControllerContext) -> None:
+def write_failure(stage: Stage, observed_run: ObservedRun, reason: str, context: ControllerContext) -> None:
     """Record in the store how a stage failed."""
-    job = observed.jobs.get(stage)
-    code = job_failure(job, observed.pods).exit_code if job else 1
-    failure = StageFailure(attempt=observed.unit(stage).attempt, code=code, reason=reason)
-    context.store.write(keys.failure(observed.name, stage), failure.encode_line())
+    job = observed_run.jobs.get(stage)
+    code = job_failure(job, observed_run.pods).exit_code if job else 1
+    failure = StageFailure(attempt=observed_run.unit(stage).attempt, code=code, reason=reason)
+    context.store.write(keys.failure(observed_run.name, stage), failure.encode_line())
 
 
-def log_killed_pods(observed: ObservedRun, context: ControllerContext) -> None:
+def log_killed_pods(observed_run: ObservedRun, context: ControllerContext) -> None:
     """Add to the stage's logs how pods were killed, each once: they could not log that themselves."""
-    stage = observed.current_stage
-    if stage is None or stage not in observed.jobs:
+    stage = observed_run.current_stage
+    if stage is None or stage not in observed_run.jobs:
         return
-    job = observed.jobs[stage]
-    lines = killed_pod_lines(job, observed.pods)
+    job = observed_run.jobs[stage]
+    lines = killed_pod_lines(job, observed_run.pods)
     if not lines:
         return
-    key = keys.log(observed.name, stage, attempt_of(job), "controller", 0)
+    key = keys.log(observed_run.name, stage, attempt_of(job), "controller", 0)
     try:
         old_lines = context.store.read(key).decode().splitlines()
     except MissingKey:

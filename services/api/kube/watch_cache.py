@@ -55,7 +55,7 @@ class CachedRuns:
 
     def get(self, name: str) -> KubernetesObject | None:
         with self._lock:
-            runs = self._cache.of("TrainingRun", name) if self._cache is not None else []
+            runs = self._cache.owned_by("TrainingRun", name) if self._cache is not None else []
         return runs[0] if runs else self._cluster.get(name)  # another replica may have made it a moment ago
 
     def create(self, manifest: KubernetesObject) -> KubernetesObject:

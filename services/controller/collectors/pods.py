@@ -17,11 +17,11 @@ class PodCounters:
     """Counts each event once; those before this process began were counted by an earlier one.
 
     Args:
-      since: When this process began, RFC 3339 in UTC.
+      start_time: When this process began, RFC 3339 in UTC.
     """
 
-    def __init__(self, cache: ObjectCache, since: str) -> None:
-        self._cache, self._since = cache, since
+    def __init__(self, cache: ObjectCache, start_time: str) -> None:
+        self._cache, self._start_time = cache, start_time
         self._begun_runs: set[str] = set()  # uids
         self._failures: dict[str, dict[str, str]] = {}  # by Job: the uid of each failed pod, and its share of the limit
         self._lock = threading.Lock()
@@ -43,13 +43,13 @@ class PodCounters:
         runs = self._cache.all("TrainingRun")
         uids = {run["metadata"].get("uid", "") for run in runs}
         names = (run["metadata"]["name"] for run in runs)
-        jobs = {job["metadata"]["name"] for name in names for job in self._cache.of("Job", name)}
+        jobs = {job["metadata"]["name"] for name in names for job in self._cache.owned_by("Job", name)}
         with self._lock:
             self._begun_runs &= uids
             self._failures = {job: pods for job, pods in self._failures.items() if job in jobs}
 
     def _observe_first_stage(self, pod: Pod) -> None:
-        objects = self._cache.of("TrainingRun", pod.metadata.labels[RUN_LABEL])
+        objects = self._cache.owned_by("TrainingRun", pod.metadata.labels[RUN_LABEL])
         began_at = _began_at(pod)
         if not objects or not began_at:
             return
@@ -57,7 +57,7 @@ class PodCounters:
         if run.uid in self._begun_runs:
             return
         self._begun_runs.add(run.uid)
-        if began_at >= self._since:
+        if began_at >= self._start_time:
             metrics.QUEUE_WAIT.observe(seconds_between(run.metadata.creation_timestamp, began_at) or 0.0)
 
     def _observe_failure(self, pod: Pod) -> None:
@@ -66,13 +66,13 @@ class PodCounters:
         shares = self._failures.setdefault(job_name, {})
         if pod.metadata.uid in shares:
             return
-        jobs = map(Job.model_validate, self._cache.of("Job", labels[RUN_LABEL]))
+        jobs = map(Job.model_validate, self._cache.owned_by("Job", labels[RUN_LABEL]))
         job = next((job for job in jobs if job.name == job_name), None)
         kind = pod_failure_kind(pod)
         share = _share(job, pod) if job and kind != "preempted" else ""
         shares[pod.metadata.uid] = share
         failures = sum(other == share for other in shares.values())
-        if job and pod_ended_at(pod) >= self._since and _is_replaced(job, kind, failures):
+        if job and pod_ended_at(pod) >= self._start_time and _is_replaced(job, kind, failures):
             metrics.RETRIES.labels(labels[STAGE_LABEL], kind).inc()
 
 

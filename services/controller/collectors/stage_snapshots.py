@@ -72,12 +72,12 @@ class SnapshotCache:
         """Return the values of each stage of each run; several workers are merged as the metric's table says."""
         with self._lock:
             samples_of = sorted(self._samples.items())
-        merged: dict[tuple[str, str], dict[tuple[str, Labels], float]] = {}
+        stage_values: dict[tuple[str, str], dict[tuple[str, Labels], float]] = {}
         for source, metric_samples in samples_of:
-            values = merged.setdefault((source.run, source.stage), {})
+            values = stage_values.setdefault((source.run, source.stage), {})
             for name, samples in metric_samples.items():
                 _merge(values, samples, KNOWN[name].workers, source.worker)
-        return dict(merged)
+        return dict(stage_values)
 
     def _read(self, source: Source) -> None:
         try:

@@ -11,7 +11,18 @@ from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 from slipway.run.spec import RunSpec
 
 _MAY_CHANGE = ("suspend", "cancel", "attempt")
-_KEPT = ("type", "enum", "default", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "required")
+_KEYWORDS = (
+    "type",
+    "enum",
+    "default",
+    "pattern",
+    "minimum",
+    "maximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "required",
+)
 _COLUMNS = (
     ("Stage", "string", ".status.stage"),
     ("State", "string", ".status.state"),
@@ -92,7 +103,7 @@ def _immutable(properties: Mapping[str, Schema]) -> list[dict[str, str]]:
 def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
     schema = resolve_schema(schema, definitions)
     summary, attributes = split_docstring(schema.get("description", ""))
-    flat = {key: schema[key] for key in _KEPT if schema.get(key) is not None}
+    flat = {key: schema[key] for key in _KEYWORDS if schema.get(key) is not None}
     for bound in ("minimum", "maximum"):
         exclusive = f"exclusive{bound.capitalize()}"
         if exclusive in schema:

@@ -64,14 +64,14 @@ class CachedCluster(Cluster):
         return self.cache.all("TrainingRun")
 
     def run(self, name: str) -> TrainingRunObject | None:
-        run = next(iter(self.cache.of("TrainingRun", name)), None)
+        run = next(iter(self.cache.owned_by("TrainingRun", name)), None)
         return TrainingRunObject.model_validate(run) if run else None
 
     def jobs(self, run: str) -> list[Job]:
-        return [Job.model_validate(job) for job in self.cache.of("Job", run)]
+        return [Job.model_validate(job) for job in self.cache.owned_by("Job", run)]
 
     def pods(self, job: str, latest: bool = False) -> list[Pod]:
-        pods = self._server.list_pods(job) if latest else self.cache.of("Pod", job)
+        pods = self._server.list_pods(job) if latest else self.cache.owned_by("Pod", job)
         return [Pod.model_validate(pod) for pod in pods]
 
     def live_pods(self, run: str) -> list[str]:

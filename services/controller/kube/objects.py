@@ -176,7 +176,7 @@ class Pod(CamelArtifactModel):
     def is_running(self) -> bool:
         return self.status.phase == "Running"
 
-    def terminated(self, container: str) -> TerminatedContainer:
+    def termination(self, container: str) -> TerminatedContainer:
         """Return how a container ended."""
         states = (status.state.terminated for status in self.status.container_statuses if status.name == container)
         return next(states, None) or TerminatedContainer()

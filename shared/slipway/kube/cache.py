@@ -41,7 +41,7 @@ class ObjectCache:
             if not self._is_kept(kind, manifest):
                 return objects.pop(name, None) is not None
             objects[name] = self._slim(kind, manifest)
-            return cached_object is None or _unversioned(cached_object) != _unversioned(objects[name])
+            return cached_object is None or _without_version(cached_object) != _without_version(objects[name])
 
     def remove(self, kind: Kind, manifest: KubernetesObject) -> bool:
         """Remove a deleted object; return whether the cache had it. A newer one of the same name stays."""
@@ -69,7 +69,7 @@ class ObjectCache:
                     if _uid(cached_object) not in uids and version(cached_object) <= int(list_version):
                         del objects[name]
 
-    def of(self, kind: Kind, owner: str) -> list[KubernetesObject]:
+    def owned_by(self, kind: Kind, owner: str) -> list[KubernetesObject]:
         """Return the run of that name, a run's Jobs, or a Job's pods."""
         with self._lock:
             return list(self._groups.get(kind, {}).get(owner, {}).values())
@@ -108,5 +108,5 @@ def _uid(manifest: KubernetesObject) -> str:
     return manifest["metadata"].get("uid", "")
 
 
-def _unversioned(manifest: KubernetesObject) -> KubernetesObject:
+def _without_version(manifest: KubernetesObject) -> KubernetesObject:
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": ""}}

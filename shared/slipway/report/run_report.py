@@ -15,9 +15,8 @@ from slipway.run.names import STAGES
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore
 
-_TIMED = STAGES[
-    : STAGES.index("detect")
-]  # detect writes the report; the evaluator works beside the trainer, inside its time
+# Detect writes the report, and the evaluator works beside the trainer, inside its time.
+_TIMED = STAGES[: STAGES.index("detect")]
 
 
 def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictures], seconds: float) -> RunReport:

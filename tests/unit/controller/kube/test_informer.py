@@ -46,7 +46,7 @@ def watched(server):
 
 def test_only_what_is_read_is_kept(cache):
     cache.put("Job", job(7, active=1, startTime="2026-01-31T12:00:01Z"))
-    assert cache.of("Job", "ponds") == [
+    assert cache.owned_by("Job", "ponds") == [
         {
             "metadata": job(7)["metadata"],
             "spec": {"suspend": False},
@@ -58,7 +58,7 @@ def test_only_what_is_read_is_kept(cache):
 def test_the_newer_of_two_versions_stays_by_number(cache):
     assert cache.put("TrainingRun", run(10, state="RUNNING")) is True
     assert cache.put("TrainingRun", run(9, state="PENDING")) is False
-    assert cache.of("TrainingRun", "ponds")[0]["status"] == {"state": "RUNNING"}
+    assert cache.owned_by("TrainingRun", "ponds")[0]["status"] == {"state": "RUNNING"}
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_a_change_is_news_when_a_look_would_see_it(cache, change, is_new):
 
 def test_pods_are_kept_while_they_wait_and_when_they_have_failed(cache):
     assert cache.put("Pod", pod(1, "Pending")) is True
-    assert [p["status"]["phase"] for p in cache.of("Pod", "ponds-train-1")] == ["Pending"]
+    assert [p["status"]["phase"] for p in cache.owned_by("Pod", "ponds-train-1")] == ["Pending"]
     assert cache.put("Pod", pod(2, "Running")) is True
-    assert cache.of("Pod", "ponds-train-1") == []
+    assert cache.owned_by("Pod", "ponds-train-1") == []
     assert cache.put("Pod", pod(3, "Running")) is False
     assert cache.put("Pod", pod(4, "Failed")) is True
 
@@ -87,15 +87,15 @@ def test_what_is_gone_is_forgotten_and_its_successor_of_the_same_name_is_not(cac
     cache.put("Job", job(9, uid="j2"))
     assert cache.remove("Job", job(8, uid="j1")) is False
     assert cache.remove("Job", job(9, uid="j2")) is True
-    assert cache.of("Job", "ponds") == []
+    assert cache.owned_by("Job", "ponds") == []
 
 
 def test_a_list_drops_what_it_does_not_have_but_nothing_that_is_younger(cache):
     cache.put("Job", job(7, uid="j1"))
     cache.remove_absent("Job", set(), "6")
-    assert len(cache.of("Job", "ponds")) == 1
+    assert len(cache.owned_by("Job", "ponds")) == 1
     cache.remove_absent("Job", set(), "7")
-    assert cache.of("Job", "ponds") == []
+    assert cache.owned_by("Job", "ponds") == []
 
 
 def test_an_end_that_no_watch_told_of_is_found_by_refreshing(server, watched):

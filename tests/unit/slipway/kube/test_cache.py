@@ -15,7 +15,7 @@ def cache():
 def test_the_newer_version_stays_by_number(cache):
     assert cache.put("TrainingRun", run(10, state="RUNNING")) is True
     assert cache.put("TrainingRun", run(9, state="PENDING")) is False
-    assert cache.of("TrainingRun", "ponds") == cache.all("TrainingRun") == [run(10, state="RUNNING")]
+    assert cache.owned_by("TrainingRun", "ponds") == cache.all("TrainingRun") == [run(10, state="RUNNING")]
 
 
 def test_a_higher_version_of_the_same_content_changes_nothing(cache):
