@@ -10,11 +10,10 @@ from slipway.dataset.annotations import AnnotatedImage, dump
 from slipway.dataset.boxes import ImageSize
 from slipway.errors import SpecError, StoreUnavailable
 from slipway.retention.policy import Limits, parse_age
-from slipway.retention.sweep import Removal, collect
+from slipway.retention.sweep import collect
 from slipway.store import sweep_lock
 from slipway.store.folder import FolderStore
 
-from services.cli.commands.gc import summary_lines
 from services.cli.main import main
 
 DAY = 86400.0
@@ -246,11 +245,3 @@ def test_the_command_counts_what_it_removed(tmp_path, capsys):
         main(["gc", "--store", str(tmp_path), "--runs", "90d", "--datasets", "180d", "--json"])
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (left.value.code, last["event"], last["counts"]["run"]) == (0, "gc_over", 1)
-
-
-def test_a_removal_is_said_in_sentences():
-    removal = Removal({"run": 12, "blob": 3}, int(3.4 * 2**30), failures={"a": "no"})
-    assert summary_lines(removal, False) == [
-        "removed 12 runs, 3 images, 3.7 GB",
-        "1 keys were not removed; run the same command again",
-    ]
