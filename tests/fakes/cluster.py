@@ -35,7 +35,7 @@ class FakeCluster:
     def apply(self, name: str, **spec) -> dict:
         """Create a run, or change its spec, as a user does."""
         self._version += 1
-        found = self.objects.setdefault(
+        run = self.objects.setdefault(
             name,
             {
                 "apiVersion": "slipway.dev/v1alpha1",
@@ -44,14 +44,14 @@ class FakeCluster:
                 "spec": {"dataset": {"source": "s3://photos/ponds"}},
             },
         )
-        found["spec"] |= spec
-        self._stamp(found)
-        return found
+        run["spec"] |= spec
+        self._stamp(run)
+        return run
 
     def pages(self, kind: str) -> Iterator[dict]:
-        pods = [pod for made in self.made_pods.values() for pod in made]
-        found = {"TrainingRun": self.objects.values(), "Job": self.made_jobs.values(), "Pod": pods}[kind]
-        yield {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(list(found))}
+        pods = [pod for job_pods in self.made_pods.values() for pod in job_pods]
+        objects = {"TrainingRun": self.objects.values(), "Job": self.made_jobs.values(), "Pod": pods}[kind]
+        yield {"metadata": {"resourceVersion": str(self._version)}, "items": copy.deepcopy(list(objects))}
 
     def get_run(self, name: str) -> dict | None:
         return copy.deepcopy(self.objects.get(name))
@@ -80,15 +80,15 @@ class FakeCluster:
 
     def create(self, manifest: dict) -> dict | None:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
-        there = {"Job": self.made_jobs, "Service": self.services}[kind]
-        if name in there:
+        objects = {"Job": self.made_jobs, "Service": self.services}[kind]
+        if name in objects:
             return None
-        if kind == "Job" and len(there) >= self.quota:
-            raise ClusterRefused(f"create Job {name}: 403 exceeded quota: jobs, used: {len(there)}", 403)
-        there[name] = copy.deepcopy(manifest)
-        there[name]["metadata"]["uid"] = f"uid-{self._stamp(there[name])}"
+        if kind == "Job" and len(objects) >= self.quota:
+            raise ClusterRefused(f"create Job {name}: 403 exceeded quota: jobs, used: {len(objects)}", 403)
+        objects[name] = copy.deepcopy(manifest)
+        objects[name]["metadata"]["uid"] = f"uid-{self._stamp(objects[name])}"
         self.log.append(("create", name))
-        return copy.deepcopy(there[name])
+        return copy.deepcopy(objects[name])
 
     def patch_job(self, name: str, spec: dict) -> dict | None:
         if name not in self.made_jobs:
@@ -108,12 +108,12 @@ class FakeCluster:
         self.replace_status(run.with_status(status))
 
     def replace_status(self, run: dict) -> dict:
-        there = self.objects[run["metadata"]["name"]]
-        if there["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
+        current_run = self.objects[run["metadata"]["name"]]
+        if current_run["metadata"]["resourceVersion"] != run["metadata"]["resourceVersion"]:
             raise Conflict(f"write the status of {run['metadata']['name']}: 409 the object has been modified")
-        self._stamp(there)
-        there["status"] = copy.deepcopy(run["status"])
-        return copy.deepcopy(there)
+        self._stamp(current_run)
+        current_run["status"] = copy.deepcopy(run["status"])
+        return copy.deepcopy(current_run)
 
     def tick(self, store: ObjectStore, fails: Callable[[str], dict | None] = lambda job: None) -> None:
         """Let each Job take one step: begin, then end; what may expire does so at once.

@@ -16,7 +16,7 @@ class KubernetesServer(ThreadingHTTPServer):
     Attributes:
       runs: What it serves.
       refusal: Status and message of the answer to everything, when set.
-      asked: Every request, as (method, content type, body).
+      requests: Every request, as (method, content type, body).
     """
 
     daemon_threads = True
@@ -25,7 +25,7 @@ class KubernetesServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.runs = runs
         self.refusal: tuple[int, str] | None = None
-        self.asked: list[tuple[str, str | None, dict]] = []
+        self.requests: list[tuple[str, str | None, dict]] = []
 
     @property
     def url(self) -> str:
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             version, items = self.server.runs.snapshot()
             self._answer(200, {"metadata": {"resourceVersion": version}, "items": items})
         else:
-            self._found(self.server.runs.get(self._name))
+            self._answer_object(self.server.runs.get(self._name))
 
     def do_POST(self) -> None:
         try:
@@ -57,14 +57,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         body = self._body()
         try:
-            self._found(self.server.runs.patch(self._name, body["spec"], body["metadata"]["resourceVersion"]))
+            self._answer_object(self.server.runs.patch(self._name, body["spec"], body["metadata"]["resourceVersion"]))
         except Conflict as error:
             self._answer(409, {"message": str(error)})
 
     def do_DELETE(self) -> None:
-        there = self.server.runs.get(self._name)
+        run = self.server.runs.get(self._name)
         self.server.runs.delete(self._name)
-        self._found(there)
+        self._answer_object(run)
 
     @property
     def _name(self) -> str:
@@ -72,11 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.command, self.headers["Content-Type"], body))
+        self.server.requests.append((self.command, self.headers["Content-Type"], body))
         return body
 
-    def _found(self, found: dict | None) -> None:
-        self._answer(*((200, found) if found else (404, {"message": "not found"})))
+    def _answer_object(self, manifest: dict | None) -> None:
+        self._answer(*((200, manifest) if manifest else (404, {"message": "not found"})))
 
     def _answer(self, status: int, content: dict) -> None:
         if self.server.refusal:

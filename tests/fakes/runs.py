@@ -30,7 +30,7 @@ class FakeRuns:
         return self.snapshot()[1]
 
     def snapshot(self) -> tuple[str, Manifests]:
-        self._reached()
+        self._check_reachable()
         self.reads += 1
         with self._lock:
             return str(self._version), copy.deepcopy([*self.objects.values()])
@@ -46,54 +46,54 @@ class FakeRuns:
         self._changes.put(None)
 
     def get(self, name: str) -> dict | None:
-        self._reached()
+        self._check_reachable()
         self.reads += 1
         with self._lock:
             return copy.deepcopy(self.objects.get(name))
 
     def create(self, manifest: dict) -> dict:
-        self._reached()
+        self._check_reachable()
         name = manifest["metadata"]["name"]
         with self._lock:
             if name in self.objects:
                 raise AlreadyExists(f"TrainingRun {name} exists already")
             second = f"{len(self.objects) % 60:02}"
-            made = copy.deepcopy(manifest)
-            made["metadata"] |= {"uid": f"uid-{self._version}", "creationTimestamp": f"2026-01-31T12:00:{second}Z"}
-            return self._changed("ADDED", made)
+            run = copy.deepcopy(manifest)
+            run["metadata"] |= {"uid": f"uid-{self._version}", "creationTimestamp": f"2026-01-31T12:00:{second}Z"}
+            return self._record("ADDED", run)
 
     def patch(self, name: str, spec: dict, version: str) -> dict | None:
-        self._reached()
+        self._check_reachable()
         with self._lock:
             if name not in self.objects:
                 return None
             if self.objects[name]["metadata"]["resourceVersion"] != version:
                 raise Conflict(f"patch TrainingRun {name}: 409 the object has been modified")
-            patched = copy.deepcopy(self.objects[name])
-            patched["spec"] |= spec
-            return self._changed("MODIFIED", patched)
+            run = copy.deepcopy(self.objects[name])
+            run["spec"] |= spec
+            return self._record("MODIFIED", run)
 
     def delete(self, name: str) -> None:
-        self._reached()
+        self._check_reachable()
         with self._lock:
             if name in self.objects:
-                self._changed("DELETED", self.objects[name])
+                self._record("DELETED", self.objects[name])
                 del self.objects[name]
 
     def report(self, name: str, **status) -> dict:
         """Change a run's status, as the controller does."""
         with self._lock:
-            told = copy.deepcopy(self.objects[name])
-            told["status"] = told.get("status", {}) | status
-            return self._changed("MODIFIED", told)
+            run = copy.deepcopy(self.objects[name])
+            run["status"] = run.get("status", {}) | status
+            return self._record("MODIFIED", run)
 
-    def _changed(self, kind: str, found: dict) -> dict:
+    def _record(self, kind: str, run: dict) -> dict:
         self._version += 1
-        found["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[found["metadata"]["name"]] = found
-        self._changes.put({"type": kind, "object": copy.deepcopy(found)})
-        return copy.deepcopy(found)
+        run["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[run["metadata"]["name"]] = run
+        self._changes.put({"type": kind, "object": copy.deepcopy(run)})
+        return copy.deepcopy(run)
 
-    def _reached(self) -> None:
+    def _check_reachable(self) -> None:
         if self.is_away:
             raise ClusterUnavailable("the API server does not answer; try again")

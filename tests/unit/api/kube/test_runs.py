@@ -65,7 +65,7 @@ def test_a_patch_is_merged_into_the_version_that_was_read(runs, server):
     patched = runs.patch("ponds", {"suspend": True}, made["metadata"]["resourceVersion"])
     assert patched["spec"] == SPEC | {"suspend": True}
     body = {"metadata": {"resourceVersion": "1"}, "spec": {"suspend": True}}
-    assert server.asked[-1] == ("PATCH", "application/merge-patch+json", body)
+    assert server.requests[-1] == ("PATCH", "application/merge-patch+json", body)
     with pytest.raises(Conflict, match="409 patch TrainingRun ponds"):
         runs.patch("ponds", {"cancel": True}, made["metadata"]["resourceVersion"])
     assert runs.patch("lakes", {"cancel": True}, "1") is None
