@@ -80,20 +80,38 @@ def app(cluster, store, tmp_path):
     return api_app
 
 
-@pytest.fixture
-def url(app):
-    """The address at which the API answers."""
-    config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+class CurrentApp:
+    """Passes each request to the API of the test that runs."""
+
+    app = None
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Serve all tests of a module, since a server takes a fifth of a second to stop; yield its app and its address."""
+    current = CurrentApp()
+    config = uvicorn.Config(current, "127.0.0.1", 0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.005)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    app.state.streams.is_closing = True
+    yield current, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join(timeout=10)
+
+
+@pytest.fixture
+def url(app, server):
+    """The address at which the API answers."""
+    current, address = server
+    current.app = app
+    yield address
+    app.state.streams.is_closing = True
 
 
 @pytest.fixture(autouse=True)
