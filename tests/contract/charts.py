@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,12 @@ def helm(*words: str, fails: bool = False) -> str:
 
 def render(variant: str = "values.yaml", *words: str) -> list[KubernetesObject]:
     """Return the objects of a variant; `words` are further options of helm's, such as `--set`."""
-    text = helm("template", "slipway", str(CHART), "--namespace", "lab", "--values", str(CHART / variant), *words)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(_template(variant, *words), yaml.CSafeLoader) if document]
+
+
+@cache  # most tests look at the same variants
+def _template(variant: str, *words: str) -> str:
+    return helm("template", "slipway", str(CHART), "--namespace", "lab", "--values", str(CHART / variant), *words)
 
 
 def of_kind(manifests: list[KubernetesObject], *kinds: str) -> list[KubernetesObject]:
