@@ -1,6 +1,5 @@
 """What surrounds a stage: environment, signals, logs, exit code. Only this module knows any of them."""
 
-import json
 import logging
 import os
 import shutil
@@ -14,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from slipway import keys
+from slipway.artifacts.json_io import write_document
 from slipway.artifacts.outcome import StageResult
 from slipway.errors import EXIT_BUG, EXIT_DONE, EXIT_RETRY, SlipwayError
 from slipway.events import event, start_log
@@ -55,15 +55,13 @@ class StageParams:
         return self.run.metadata.name
 
 
-Result = dict[str, Any]
-R = TypeVar("R", bound=StageResult | Result)
-StageFunction = Callable[[StageParams, ObjectStore], object]
+R = TypeVar("R", bound=StageResult)
+StageFunction = Callable[[StageParams, ObjectStore], StageResult | None]
 
 
 def write_result(store: ObjectStore, run: str, stage: str, result: R) -> R:
     """Write a stage's `result.json`, its last key: present means done."""
-    content = result.encode() if isinstance(result, StageResult) else json.dumps(result, indent=1).encode() + b"\n"
-    store.write(keys.result(run, stage), content)
+    write_document(store, keys.result(run, stage), result)
     return result
 
 
