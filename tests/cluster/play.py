@@ -163,7 +163,7 @@ def upload() -> None:
     """Put the two drawn datasets into the store, unless they are there."""
     with at.store(at.UPLOADS) as store, tempfile.TemporaryDirectory() as folder:
         for name, images in (("faults", 60), ("many", _MANY)):
-            if store.size(f"{name}/.whole") is None:
+            if store.stat(f"{name}/.whole") is None:
                 draw(Path(folder) / name, images, 5)
                 upload_all(store, Path(folder) / name, name)
                 store.write(f"{name}/.whole", b"")

@@ -15,7 +15,7 @@ import yaml
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
-from slipway.store.interface import upload_all
+from slipway.store.interface import list_keys, upload_all
 from tests.cluster import installation as at
 from tests.fakes.harbour import draw
 
@@ -90,7 +90,7 @@ def cluster_queue():
 
 
 def drop(store, name):
-    for key in list(store.list(keys.run_folder(name))):
+    for key in list(list_keys(store, keys.run_folder(name))):
         store.delete(key)
 
 
@@ -120,7 +120,7 @@ def live(name, stage):
 def resumed_at(name):
     """Return the steps at which a trainer of the run went on with what another had saved."""
     with at.store() as store:
-        logs = b"".join(store.read(key) for key in store.list(f"{keys.logs(name)}/train")).decode()
+        logs = b"".join(store.read(key) for key in list_keys(store, f"{keys.logs(name)}/train")).decode()
     events = [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
     return [e["step"] for e in events if e.get("event") == "training_resumed"]
 
@@ -153,9 +153,9 @@ def test_drawn_dataset_becomes_a_detector(run, harbour):
             keys.export_manifest(name),
             f"{keys.saved_model(name)}/saved_model.pb",
         ):
-            assert store.size(key), key
+            assert store.stat(key).size, key
         assert json.loads(store.read(keys.record(name)))["state"] == "SUCCEEDED"
-        logged = {key.split("/")[3] for key in store.list(keys.logs(name))}
+        logged = {key.split("/")[3] for key in list_keys(store, keys.logs(name))}
         assert logged >= {"ingest", "preprocess", "train", "evaluate", "export", "detect"}
 
 
@@ -182,7 +182,7 @@ def test_deleted_run_takes_its_jobs_and_leaves_artifacts(run, harbour):
     at.kubectl("delete", "trun", name)
     at.await_gone("jobs", f"slipway.dev/run={name}", 60)
     with at.store() as store:
-        assert store.size(keys.result(name, "preprocess"))
+        assert store.stat(keys.result(name, "preprocess"))
 
 
 def test_run_made_again_at_once_waits_for_the_pods_of_the_deleted_one(run, harbour):

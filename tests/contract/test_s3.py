@@ -11,7 +11,7 @@ import pytest
 
 from slipway.errors import InputError, StoreRefused, StoreUnavailable
 from slipway.store.from_url import open_store
-from slipway.store.interface import delete_all, download_all, upload_all
+from slipway.store.interface import delete_all, download_all, list_keys, upload_all
 from slipway.store.s3 import object as s3_object
 from slipway.store.s3.client import connect
 from slipway.store.s3.settings import KeyFiles, Keys
@@ -53,21 +53,21 @@ def uses(store, tmp_path):
         "read": lambda: store.read("a"),
         "write": lambda: store.write("a", b"1"),
         "create": lambda: store.create("a", b"1"),
-        "list": lambda: list(store.list()),
+        "scan": lambda: list(store.scan()),
         "delete": lambda: store.delete("a"),
         "download": lambda: store.download("a", tmp_path / "to"),
         "upload": lambda: store.upload(tmp_path / "file", "a"),
     }
 
 
-@pytest.mark.parametrize("use", ["read", "write", "create", "list", "delete", "download", "upload"])
+@pytest.mark.parametrize("use", ["read", "write", "create", "scan", "delete", "download", "upload"])
 def test_a_missing_bucket_is_refused_by_name(server, tmp_path, use):
     store = MinioStore("s3://no-such-bucket/a", server.settings())
     with pytest.raises(StoreRefused, match=r"s3://no-such-bucket.*there is no such bucket; create it"):
         uses(store, tmp_path)[use]()
 
 
-@pytest.mark.parametrize("use", ["read", "write", "create", "list", "delete", "download", "upload"])
+@pytest.mark.parametrize("use", ["read", "write", "create", "scan", "delete", "download", "upload"])
 def test_a_wrong_secret_is_refused_without_telling_it(server, tmp_path, use, caplog):
     store = s3_store(server, credentials=Keys(ACCESS_KEY, "not-the-secret"))
     with caplog.at_level(logging.INFO), pytest.raises(StoreRefused) as refused:
@@ -133,8 +133,8 @@ def test_a_stage_opens_the_store_from_its_environment(server, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     store = open_store(f"s3://{BUCKET}/by/hand/")
     store.write("a/b", b"1")
-    assert (store.url, list(store.list())) == (f"s3://{BUCKET}/by/hand", ["a/b"])
-    assert list(open_store(f"s3://{BUCKET}").list("by/hand/a")) == ["by/hand/a/b"]
+    assert (store.url, list(list_keys(store))) == (f"s3://{BUCKET}/by/hand", ["a/b"])
+    assert list(list_keys(open_store(f"s3://{BUCKET}"), "by/hand/a")) == ["by/hand/a/b"]
 
 
 def test_1100_keys_are_listed_in_order(store, tmp_path):
@@ -142,9 +142,9 @@ def test_1100_keys_are_listed_in_order(store, tmp_path):
     for name in names:
         (tmp_path / name).write_bytes(b"")
     upload_all(store, tmp_path, "many")
-    assert list(store.list("many")) == [f"many/{name}" for name in names]
+    assert list(list_keys(store, "many")) == [f"many/{name}" for name in names]
     delete_all(store, "many")
-    assert list(store.list()) == []
+    assert list(list_keys(store)) == []
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_a_large_file_goes_up_and_comes_back_in_little_memory(store, large, tmp_
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (tmp_path / "to").read_bytes() == large.read_bytes()
-    assert store.size("large") == 70_000_000
+    assert store.stat("large").size == 70_000_000
     assert peak < 48 * MIB  # four parts of 8 MiB, and what carries them
 
 
@@ -185,7 +185,7 @@ def test_parts_of_a_failed_upload_are_given_up(store, tmp_path, monkeypatch):
     monkeypatch.setattr(store._client, "_upload_part", fails_once_at_2)
     with pytest.raises(StoreRefused, match=r"^no$"):
         store.write("large", bytes(20 * MIB))
-    assert store.size("large") is None
+    assert store.stat("large") is None
     uploads = store._client._list_multipart_uploads(BUCKET, prefix=store._root)
     assert uploads.uploads == []
 
@@ -211,7 +211,7 @@ def test_what_others_stored_is_taken_as_it_comes(plain_server, tmp_path):
     (tmp_path / BUCKET / "photos").mkdir()
     (tmp_path / BUCKET / "photos" / "a.jpg").write_bytes(b"jpeg")
     store = MinioStore(f"s3://{BUCKET}", plain_server.settings())
-    assert (list(store.list()), store.read("photos/a.jpg")) == (["photos/a.jpg"], b"jpeg")
+    assert (list(list_keys(store)), store.read("photos/a.jpg")) == (["photos/a.jpg"], b"jpeg")
 
 
 def test_a_server_that_comes_back_is_waited_for(own_server, tmp_path):
@@ -219,7 +219,7 @@ def test_a_server_that_comes_back_is_waited_for(own_server, tmp_path):
     store.write("copy/a", b"1")
     own_server.stop()
     answers = []
-    reader = threading.Thread(target=lambda: answers.append((store.read("copy/a"), store.size("none"))))
+    reader = threading.Thread(target=lambda: answers.append((store.read("copy/a"), store.stat("none"))))
     loader = threading.Thread(target=lambda: answers.append(download_all(store, "copy", tmp_path / "to")))
     reader.start(), loader.start()
     time.sleep(0.5)
@@ -257,7 +257,7 @@ def test_of_many_that_create_a_key_one_is_told_so(server, store):
 
 
 def test_a_name_that_is_not_utf8_is_refused(store):
-    with pytest.raises(InputError, match=r"is not UTF-8, as S3 wants it; rename the file"):
+    with pytest.raises(InputError, match=r"is not UTF-8, as S3 requires; rename the file"):
         store.write("caf\udce9.jpg", b"")
 
 

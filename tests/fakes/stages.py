@@ -74,7 +74,7 @@ def ingest(params: StageParams, store: ObjectStore) -> None:
 
 def train(params: StageParams, store: ObjectStore) -> None:
     event("step", step=10, steps=30, loss=0.5, images_per_sec=12.5)
-    while store.size(keys.best(params.name)) is None:
+    while store.stat(keys.best(params.name)) is None:
         time.sleep(0.02)
     write_result(store, params.name, "train", TrainResult(steps=30, best_step=20, duration_sec=65.0))
 

@@ -14,7 +14,7 @@ from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.export import ExportManifest
 from slipway.artifacts.json_io import read_document
 from slipway.artifacts.records import PreprocessResult
-from slipway.store.interface import ObjectStore, download_all
+from slipway.store.interface import ObjectStore, download_all, list_keys
 from tests.fakes.squares import NAME, export_squares, params
 
 from services.detector.detect_folder import main as detect_folder
@@ -51,7 +51,7 @@ def test_the_manifest_lists_every_file_with_its_digest(exported: ObjectStore) ->
     folder = keys.stage(NAME, "export")
     files = read_document(exported, keys.export_manifest(NAME), ExportManifest).files
 
-    names = {key.removeprefix(f"{folder}/") for key in exported.list(folder)}
+    names = {key.removeprefix(f"{folder}/") for key in list_keys(exported, folder)}
     assert set(files) == names - {"manifest.json", "result.json"}
     assert {"saved_model/saved_model.pb", "model.tflite", "label_map.pbtxt", "model_card.md"} <= set(files)
     for name, digest in files.items():
@@ -144,7 +144,7 @@ def test_detect_folder_skips_what_is_no_image_and_changes_no_input(
     download_all(exported, keys.stage(NAME, "export"), tmp_path / "model")
     images = tmp_path / "images"
     (images / "deep").mkdir(parents=True)
-    (images / "deep" / "a.jpg").write_bytes(exported.read(next(exported.list("blobs"))))
+    (images / "deep" / "a.jpg").write_bytes(exported.read(next(list_keys(exported, "blobs"))))
     (images / "b.png").write_bytes(b"<html>")
     (images / "a.xml").write_text("<annotation/>")
     before = {path: path.read_bytes() for path in images.rglob("*") if path.is_file()}

@@ -104,7 +104,7 @@ class Runner:
         start = time.monotonic()
         self.show({"event": "stage_begun", "stage": stage})
         status = run_processes(self._processes(stage, attempt, spec), self.show, self.interrupts)
-        if status.code == EXIT_DONE and self.store.size(keys.result(self.name, stage)) is None:
+        if status.code == EXIT_DONE and self.store.stat(keys.result(self.name, stage)) is None:
             status = ExitStatus(EXIT_BUG, f"{stage} ended well but wrote no result (a bug in slipway)", status.output)
         if status.code not in (EXIT_DONE, EXIT_INTERRUPTED):
             self.failures[stage] = status
@@ -178,7 +178,7 @@ def _limit_workers(run: TrainingRun) -> TrainingRun:
 
 
 def _observe_stage(store: FolderStore, run: str, stage: Stage) -> Unit:
-    if store.size(keys.result(run, stage)) is not None:
+    if store.stat(keys.result(run, stage)) is not None:
         return Unit(Phase.DONE)
     if failure := read_optional(store, keys.failure(run, stage), StageFailure):
         return Unit(Phase.FAILED, failure.attempt, failure.reason)

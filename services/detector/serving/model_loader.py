@@ -13,7 +13,7 @@ from slipway.artifacts.json_io import parse_document
 from slipway.digests import sha256_file
 from slipway.errors import BrokenDocument, BrokenExport, InputError, MissingKey, StoreRefused
 from slipway.run.run_file import load_run
-from slipway.store.interface import ObjectStore, in_parallel
+from slipway.store.interface import ObjectStore, in_parallel, list_keys
 from slipway.text import timestamp
 
 from services.detector.detect import Detector, load
@@ -91,7 +91,7 @@ def list_exported_runs(store: ObjectStore, page: str, limit: int) -> tuple[list[
       page: As it was returned for the page before; empty for the newest runs.
     """
     folder = keys.index("", "").rpartition("/")[0]
-    entries = [key.removeprefix(f"{folder}/") for key in store.list(folder)]
+    entries = [key.removeprefix(f"{folder}/") for key in list_keys(store, folder)]
     entries = sorted((entry for entry in entries if not page or entry < page), reverse=True)
     newest = entries[:limit]
     runs = list(dict.fromkeys(entry[_TIMESTAMP_LENGTH:] for entry in newest))

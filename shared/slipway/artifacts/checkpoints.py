@@ -10,7 +10,7 @@ from slipway.artifacts.json_io import read_document, write_document
 from slipway.artifacts.training import CheckpointListing
 from slipway.digests import sha256_file
 from slipway.errors import MissingKey, TransientError
-from slipway.store.interface import ObjectStore
+from slipway.store.interface import ObjectStore, list_keys
 
 _LISTING = re.compile(r"/ckpt-(\d+)\.json$")
 
@@ -28,7 +28,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the global steps of the listed checkpoints, ascending."""
-        return sorted(int(m[1]) for key in self.store.list(self.folder) if (m := _LISTING.search(key)))
+        return sorted(int(m[1]) for key in list_keys(self.store, self.folder) if (m := _LISTING.search(key)))
 
     def listing(self, step: int) -> CheckpointListing:
         """Read the listing of one checkpoint. Raises `MissingKey`."""

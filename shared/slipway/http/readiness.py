@@ -40,7 +40,7 @@ class Readiness:
 def store_fault(store: ObjectStore) -> str | None:
     """Return that the store does not answer, or None; the reason is for the log only."""
     try:
-        store.size(ABSENT)
+        store.stat(ABSENT)
     except SlipwayError:
         return "the store does not answer"
     return None

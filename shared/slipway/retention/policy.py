@@ -15,7 +15,7 @@ from slipway.run.names import NAME_PATTERN, PROCESS_NAMES, SHA256_PATTERN
 from slipway.run.pipeline import State
 from slipway.run.run_file import load_run
 from slipway.run.spec import TrainingRun
-from slipway.store.interface import Listed, ObjectStore
+from slipway.store.interface import Listed, ObjectStore, list_keys
 
 BLOB_AGE_SEC = 86400.0  # what an ingest that broke off has stored is kept so long, for it may carry on
 
@@ -119,7 +119,7 @@ def take_inventory(store: ObjectStore) -> Inventory:
     for listed in (listed for prefix in _PREFIXES for listed in store.scan(prefix)):
         if belongs := _group_of(listed.key):
             sorted_out[belongs].append(listed)
-    if not sorted_out and any(not _LASTING.match(key) for key in store.list()):
+    if not sorted_out and any(not _LASTING.match(key) for key in list_keys(store)):
         raise SpecError(f"{store.url}: nothing in it is Slipway's; give the store, such as the --out of slipway run")
     found = Inventory()
     for (kind, name), own in sorted_out.items():

@@ -34,14 +34,10 @@ class FolderStore:
             temporary.write_bytes(content)
 
     def create(self, key: str, content: bytes) -> bool:
-        if self.size(key) is not None:
+        if self.stat(key) is not None:
             return False
         self.write(key, content)
         return True
-
-    def size(self, key: str) -> int | None:
-        stat = self.stat(key)
-        return stat.size if stat else None
 
     def stat(self, key: str) -> Stat | None:
         path = self._path(key)
@@ -59,11 +55,8 @@ class FolderStore:
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
         return None
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        yield from self._walk(self._path(prefix) if prefix else self.root)
-
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        for key in self.list(prefix):
+        for key in self._walk(self._path(prefix) if prefix else self.root):
             with suppress(MissingKey), self._store_errors(key):
                 status = self._path(key).lstat()
                 yield Listed(key, status.st_size, status.st_mtime)

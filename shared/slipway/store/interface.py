@@ -78,9 +78,6 @@ class ObjectStore(Protocol):
         Only some S3 servers refuse the second of two simultaneous calls: no correctness may rest on that.
         """
 
-    def size(self, key: str) -> int | None:
-        """Return the length in bytes, or None when there is no such key."""
-
     def stat(self, key: str) -> Stat | None:
         """Return size and version, or None when there is no such key."""
 
@@ -93,11 +90,11 @@ class ObjectStore(Protocol):
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
         """Return an address that anyone who has it may use for that long; None where the store has no addresses."""
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
-
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        """Yield the keys below the folder `prefix` with size and time, sorted; one deleted meanwhile may be missing."""
+        """Yield the keys below the folder `prefix` with size and time, sorted; nothing when it is absent.
+
+        A key that is deleted meanwhile may be missing.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the key; an absent one is no error."""
@@ -121,9 +118,14 @@ def key_names(key: str) -> list[str]:
     return names
 
 
+def list_keys(store: ObjectStore, prefix: str = "") -> Iterator[str]:
+    """Yield the keys below the folder `prefix`, sorted; nothing when it is absent."""
+    return (entry.key for entry in store.scan(prefix))
+
+
 def download_all(store: ObjectStore, prefix: str, folder: Path) -> list[Path]:
     """Copy every key below `prefix` into `folder`, keeping their names; return the files."""
-    files = {key: folder / key.removeprefix(f"{prefix}/") for key in store.list(prefix)}
+    files = {key: folder / key.removeprefix(f"{prefix}/") for key in list_keys(store, prefix)}
     in_parallel(lambda key: store.download(key, files[key]), files)
     return list(files.values())
 
@@ -138,7 +140,7 @@ def upload_all(store: ObjectStore, folder: Path, prefix: str) -> list[str]:
 
 def delete_all(store: ObjectStore, prefix: str) -> None:
     """Remove every key below `prefix`."""
-    in_parallel(store.delete, store.list(prefix))
+    in_parallel(store.delete, list_keys(store, prefix))
 
 
 def in_parallel(call: Callable[[T], U], items: Iterable[T], at_once: int = _TRANSFERS) -> list[U]:

@@ -17,11 +17,9 @@ OPERATIONS = (
     "read",
     "write",
     "create",
-    "size",
     "stat",
     "stream",
     "presign",
-    "list",
     "scan",
     "delete",
     "download",
@@ -30,7 +28,8 @@ OPERATIONS = (
 ERRORS = ("unreachable", "denied", "missing-bucket", "full", "damaged", "other")
 BUCKETS = (0.05, 0.5, 5.0)
 
-_OPERATION, _ERROR = "|".join(OPERATIONS), "|".join(ERRORS)
+_EARLIER_OPERATIONS = ("size", "list")  # accepted from pods of version 0.1.0
+_OPERATION, _ERROR = "|".join((*OPERATIONS, *_EARLIER_OPERATIONS)), "|".join(ERRORS)
 DURATION = MetricSpec(
     "slipway_store_operation_duration_seconds",
     "histogram",
@@ -82,10 +81,6 @@ class MeasuredStore:
         with _measured("create"):
             return self._store.create(key, content)
 
-    def size(self, key: str) -> int | None:
-        with _measured("size"):
-            return self._store.size(key)
-
     def stat(self, key: str) -> Stat | None:
         with _measured("stat"):
             return self._store.stat(key)
@@ -98,13 +93,8 @@ class MeasuredStore:
         with _measured("presign"):
             return self._store.presign(key, method, seconds)
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        with _measured("list"):  # the whole listing: the caller's work between two keys is not the store's time
-            entries = [*self._store.list(prefix)]
-        yield from entries
-
     def scan(self, prefix: str = "") -> Iterator[Listed]:
-        with _measured("scan"):
+        with _measured("scan"):  # the whole listing: the caller's work between two keys is not the store's time
             entries = [*self._store.scan(prefix)]
         yield from entries
 

@@ -4,6 +4,7 @@ import pytest
 
 from slipway.artifacts.outcome import RunStatus
 from slipway.errors import Conflict
+from slipway.store.interface import list_keys
 from tests.fakes.cluster import BEST, failed_pod
 from tests.fakes.plans import small_plan
 
@@ -65,7 +66,7 @@ def test_a_run_begins_in_the_store_before_its_first_job(cluster, store, look):
     look()
     assert created(cluster) == []
     assert json.loads(store.read("runs/ponds/run.json"))["spec"]["dataset"] == {"source": "s3://photos/ponds"}
-    assert list(store.list("index")) == ["index/runs/2026-01-31T12:00:00Z-ponds"]
+    assert list(list_keys(store, "index")) == ["index/runs/2026-01-31T12:00:00Z-ponds"]
     look()
     assert created(cluster) == ["ponds-ingest-1"]
 

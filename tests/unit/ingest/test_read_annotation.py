@@ -9,6 +9,7 @@ from PIL.Image import Transpose
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.ingest.read_annotation import read_annotation
 from services.ingest.source_layout import SourceLayout
@@ -61,7 +62,7 @@ def read_pair(tmp_path):
         (tmp_path / name).write_bytes(image)
         (tmp_path / "a.xml").write_text(annotation)
         source = FolderStore(tmp_path)
-        return read_annotation("a.xml", source, SourceLayout.from_files(list(source.list())), labels)
+        return read_annotation("a.xml", source, SourceLayout.from_files(list(list_keys(source))), labels)
 
     return read_pair
 

@@ -21,6 +21,7 @@ from slipway.metrics import registry, stage_gauges
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess
@@ -150,7 +151,7 @@ def test_every_fault_is_found_before_the_run_is_refused(tmp_path, source, store)
         "image_unreadable",
         "box_outside",
     }
-    assert not list(store.list("datasets"))
+    assert not list(list_keys(store, "datasets"))
 
 
 def test_drop_leaves_out_what_cannot_be_used_and_counts_it(tmp_path, source, store):
@@ -306,7 +307,7 @@ def test_name_that_is_no_unicode_is_taken_as_it_is(tmp_path, source, store):
     result = ingest(params(tmp_path, source), store)
     assert sum(split.images for split in result.splits.values()) == 30
     preprocess(params(tmp_path, source, preprocess={"workers": 1}), store)
-    tables = [store.read(key) for key in store.list() if key.endswith(".csv")]
+    tables = [store.read(key) for key in list_keys(store) if key.endswith(".csv")]
     assert sum(b"caf\xe9.jpg" in table for table in tables) == 1
 
 

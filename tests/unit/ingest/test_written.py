@@ -15,6 +15,7 @@ from slipway.errors import InputError
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 from tests.fakes.harbour import draw
 
 from services.ingest.service import ingest
@@ -55,7 +56,7 @@ def run_ingest(tmp_path, store):
 
 
 def content(store, prefix=""):
-    return {key: hashlib.sha256(store.read(key)).hexdigest() for key in store.list(prefix)}
+    return {key: hashlib.sha256(store.read(key)).hexdigest() for key in list_keys(store, prefix)}
 
 
 def test_manifest_is_the_datasets_last_key_and_the_result_the_runs(harbour, store, run_ingest):
@@ -80,11 +81,11 @@ def test_second_time_writes_the_same_and_no_image(harbour, store, run_ingest):
 def test_dataset_that_was_cut_off_is_completed(harbour, store, run_ingest):
     dataset = run_ingest(harbour).dataset
     first_content = content(store, dataset)
-    for key in (keys.manifest(dataset), keys.label_map(dataset), next(store.list("blobs"))):
+    for key in (keys.manifest(dataset), keys.label_map(dataset), next(list_keys(store, "blobs"))):
         store.delete(key)
     assert run_ingest(harbour, "s").dataset == dataset
     assert content(store, dataset) == first_content
-    assert len(list(store.list("blobs"))) == 24
+    assert len(list(list_keys(store, "blobs"))) == 24
 
 
 def test_name_is_made_of_the_folders_unless_one_is_given(harbour, run_ingest):

@@ -15,6 +15,7 @@ from slipway.dataset.labels import LabelMap
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.preprocess.service import preprocess
 
@@ -63,15 +64,15 @@ def params(tmp_path, index=0, workers=1):
 
 def written_digests(store):
     """What is below the records, and the result, by digest."""
-    found = [key for key in store.list() if key.startswith("records/") or key == keys.result("r", "preprocess")]
+    found = [key for key in list_keys(store) if key.startswith("records/") or key == keys.result("r", "preprocess")]
     return {key: hashlib.sha256(store.read(key)).hexdigest() for key in found}
 
 
 def test_result_counts_what_was_written(tmp_path, store):
     result = preprocess(params(tmp_path), store)
     sizes = {
-        split: sum(store.size(keys.shard(result.records, split, n, len(shard_sizes))) for n in range(len(shard_sizes)))
-        for split, shard_sizes in SHARDS.items()
+        split: sum(store.stat(keys.shard(result.records, split, n, len(counts))).size for n in range(len(counts)))
+        for split, counts in SHARDS.items()
     }
     assert result.records.startswith(f"records/{'d' * 64}/")
     assert result.splits == {
@@ -95,7 +96,7 @@ def test_tables_hold_the_rows_of_all_shards_under_one_head(tmp_path, store):
 
 def test_worker_that_is_not_the_last_writes_no_result(tmp_path, store):
     assert preprocess(params(tmp_path, index=1, workers=2), store) is None
-    assert store.size(keys.result("r", "preprocess")) is None
+    assert store.stat(keys.result("r", "preprocess")) is None
     assert preprocess(params(tmp_path, index=0, workers=2), store).max_boxes == 2
 
 

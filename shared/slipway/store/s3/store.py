@@ -56,10 +56,6 @@ class MinioStore:
     def create(self, key: str, content: bytes) -> bool:
         return self._object(key).create(content)
 
-    def size(self, key: str) -> int | None:
-        stat = self.stat(key)
-        return stat.size if stat else None
-
     def stat(self, key: str) -> Stat | None:
         return self._object(key).stat()
 
@@ -69,9 +65,6 @@ class MinioStore:
     def presign(self, key: str, method: Literal["GET", "PUT"], seconds: int) -> str | None:
         name = self._object(key).name
         return self._signer.get_presigned_url(method, self._bucket, name, timedelta(seconds=seconds))
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        yield from (entry.key for entry in self.scan(prefix))
 
     def scan(self, prefix: str = "") -> Iterator[Listed]:
         folder = self._object(prefix).name + "/" if prefix else self._root

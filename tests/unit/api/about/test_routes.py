@@ -49,7 +49,7 @@ def test_it_is_not_ready_without_a_store(client, store, monkeypatch):
     def fail(key):
         raise StoreUnavailable("s3://slipway: no answer from 10.0.0.7")
 
-    monkeypatch.setattr(store, "size", fail)
+    monkeypatch.setattr(store, "stat", fail)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["detail"]) == (503, "the store does not answer")
 

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from slipway.store.interface import list_keys
 from tests.fakes.scripted_server import serving
 from tests.unit.cli.conftest import FILES, SHA, slipway, write_files
 
@@ -26,7 +27,7 @@ def uploaded(store, cluster):
     def files():
         [run] = cluster.objects.values()
         folder = run["spec"]["dataset"]["source"].removeprefix(f"{store.url}/")
-        return {key.removeprefix(f"{folder}/"): store.read(key) for key in store.list(folder)}
+        return {key.removeprefix(f"{folder}/"): store.read(key) for key in list_keys(store, folder)}
 
     return files
 
@@ -140,7 +141,7 @@ def test_another_content_is_another_upload(in_parts, ponds, bucket, uploaded):
 
 
 def upload_ids(store):
-    return {key.split("/")[1] for key in store.list("incoming")}
+    return {key.split("/")[1] for key in list_keys(store, "incoming")}
 
 
 def test_an_upload_that_the_server_gave_up_is_begun_anew(in_parts, ponds, bucket, store, uploaded):

@@ -300,7 +300,7 @@ def test_the_first_interrupt_lets_the_stage_save_and_the_next_run_carries_on(sta
     outcome, _ = run(store, until="ingest")
     assert (outcome.state, outcome.code) == (State.SUSPENDED, 130)
     assert outcome.reason.startswith("stopped at step 7 of 20")
-    assert store.size(keys.failure("ponds-1", "ingest")) is None
+    assert store.stat(keys.failure("ponds-1", "ingest")) is None
     assert run(store, until="ingest")[0].state is State.SUCCEEDED
     assert stages.attempts("ingest") == [1, 1]
 

@@ -4,6 +4,7 @@ import pytest
 
 from slipway.errors import InputError
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.ingest.splits.source_split import SourceSplit, read_source_split, split_folders
 
@@ -28,7 +29,7 @@ def read(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         source = FolderStore(tmp_path)
-        return read_source_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, source.list(), source)
+        return read_source_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, list_keys(source), source)
 
     return read
 
@@ -67,7 +68,7 @@ def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
         for name, text in names.items():
             store.write(f"VOC{key}/ImageSets/Main/{name}.txt", text)
     places = {f"VOC{key}/{stem}.xml": "" for key in ("07", "12") for stem in "ab"}
-    assert read_source_split(places, store.list(), store).split_of == {
+    assert read_source_split(places, list_keys(store), store).split_of == {
         "VOC07/a.xml": "train",
         "VOC07/b.xml": "test",
         "VOC12/a.xml": "test",

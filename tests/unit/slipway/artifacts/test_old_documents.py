@@ -20,6 +20,7 @@ from slipway.dataset import annotations
 from slipway.run.plan import Plan
 from slipway.run.run_file import load_run
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.api.datasets.uploads import Archive, Upload
 
@@ -55,7 +56,7 @@ OTHERS = {  # read by functions of their own, below
     r"uploads/.*\.json",
     r"README\.md",
 }
-KEYS = sorted(OLD.list())
+KEYS = sorted(list_keys(OLD))
 
 
 def matching(pattern):

@@ -13,6 +13,7 @@ from slipway.retention.policy import Limits, parse_age
 from slipway.retention.sweep import collect
 from slipway.store import sweep_lock
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.cli.main import main
 
@@ -112,7 +113,7 @@ def sweep(store, limits=LIMITS, **options):
 def test_what_is_old_and_unused_goes_and_all_else_stays(tmp_path):
     store = fill(tmp_path)
     removal = sweep(store)
-    assert list(store.list()) == KEPT
+    assert list(list_keys(store)) == KEPT
     assert removal.counts == {"run": 1, "upload": 1, "records": 1, "dataset": 1, "blob": 2}
     assert (removal.unfinished, removal.postponed, removal.failures) == (["waiting"], [], {})
 
@@ -124,7 +125,7 @@ def test_killed_at_any_delete_it_shows_nothing_by_half_and_the_next_time_ends_th
         try:
             sweep(store)
         except KeyboardInterrupt:
-            there = set(store.list())
+            there = set(list_keys(store))
             assert set(KEPT) <= there
             if keys.run("old") in there:
                 assert keys.record("old") in there
@@ -132,7 +133,7 @@ def test_killed_at_any_delete_it_shows_nothing_by_half_and_the_next_time_ends_th
                 assert {f"datasets/ponds/{OLD}/label_map.pbtxt", keys.blob(ONLY_OLD)} <= there
             store.left = 10**6
             sweep(store)
-            assert list(store.list()) == KEPT
+            assert list(list_keys(store)) == KEPT
         else:
             break
     assert deletes == 16
@@ -140,9 +141,9 @@ def test_killed_at_any_delete_it_shows_nothing_by_half_and_the_next_time_ends_th
 
 def test_a_dry_run_says_the_same_and_removes_nothing(tmp_path):
     store = fill(tmp_path)
-    before = list(store.list())
+    before = list(list_keys(store))
     told = sweep(store, is_dry=True)
-    assert list(store.list()) == before
+    assert list(list_keys(store)) == before
     assert vars(told) == vars(sweep(store))
 
 
@@ -152,7 +153,7 @@ def test_nothing_that_ingests_take_up_goes_while_one_works(tmp_path):
         removal = sweep(store)
     assert removal.counts == {"run": 1, "upload": 1}
     assert len(removal.postponed) == 1
-    assert store.size(keys.blob(NOBODYS)) == 1
+    assert store.stat(keys.blob(NOBODYS)).size == 1
 
 
 def test_an_ingest_that_comes_ends_the_sweep_at_its_next_batch_and_waits_for_that(tmp_path):
@@ -179,7 +180,7 @@ def test_a_kept_run_keeps_its_dataset(tmp_path):
 def test_a_run_that_never_ended_goes_when_that_is_asked_for(tmp_path):
     store = fill(tmp_path)
     sweep(store, Limits(LIMITS.runs, unfinished=True))
-    assert store.size(keys.run("waiting")) is None
+    assert store.stat(keys.run("waiting")) is None
 
 
 def test_an_upload_that_a_run_has_yet_to_read_stays(tmp_path):
@@ -197,7 +198,7 @@ def test_a_dataset_that_cannot_be_read_keeps_every_blob(tmp_path):
     put(store, 200, f"datasets/ponds/{NEW}/annotations/train-00000-of-00001.jsonl", b"{")
     with pytest.raises(SpecError, match=r"annotations/train-00000-of-00001\.jsonl: is damaged"):
         sweep(store)
-    assert store.size(keys.blob(NOBODYS)) == 1
+    assert store.stat(keys.blob(NOBODYS)).size == 1
 
 
 def test_a_key_that_cannot_be_removed_is_counted_and_does_not_end_it(tmp_path):

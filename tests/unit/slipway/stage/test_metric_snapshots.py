@@ -41,7 +41,7 @@ def test_every_sample_that_a_stage_can_tell_is_known(store):
 
 def test_a_snapshot_is_not_written_again_a_moment_later(store):
     SnapshotSaver("ponds", "train", 0).save(store)
-    assert store.size(KEY) is None
+    assert store.stat(KEY) is None
 
 
 def test_the_moments_at_which_counters_were_made_are_left_out():

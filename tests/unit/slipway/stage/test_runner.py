@@ -20,6 +20,7 @@ from slipway.stage import metric_snapshots as snapshots
 from slipway.stage import runner as shell
 from slipway.stage.runner import run_stage, write_result
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 RUN = parse_run("{metadata: {name: ponds-1}, spec: {dataset: {source: s3://b/ponds}}}", "run.yaml")
 
@@ -57,7 +58,7 @@ def raising(error):
 
 
 def log(store):
-    return "".join(store.read(key).decode() for key in store.list(keys.logs("ponds-1")))
+    return "".join(store.read(key).decode() for key in list_keys(store, keys.logs("ponds-1")))
 
 
 def test_a_stage_gets_its_run_its_index_and_an_empty_folder(store):
@@ -117,7 +118,7 @@ def test_the_log_is_kept_in_the_store_by_stage_and_attempt(store):
         event("images_checked", images=3)
 
     run_stage("ingest", stage)
-    [key] = store.list(keys.logs("ponds-1"))
+    [key] = list_keys(store, keys.logs("ponds-1"))
     assert key.startswith("runs/ponds-1/logs/ingest/2/ingest-1-")
     names = [line.split("event=")[1].split()[0] for line in log(store).splitlines()]
     assert names == ["stage_started", "images_checked", "stage_ended"]
@@ -137,7 +138,7 @@ def test_a_long_log_is_kept_in_segments_without_loss(store, monkeypatch):
             logging.getLogger().handlers[1].flush()
 
     run_stage("ingest", stage)
-    assert len(list(store.list(keys.logs("ponds-1")))) > 2
+    assert len(list(list_keys(store, keys.logs("ponds-1")))) > 2
     numbers = [line.rpartition("number=")[2] for line in log(store).splitlines() if "event=line" in line]
     assert numbers == ["0", "1", "2", "3", "4"]
 
@@ -223,7 +224,7 @@ def test_the_numbers_are_kept_while_the_stage_runs(store, monkeypatch):
     def stage(_params, given):
         stage_gauges.RECORDS_RATE.set(3)
         wait = threading.Event()
-        while not given.size("runs/ponds-1/metrics/ingest-1.json"):
+        while not given.stat("runs/ponds-1/metrics/ingest-1.json"):
             wait.wait(0.01)
 
     assert run_stage("ingest", stage) == 0
