@@ -225,3 +225,8 @@ def test_figures_within_their_limits_end_the_script_with_0(tmp_path, monkeypatch
     monkeypatch.setattr(sys, "argv", ["measure_house.py"])
     assert measure_house.main() == 0
     assert capsys.readouterr().out == table(measure(tmp_path)) + "\n"
+
+
+@pytest.mark.parametrize("row", measure(Path(__file__).parents[2]), ids=lambda row: row.title)
+def test_the_product_is_within_its_limits(row):
+    assert row.figure <= row.limit, "\n".join(row.places)
