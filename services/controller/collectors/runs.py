@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from pydantic import ValidationError
 
 from slipway.artifacts.outcome import RunStatus, StageStatus
 from slipway.kube.objects import KubernetesObject
@@ -86,7 +87,15 @@ def exported_runs(runs: Iterable[KubernetesObject]) -> list[TrainingRunObject]:
     for run in runs:
         (ended_runs if state_of(run).is_final else live_runs).append(run)
     newest_runs = heapq.nlargest(ENDED_RUNS, ended_runs, key=_end_time)
-    return [TrainingRunObject.model_validate(run) for run in live_runs + newest_runs]
+    return [_readable(run) for run in live_runs + newest_runs]
+
+
+def _readable(run: KubernetesObject) -> TrainingRunObject:
+    """Return a run, without its status where that cannot be read: one such run must not fail the whole scrape."""
+    try:
+        return TrainingRunObject.model_validate(run)
+    except ValidationError:
+        return TrainingRunObject.model_validate({**run, "status": {}})
 
 
 def _end_time(run: KubernetesObject) -> str:

@@ -167,3 +167,15 @@ def test_live_runs_and_the_newest_hundred_that_have_ended_are_told(scrape):
 
 def test_a_state_that_is_none_is_told_as_pending(scrape):
     assert of(scrape(run(state='x"} 1\nup')), "slipway_run_state") == {(("run", "ponds"), ("state", "PENDING")): 1}
+
+
+@pytest.mark.parametrize(
+    "stages", [{"train": {"phase": "melted"}}, {"train": "done"}], ids=["unknown-phase", "another-form"]
+)
+def test_a_run_whose_status_cannot_be_read_does_not_hide_the_others(scrape, stages):
+    samples = scrape(run("newer", stages=stages), run("ponds"))
+    assert samples["slipway_run_attempt", ("run", "ponds")] == 2
+    assert of(samples, "slipway_run_state") == {
+        (("run", "newer"), ("state", "PENDING")): 1,
+        (("run", "ponds"), ("state", "RUNNING")): 1,
+    }
