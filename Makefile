@@ -8,6 +8,9 @@ BUILDER ?= docker build
 REGISTRY ?= localhost
 TAG ?= dev
 TF ?= tf
+# A checkout of an earlier version with its environment, and the tag of its images: the tests of an upgrade begin with it.
+export EARLIER ?=
+export EARLIER_TAG ?=
 # For the tests on a cluster: the number of tries per fault, of simultaneous runs, the seed of the moments, and the file from
 # which an interrupted e2e-faults continues. KILL and STOP precede a container's id and send its first process SIGKILL and
 # SIGSTOP; RESTART_API kills the API server and starts it again.

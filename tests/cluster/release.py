@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.ports import free_port
 from tests.programs import require
 
 CHART = Path(__file__).parents[2] / "charts/slipway"
+COMMAND = (sys.executable, "-m", "services.cli")
 TOKEN = "a-submitter-s-of-this-test-alone"
 
 
@@ -32,15 +33,36 @@ def call(*words: str, content: str | None = None, env: dict[str, str] | None = N
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A version of the chart, and the tag of its images."""
+
+    folder: Path = CHART
+    tag: str = field(default_factory=lambda: os.environ.get("TAG", "dev"))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The chart, the quick-start values and the images, as helm takes them."""
+        images = {"registry": os.environ.get("REGISTRY", "localhost"), "tag": self.tag}
+        settings = (word for name, value in images.items() for word in ("--set", f"images.{name}={value}"))
+        return (str(self.folder), "--values", str(self.folder / "ci/quickstart-values.yaml"), *settings)
+
+
+@dataclass(frozen=True)
 class Release:
     """An installed chart.
 
     Attributes:
-      words: The chart and its values, as helm takes them.
+      values: Its values beside those of the chart, as helm takes them.
     """
 
     namespace: str
-    words: tuple[str, ...]
+    chart: Chart
+    values: tuple[str, ...]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The chart and its values, as helm takes them."""
+        return (*self.chart.words, *self.values)
 
     def kubectl(self, *words: str, content: str | None = None) -> str:
         return call("kubectl", "--namespace", self.namespace, *words, content=content)
@@ -72,10 +94,11 @@ class Client:
     """The command, logged in over HTTP as a submitter."""
 
     home: Path
+    command: tuple[str, ...] = COMMAND
 
     def __call__(self, *words: str, content: str | None = None) -> str:
         home = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config")}
-        return call(sys.executable, "-m", "services.cli", *words, content=content, env=home)
+        return call(*self.command, *words, content=content, env=home)
 
     def push(self, folder: Path) -> str:
         """Send a dataset and return its reference."""
@@ -93,26 +116,27 @@ class Client:
 
 
 @contextmanager
-def logged_in(release: Release, home: Path) -> Iterator[Client]:
+def logged_in(release: Release, home: Path, command: tuple[str, ...] = COMMAND) -> Iterator[Client]:
     """Log in at the release's API."""
     with release.forwarded("api", 8000) as url:
-        client = Client(home)
+        client = Client(home, command)
         client("login", url, "--token-stdin", "--insecure-http", content=TOKEN)
         yield client
 
 
 @contextmanager
-def installed(namespace: str, *values: str) -> Iterator[Release]:
+def installed(namespace: str, *values: str, chart: Chart | None = None) -> Iterator[Release]:
     """Install with the quick-start values and a submitter's token; the namespace is gone afterwards.
 
     Args:
       values: More words for helm.
+      chart: This version's when absent.
     """
-    wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
-    if not (wanted and call("kubectl", "config", "current-context").strip() == wanted):
+    context = os.environ.get("SLIPWAY_TEST_CONTEXT")
+    if not (context and call("kubectl", "config", "current-context").strip() == context):
         pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context")
     require("helm")
-    release = Release(namespace, (*_chart(), *values))
+    release = Release(namespace, chart or Chart(), (*_crd_words(), *values))
     call("kubectl", "create", "namespace", namespace)
     try:
         call("kubectl", "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
@@ -126,10 +150,7 @@ def installed(namespace: str, *values: str) -> Iterator[Release]:
         call("kubectl", "delete", "namespace", namespace, "--wait=false")
 
 
-def _chart() -> list[str]:
-    """The chart, the quick-start values, the images that are asked for; no CRD where there is one."""
-    words = [str(CHART), "--values", str(CHART / "ci/quickstart-values.yaml")]
-    for name, variable, default in (("registry", "REGISTRY", "localhost"), ("tag", "TAG", "dev")):
-        words += ["--set", f"images.{name}={os.environ.get(variable, default)}"]
-    is_there = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
-    return words + (["--set", "crds.install=false"] if is_there else [])
+def _crd_words() -> list[str]:
+    """Return the value that leaves out the CRD, in a cluster that has it."""
+    crd = call("kubectl", "get", "crd", "trainingruns.slipway.dev", "--ignore-not-found", "--output", "name")
+    return ["--set", "crds.install=false"] if crd else []
