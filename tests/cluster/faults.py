@@ -1,9 +1,9 @@
-"""Play faults on a live installation and count how its runs end: `make e2e-faults`.
+"""Inject faults into a live installation and count how its runs end: `make e2e-faults`.
 
 A try is one run and one fault, at a moment drawn uniformly from the time that the struck pod runs; that time is
 measured first, without a fault, with as many runs at once. Each try is a line of the state file: an interrupted game
-goes on where it was, and the table is made of all lines. Faults of a run's own pods come first, then those of the
-installation, which strike every run that is going on.
+continues there, and the table covers all lines. Faults of a run's own pods come first, then those of the
+installation, which strike every run in progress.
 """
 
 import argparse
@@ -38,11 +38,11 @@ class Journal:
             file.write(json.dumps(line) + "\n")
 
     def tries(self, fault: str) -> list[dict[str, Any]]:
-        """Return the tries at which the fault came in time."""
+        """Return the tries whose fault came in time."""
         return [line for line in self.lines if line.get("fault") == fault and line["struck"]]
 
     def of(self, fault: str, number: int) -> list[dict[str, Any]]:
-        """Return the lines of one try: those before the last came too late."""
+        """Return the lines of one try: in all but the last, the fault came too late."""
         return [line for line in self.lines if line.get("fault") == fault and line["number"] == number]
 
     def missed(self) -> int:
@@ -53,12 +53,12 @@ class Journal:
 
 
 def calm(journal: Journal, at_once: int) -> None:
-    """Measure how long pods run without a fault, unless that is known."""
+    """Measure how long pods run without a fault, unless the state file has it."""
     if not journal.measured("faults"):
         with ThreadPoolExecutor(at_once) as pool:
-            found = list(pool.map(lambda number: measure(TRAINING, f"calm-{number}"), range(at_once)))
-        seconds = {part: statistics.median(line["seconds"][part] for line in found) for part in found[0]["seconds"]}
-        journal.add(measured="faults", dataset=found[0]["dataset"], seconds=seconds)
+            lines = list(pool.map(lambda number: measure(TRAINING, f"calm-{number}"), range(at_once)))
+        seconds = {part: statistics.median(line["seconds"][part] for line in lines) for part in lines[0]["seconds"]}
+        journal.add(measured="faults", dataset=lines[0]["dataset"], seconds=seconds)
     if not journal.measured("many"):
         many = {"dataset": {"source": f"{at.UPLOADS}/many"}, "until": "preprocess"}
         journal.add(measured="many", **measure(many, "calm-many"))
@@ -66,7 +66,7 @@ def calm(journal: Journal, at_once: int) -> None:
 
 @dataclass(frozen=True)
 class Game:
-    """One game: how it is played and what is known of it."""
+    """One game: the commands and the seed with which it is played, and its state file."""
 
     journal: Journal
     commands: Commands
@@ -74,17 +74,17 @@ class Game:
     _one_preprocess: threading.Lock = field(default_factory=threading.Lock)  # they make the same records
 
     def play(self, fault: Fault, number: int) -> None:
-        """Play one try, again and again until its fault comes in time."""
+        """Play one try, repeatedly until its fault comes in time."""
         while not any(line["struck"] for line in self.journal.of(fault.name, number)):
             with nullcontext() if fault.spec else self._one_preprocess:
                 self._play_once(fault, number, len(self.journal.of(fault.name, number)))
 
-    def _play_once(self, fault: Fault, number: int, missed: int) -> None:
+    def _play_once(self, fault: Fault, number: int, miss_count: int) -> None:
         line = self.journal.measured("faults" if fault.spec else "many")
         assert line is not None
         spec = fault.spec or {"dataset": {"ref": line["dataset"]}, "until": "preprocess"}
-        moment = random.Random(f"{self.seed} {fault.name} {number} {missed}").random()
-        name = f"{re.sub('[^a-z0-9]+', '-', fault.name.lower())}-{number}-{missed}"
+        moment = random.Random(f"{self.seed} {fault.name} {number} {miss_count}").random()
+        name = f"{re.sub('[^a-z0-9]+', '-', fault.name.lower())}-{number}-{miss_count}"
         if fault.prepare:
             fault.prepare()
         outcome = play(fault, spec, moment * line["seconds"][fault.timed or ""], name, self.commands)
@@ -97,13 +97,13 @@ class Game:
         for is_own in (True, False):
             group = [fault for fault in playable if bool(fault.timed) == is_own]
             with ThreadPoolExecutor(at_once) as pool:
-                played = [pool.submit(self.play, fault, number) for number in range(tries) for fault in group]
-            for one in played:
-                one.result()
+                futures = [pool.submit(self.play, fault, number) for number in range(tries) for fault in group]
+            for future in futures:
+                future.result()
 
 
 def table(journal: Journal, commands: Commands) -> str:
-    """Return the outcome as a table of Markdown, and what was skipped."""
+    """Return a Markdown table of the outcomes and the skipped faults."""
     rows = ["| fault | tries | ended right | duplicates | orphans | steps lost | median s |", "|---" * 7 + "|"]
     for fault in FAULTS:
         tries = journal.tries(fault.name)
@@ -112,20 +112,22 @@ def table(journal: Journal, commands: Commands) -> str:
             why = f"no {str(fault.needs).upper()} command was given" if is_absent else "not played yet"
             rows.append(f"| {fault.name} | skipped: {why} | | | | | |")
             continue
-        lost = Counter(steps for line in tries for steps in line["steps_lost"])
-        told = ", ".join(f"{steps} ({times}×)" for steps, times in sorted(lost.items())) or "none"
-        right, duplicates, orphans = (
+        lost_counts = Counter(steps for line in tries for steps in line["steps_lost"])
+        steps_text = ", ".join(f"{steps} ({times}×)" for steps, times in sorted(lost_counts.items())) or "none"
+        successes, duplicates, orphans = (
             sum(line["state"] == "SUCCEEDED" for line in tries),
             sum(line["duplicates"] for line in tries),
             sum(line["orphans"] for line in tries),
         )
         seconds = statistics.median(line["seconds"] for line in tries)
-        rows.append(f"| {fault.name} | {len(tries)} | {right} | {duplicates} | {orphans} | {told} | {seconds:.0f} |")
+        rows.append(
+            f"| {fault.name} | {len(tries)} | {successes} | {duplicates} | {orphans} | {steps_text} | {seconds:.0f} |"
+        )
     return "\n".join([*rows, "", f"Drawn too late, after the pod had ended, and played again: {journal.missed()}."])
 
 
 def is_sound(journal: Journal) -> bool:
-    """Say whether every try ended right, without a duplicate and without an orphan, and lost at most an interval."""
+    """Return whether every try succeeded without a duplicate or an orphan, and lost at most one checkpoint interval."""
     tries = [line for fault in FAULTS for line in journal.tries(fault.name)]
     allowed = {"evict trainer": 0}
     return all(
@@ -142,15 +144,15 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=10, help="of each fault")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--at-once", type=int, default=1, help="runs that are going on at a time")
-    parser.add_argument("--state", type=Path, required=True, help="a file; one that is there is gone on with")
-    parser.add_argument("--kill", default="", help="comes before a container's id and kills it with SIGKILL")
-    parser.add_argument("--restart-api", default="", help="restarts the API server")
-    asked = parser.parse_args()
-    journal, commands = Journal(asked.state), Commands(asked.kill, asked.restart_api)
+    parser.add_argument("--state", type=Path, required=True, help="a file; an existing one is continued")
+    parser.add_argument("--kill", default="", help="precedes a container's id and sends its first process SIGKILL")
+    parser.add_argument("--restart-api", default="", help="kills the API server and starts it again")
+    options = parser.parse_args()
+    journal, commands = Journal(options.state), Commands(options.kill, options.restart_api)
     upload()
     try:
-        calm(journal, asked.at_once)
-        Game(journal, commands, asked.seed).play_all(asked.tries, asked.at_once)
+        calm(journal, options.at_once)
+        Game(journal, commands, options.seed).play_all(options.tries, options.at_once)
     finally:
         print(table(journal, commands))
     return 0 if is_sound(journal) else 1

@@ -1,4 +1,4 @@
-"""One try: a run, a fault at its moment, and what came of it."""
+"""One try: a run, a fault at its moment, and the outcome."""
 
 import json
 import tempfile
@@ -17,17 +17,22 @@ from tests.fakes.harbour import draw
 
 _TIMEOUT_SEC = 600.0
 _ORPHAN_SEC = 300.0  # the garbage collector has to find an API server that was away, too
-_MANY = 12_000  # images: what keeps two preprocess pods busy for 20 s
+_MANY = 12_000  # images, which keep two preprocess pods busy for 20 s
 
 
 @dataclass
 class Observer:
-    """Sees, every two seconds, which Jobs there are and what the trainers say, until it is told to stop."""
+    """Reads the Jobs of a run and the logs of its trainers every two seconds.
+
+    Attributes:
+      jobs: The uids of the Jobs of each stage and attempt.
+      logs: The longest log of each trainer's pod.
+    """
 
     run: str
     jobs: dict[str, set[str]] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
-    _ended: threading.Event = field(default_factory=threading.Event)
+    logs: dict[str, str] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Observer":
         self._thread = threading.Thread(target=self._look_often)
@@ -35,12 +40,12 @@ class Observer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._stop.set()
         self._thread.join()
 
     @property
     def duplicates(self) -> int:
-        """Jobs that were made although their run, stage and attempt had one."""
+        """Number of Jobs that were created although their stage and attempt had one."""
         return sum(len(uids) - 1 for uids in self.jobs.values())
 
     def look(self) -> None:
@@ -50,44 +55,44 @@ class Observer:
             self.jobs.setdefault(unit, set()).add(job["metadata"]["uid"])
         for pod in at.pods(self.run, "train"):
             name = pod["metadata"]["name"]
-            said = at.kubectl("logs", name, "--container", "trainer", check=False)
-            self.said[name] = max(said, self.said.get(name, ""), key=len)
+            log = at.kubectl("logs", name, "--container", "trainer", check=False)
+            self.logs[name] = max(log, self.logs.get(name, ""), key=len)
 
     def _look_often(self) -> None:
-        while not self._ended.wait(2):
+        while not self._stop.wait(2):
             self.look()
 
 
 def play(fault: Fault, spec: dict[str, Any], delay_sec: float, name: str, commands: Commands) -> dict[str, Any]:
-    """Play one try and return what came of it.
+    """Play one try and return its outcome.
 
     Args:
-      delay_sec: How long after the start of the pod, or of the run, the fault is played.
+      delay_sec: Time from the start of the pod, or of the run, to the fault.
     """
-    _delete(name)  # an interrupted game may have left it
+    _delete(name)  # an interrupted game leaves its run
     at.await_gone("pods", f"slipway.dev/run={name}", _ORPHAN_SEC)
     tidy(name)
     at.apply_run(name, spec)
-    started = time.monotonic()
+    start = time.monotonic()
     with Observer(name) as observer:
         has_struck = _strike(fault, name, delay_sec, commands)
-        ended = at.await_state(name, timeout_sec=_TIMEOUT_SEC)
+        status = at.await_state(name, timeout_sec=_TIMEOUT_SEC)
         observer.look()
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - start
     orphans = _delete(name)
     return {
-        "state": ended["state"],
-        "reason": ended.get("reason"),
+        "state": status["state"],
+        "reason": status.get("reason"),
         "struck": has_struck,
         "seconds": round(seconds, 1),
         "duplicates": observer.duplicates,
         "orphans": orphans,
-        "steps_lost": steps_lost(list(observer.said.values())),
+        "steps_lost": steps_lost(list(observer.logs.values())),
     }
 
 
 def _strike(fault: Fault, name: str, delay_sec: float, commands: Commands) -> bool:
-    """Play the fault at its moment; say no when the pod had ended by then."""
+    """Play the fault at its moment; return False if the pod has ended by then."""
     if fault.timed:
         _await_pod(name, fault.timed)
     time.sleep(delay_sec)
@@ -103,15 +108,15 @@ def _strike(fault: Fault, name: str, delay_sec: float, commands: Commands) -> bo
 
 
 def _await_pod(name: str, stage: str) -> None:
-    patience = time.monotonic() + _TIMEOUT_SEC
+    deadline = time.monotonic() + _TIMEOUT_SEC
     while not is_running(name, stage):
-        if time.monotonic() > patience:
+        if time.monotonic() > deadline:
             raise TimeoutError(f"{name}: no running pod of {stage} after {_TIMEOUT_SEC:.0f} s")
         time.sleep(0.2)
 
 
 def _delete(name: str) -> int:
-    """Delete the run, and return how many of its Jobs outlive it."""
+    """Delete the run, and return the number of its Jobs that outlive it."""
     at.kubectl("delete", "trun", name, "--ignore-not-found")
     try:
         at.await_gone("jobs", f"slipway.dev/run={name}", _ORPHAN_SEC)
@@ -121,14 +126,14 @@ def _delete(name: str) -> int:
 
 
 def steps_lost(logs: list[str]) -> list[int]:
-    """Return for each trainer that was followed by another how many of its logged steps had to be done again."""
-    lost = []
-    for before, after in pairwise(logs):
-        reached = max((event["step"] for event in _events(before) if "step" in event), default=0)
-        resumed = next((event["step"] for event in _events(after) if event["event"] == "training_resumed"), 0)
-        if any(event["event"] == "step" for event in _events(after)) or resumed:
-            lost.append(max(reached - resumed, 0))
-    return lost
+    """Return, for each trainer that another one followed, the number of its logged steps that were repeated."""
+    counts = []
+    for log, next_log in pairwise(logs):
+        last_step = max((event["step"] for event in _events(log) if "step" in event), default=0)
+        first_step = next((event["step"] for event in _events(next_log) if event["event"] == "training_resumed"), 0)
+        if any(event["event"] == "step" for event in _events(next_log)) or first_step:
+            counts.append(max(last_step - first_step, 0))
+    return counts
 
 
 def _events(log: str) -> list[dict[str, Any]]:
@@ -137,30 +142,30 @@ def _events(log: str) -> list[dict[str, Any]]:
 
 
 def measure(spec: dict[str, Any], name: str) -> dict[str, Any]:
-    """Run it without a fault.
+    """Measure a run without a fault.
 
     Returns:
-      `dataset`, as a later run refers to it; `seconds` that the pods of each stage ran, and under "" those of the run.
+      `dataset`, as a later run refers to it; `seconds`, the time of each stage's pods, and of the whole run under "".
     """
     at.apply_run(name, spec)
-    started = time.monotonic()
-    ended = at.await_state(name, timeout_sec=_TIMEOUT_SEC)
-    if ended["state"] != "SUCCEEDED":
-        raise RuntimeError(f"{name} ended {ended['state']} without a fault: {ended.get('reason')}")
-    took = {"": time.monotonic() - started}
+    start = time.monotonic()
+    status = at.await_state(name, timeout_sec=_TIMEOUT_SEC)
+    if status["state"] != "SUCCEEDED":
+        raise RuntimeError(f"{name} ended {status['state']} without a fault: {status.get('reason')}")
+    seconds = {"": time.monotonic() - start}
     for stage in ("preprocess", "train"):
         for pod in at.pods(name, stage)[:1]:
-            ran = pod["status"]["containerStatuses"][0]["state"]["terminated"]
-            begun, over = (datetime.fromisoformat(ran[key]) for key in ("startedAt", "finishedAt"))
-            took[stage] = (over - begun).total_seconds()
+            state = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+            start_time, end_time = (datetime.fromisoformat(state[key]) for key in ("startedAt", "finishedAt"))
+            seconds[stage] = (end_time - start_time).total_seconds()
     _delete(name)
-    dataset = "@".join(ended["artifacts"]["dataset"].split("/")[1:])
-    tidy(name, dataset if "train" not in took else None)
-    return {"seconds": took, "dataset": dataset}
+    dataset = "@".join(status["artifacts"]["dataset"].split("/")[1:])
+    tidy(name, dataset if "train" not in seconds else None)
+    return {"seconds": seconds, "dataset": dataset}
 
 
 def upload() -> None:
-    """Put the two drawn datasets into the store, unless they are there."""
+    """Draw two datasets and upload them, unless the store has them."""
     with at.store(at.UPLOADS) as store, tempfile.TemporaryDirectory() as folder:
         for name, images in (("faults", 60), ("many", _MANY)):
             if store.stat(f"{name}/.whole") is None:
@@ -170,7 +175,7 @@ def upload() -> None:
 
 
 def tidy(name: str, dataset: str | None = None) -> None:
-    """Drop what a run left in the store and, when a dataset is given, its records: the next run has to make them."""
+    """Delete a run from the store and, if a dataset is given, its records, so that the next run has to write them."""
     with at.store() as store:
         delete_all(store, f"runs/{name}")
         if dataset:

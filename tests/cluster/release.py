@@ -1,4 +1,4 @@
-"""A release of the chart in a namespace of its own, and what a user does with it over HTTP."""
+"""A release of the chart in a namespace of its own, and the command that uses it over HTTP."""
 
 import hashlib
 import json
@@ -24,12 +24,12 @@ TOKEN = "a-submitter-s-of-this-test-alone"
 
 
 def call(*words: str, content: str | None = None, env: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints; one that fails is a failure of the test."""
-    done = subprocess.run(
+    """Run a command and return its output; if it fails, so does the test."""
+    result = subprocess.run(
         words, input=content, capture_output=True, text=True, check=False, env=os.environ | (env or {})
     )
-    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
+    assert result.returncode == 0, f"{' '.join(words)}: {result.stdout[-2000:]}{result.stderr[-2000:]}"
+    return result.stdout
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class Release:
 
     @contextmanager
     def forwarded(self, service: str, port: int) -> Iterator[str]:
-        """Reach a service at an address of its own, through pods that come and go."""
-        here = free_port()
-        forward = f"kubectl -n {self.namespace} port-forward service/slipway-{service} {here}:{port}"
+        """Forward a port of this machine to a service, again whenever its pod is replaced; yield the address."""
+        local_port = free_port()
+        forward = f"kubectl -n {self.namespace} port-forward service/slipway-{service} {local_port}:{port}"
         command = ["sh", "-c", f"while true; do {forward}; sleep 0.5; done"]
         silent = subprocess.DEVNULL
         process = subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
         try:
-            await_port(here)
-            yield f"http://127.0.0.1:{here}"
+            await_port(local_port)
+            yield f"http://127.0.0.1:{local_port}"
         finally:
             os.killpg(process.pid, 15)
             process.wait()
@@ -97,8 +97,8 @@ class Client:
     command: tuple[str, ...] = COMMAND
 
     def __call__(self, *words: str, content: str | None = None) -> str:
-        home = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config")}
-        return call(*self.command, *words, content=content, env=home)
+        environment = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / "config")}
+        return call(*self.command, *words, content=content, env=environment)
 
     def push(self, folder: Path) -> str:
         """Send a dataset and return its reference."""
@@ -111,8 +111,8 @@ class Client:
         self("submit", str(file))
 
     def status(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self("status", name, "--json"))["status"]
-        return found
+        status: dict[str, Any] = json.loads(self("status", name, "--json"))["status"]
+        return status
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def logged_in(release: Release, home: Path, command: tuple[str, ...] = COMMAND) 
 
 @contextmanager
 def installed(namespace: str, *values: str, chart: Chart | None = None) -> Iterator[Release]:
-    """Install with the quick-start values and a submitter's token; the namespace is gone afterwards.
+    """Install with the quick-start values and a submitter's token; the namespace is deleted afterwards.
 
     Args:
       values: More words for helm.

@@ -25,17 +25,17 @@ from tests.fakes.harbour import draw
 from tests.fakes.initial_weights import write_backbone
 
 SMALL: dict[str, Any] = {"imageSize": 128, "batchSize": 4}
-_WAITING = 60  # runs: more than a controller may have waiting for a look
-Found = TypeVar("Found")
+_WAITING = 60  # runs: more than the alert allows in the controller's work queue
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A release that is watched.
+    """A release that Prometheus watches.
 
     Attributes:
-      stop, kill: Come before a container's id: its first process stands still, or is gone.
-      datasets: References, by the name of what was pushed.
+      stop, kill: Precede a container's id, and send its first process SIGSTOP or SIGKILL.
+      datasets: References, by the name of the folder that was pushed.
     """
 
     release: Release
@@ -49,22 +49,20 @@ class Lab:
     datasets: dict[str, str]
 
     def await_state(self, run: str, *states: str, timeout_sec: float = 600) -> str:
-        return await_that(lambda: found if (found := self._state(run)) in (*states, *FINAL) else "", timeout_sec, run)
+        return await_answer(
+            lambda: s if (s := self.stage_and_state(run)[1]) in (*states, *FINAL) else "", timeout_sec, run
+        )
 
-    def _state(self, run: str) -> str:
-        return self.stands(run)[1]
-
-    def stands(self, run: str) -> tuple[str, str]:
-        """Return its stage and its state."""
+    def stage_and_state(self, run: str) -> tuple[str, str]:
         status = self.release.get("trun", run).get("status", {})
         return str(status.get("stage")), str(status.get("state", ""))
 
     def await_number(self, query: str, timeout_sec: float = 300) -> None:
-        """Wait until a query has an answer."""
-        await_that(lambda: self.prometheus.now(query), timeout_sec, query)
+        """Wait until the query returns a series."""
+        await_answer(lambda: self.prometheus.now(query), timeout_sec, query)
 
     def strike(self, command: str, run: str, container: str) -> bool:
-        """Do it to the run's newest trainer or evaluator; say no when none runs, or none any more."""
+        """Run the command on the newest trainer or evaluator of the run; return False if none runs."""
         pods = self.release.get("pods", "--selector", f"slipway.dev/run={run},slipway.dev/stage=train")["items"]
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True):
             for state in _states(pod):
@@ -77,35 +75,35 @@ class Lab:
         self.release.kubectl("scale", f"deployment/slipway-{deployment}", f"--replicas={replicas}")
 
     @contextmanager
-    def asked(self, *addresses: str, image: bytes = b"", at_once: int = 1) -> Iterator[None]:
-        """Ask for these again and again, so many times at once, whatever the answer; an image is posted."""
-        over = threading.Event()
+    def requested(self, *addresses: str, image: bytes = b"", at_once: int = 1) -> Iterator[None]:
+        """Request the addresses repeatedly in `at_once` threads, whatever the answer; an image is posted."""
+        stop = threading.Event()
 
-        def ask() -> None:
+        def request_all() -> None:
             headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "image/jpeg"}
-            while not over.wait(0.2):
+            while not stop.wait(0.2):
                 for address in addresses:
                     with suppress(OSError):
                         request = urllib.request.Request(address, image or None, headers)
                         urllib.request.urlopen(request, timeout=60).read()
 
-        threads = [threading.Thread(target=ask) for _ in range(at_once)]
+        threads = [threading.Thread(target=request_all) for _ in range(at_once)]
         for thread in threads:
             thread.start()
         try:
             yield
         finally:
-            over.set()
+            stop.set()
             for thread in threads:
                 thread.join()
 
 
-def await_that(found: Callable[[], Found], timeout_sec: float, what: str) -> Found:
-    """Wait until something is found, and return it."""
-    patience = time.monotonic() + timeout_sec
-    while not (answer := found()):
-        if time.monotonic() > patience:
-            raise TimeoutError(f"{what}: not after {timeout_sec:.0f} s")
+def await_answer(question: Callable[[], Answer], timeout_sec: float, subject: str) -> Answer:
+    """Call the function until its answer is true, and return that."""
+    deadline = time.monotonic() + timeout_sec
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{subject}: not after {timeout_sec:.0f} s")
         time.sleep(1)
     return answer
 
@@ -116,20 +114,20 @@ def _states(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def loss_not_finite(lab: Lab) -> None:
-    """Spoilt weights are where a cluster without internet has its pretrained ones; the run ends FAILED."""
-    address = "https://example.org/spoilt.tar.gz"
-    spoilt = lab.folder / "spoilt"
-    write_backbone(spoilt, float("nan"))
+    """Train from broken weights, stored where a cluster without internet keeps pretrained ones; the run ends FAILED."""
+    address = "https://example.org/broken.tar.gz"
+    weights = lab.folder / "weights"
+    write_backbone(weights, float("nan"))
     with lab.release.forwarded("s3", 7070) as s3:
         store = open_with(lab.release.get("secret", "slipway-s3"), s3)
-        upload_all(store, spoilt, keys.initial_checkpoint(sha256(address.encode()).hexdigest()))
+        upload_all(store, weights, keys.initial_checkpoint(sha256(address.encode()).hexdigest()))
     train = SMALL | {"steps": 100, "initialCheckpoint": address}
-    lab.client.submit("spoilt", lab.datasets["harbour"], train=train)
-    assert lab.await_state("spoilt") == "FAILED"
+    lab.client.submit("broken", lab.datasets["harbour"], train=train)
+    assert lab.await_state("broken") == "FAILED"
 
 
 def evaluator_hangs(lab: Lab) -> None:
-    """The evaluator stands still, and the training goes on. Needs `stop`."""
+    """Stop the evaluator with SIGSTOP while the training continues."""
     train = SMALL | {"steps": 3000, "checkpointEvery": 100}
     lab.client.submit("hanging", lab.datasets["harbour"], train=train)
     lab.await_number('slipway_evaluation_step{run="hanging"}')
@@ -137,43 +135,43 @@ def evaluator_hangs(lab: Lab) -> None:
 
 
 def trainer_hangs(lab: Lab) -> None:
-    """So does the trainer: nothing of the run changes any more."""
+    """Stop the trainer as well, so that nothing of the run changes."""
     assert lab.strike(lab.stop, "hanging", "trainer")
 
 
 def trainer_dies(lab: Lab) -> None:
-    """It is killed whenever it has been started again, until the controller gives up. Needs `kill`."""
+    """Kill the trainer after each restart, until the controller gives up."""
 
     def has_ended() -> bool:
         lab.strike(lab.kill, "hanging", "trainer")
         return lab.await_state("hanging", "RUNNING") in FINAL
 
-    await_that(has_ended, 600, "hanging has failed")
+    await_answer(has_ended, 600, "hanging has failed")
     assert lab.await_state("hanging") == "FAILED"
 
 
 def runs_wait(lab: Lab) -> None:
-    """A training's pool has no node, and more runs than a controller may have waiting are in a queue without turns."""
+    """Submit a run whose pool has no node, and many runs to a queue that admits none."""
     lab.client.submit("nowhere", lab.datasets["harbour"], train=SMALL | {"pool": "nowhere"})
-    await_that(lambda: lab.stands("nowhere") == ("train", "PENDING"), 300, "nowhere waits for a node")
+    await_answer(lambda: lab.stage_and_state("nowhere") == ("train", "PENDING"), 300, "nowhere waits for a node")
     _change_waiting(lab)
 
 
 def _change_waiting(lab: Lab, **spec: Any) -> None:
-    """Apply the runs that are in the queue, with these fields more."""
-    whole = {"dataset": {"ref": lab.datasets["harbour"]}, "queue": "without-turns"} | spec
-    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": whole}
+    """Apply the runs in the queue, with these fields added."""
+    full_spec = {"dataset": {"ref": lab.datasets["harbour"]}, "queue": "closed"} | spec
+    run = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "spec": full_spec}
     runs = [run | {"metadata": {"name": f"waiting-{number}"}} for number in range(_WAITING)]
     lab.release.kubectl("apply", "-f", "-", content=json.dumps({"apiVersion": "v1", "kind": "List", "items": runs}))
 
 
 def store_is_away(lab: Lab) -> None:
-    """The S3 server is gone while runs are to be looked at, and pages and models are asked for."""
+    """Remove the S3 server while runs change, and while pages and models are requested."""
     lab.scale("s3", 0)
     _change_waiting(lab, suspend=True)
-    asked = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
+    pages = [f"{lab.api}/v1/runs/ponds/logs", f"{lab.api}/v1/datasets"]
     image = next((lab.folder / "harbour").rglob("*.jpg")).read_bytes()
-    with lab.asked(*asked), lab.asked(f"{lab.detector}/v1/models/unheard-of:predict", image=image):
+    with lab.requested(*pages), lab.requested(f"{lab.detector}/v1/models/unknown:predict", image=image):
         time.sleep(210)
     lab.scale("s3", 1)
 
@@ -184,15 +182,15 @@ def store_is_back(lab: Lab) -> None:
 
 
 def training_starves(lab: Lab) -> None:
-    """Photos of 24 megapixels for a model of 64 pixels: reading takes longer than training."""
+    """Train a model of 64 pixels on photos of 24 megapixels: reading takes longer than training."""
     lab.client.submit("starving", lab.datasets["large"], train={"imageSize": 64, "batchSize": 8, "steps": 5000})
     lab.await_number('slipway_training_input_wait_ratio{run="starving"}', 600)
 
 
-def many_want_boxes(lab: Lab) -> None:
-    """More large photos are sent at once than the detector can look at."""
+def detector_is_overloaded(lab: Lab) -> None:
+    """Send more large photos at once than the detector can process."""
     image = next((lab.folder / "large").rglob("*.jpg")).read_bytes()
-    with lab.asked(f"{lab.detector}/v1/models/ponds:predict", image=image, at_once=24):
+    with lab.requested(f"{lab.detector}/v1/models/ponds:predict", image=image, at_once=24):
         time.sleep(100)
 
 
@@ -207,7 +205,7 @@ class Scenario:
     """Something that goes wrong, and the alerts that follow.
 
     Attributes:
-      alerts: Names; `/component` follows where an alert has that label.
+      alerts: Names, with `/component` if the alert has that label.
       patience_sec: Time from the end of `play` to the last of the alerts.
     """
 
@@ -237,10 +235,10 @@ SCENARIOS = (
     ),
     _in(store_is_back),
     _in(training_starves, "TrainingStarved"),
-    _in(many_want_boxes, "ServerLatency/detector"),
+    _in(detector_is_overloaded, "ServerLatency/detector"),
     _in(services_are_gone, "ControllerDown", "ServerDown/api", "ServerDown/detector"),
 )
-# What these need longer for than the other alerts, in seconds, so that nobody has to wait for it.
+# Thresholds in fast time, of alerts whose own are in seconds, or too high for the shorter durations.
 THRESHOLDS = {
     "SlipwayRunStuck": 90,
     "SlipwayRunWaits": 60,
@@ -248,15 +246,15 @@ THRESHOLDS = {
     "SlipwayStageRetries": 1,  # of ten, in three minutes instead of an hour
     "SlipwayReconcileErrors": 1,
 }
-# A look gives up on the store after a minute and a half, in whatever time the rules are.
+# Paces other than FASTER: a reconciliation gives up on the store after a minute and a half, however fast the rules are.
 PACES = {"SlipwayReconcileErrors": 6}
 
 
 def datasets(folder: Path) -> None:
-    """Draw a small dataset, with a box that leaves its image, and one of large photos."""
+    """Draw a small dataset with a box outside its image, and one of large photos."""
     draw(folder / "harbour", 60, 5)
-    spoilt = next((folder / "harbour").rglob("*.xml"))
-    spoilt.write_text(re.sub(r"<xmin>\d+", "<xmin>-2", spoilt.read_text(), count=1))
+    file = next((folder / "harbour").rglob("*.xml"))
+    file.write_text(re.sub(r"<xmin>\d+", "<xmin>-2", file.read_text(), count=1))
     draw(folder / "large", 24, 6)
     for path in (folder / "large").rglob("*.jpg"):
         with Image.open(path) as image:

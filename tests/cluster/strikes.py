@@ -1,4 +1,4 @@
-"""What is done to a run while it runs."""
+"""The faults that are injected into a run."""
 
 import json
 import subprocess
@@ -16,15 +16,15 @@ TRAINING: dict[str, Any] = {
     "export": {"tflite": False},
     "detect": {"maxImages": 4},
 }
-TO_TRAIN = TRAINING | {"until": "train"}  # what comes after the struck pod would only take time
+TO_TRAIN = TRAINING | {"until": "train"}  # what follows the struck pod would only take time
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What cannot be done through the API server.
+    """Commands for faults that the API server cannot inject.
 
     Attributes:
-      kill: Comes before a container's id, and kills its first process with SIGKILL.
+      kill: Precedes a container's id, and sends its first process SIGKILL.
       restart_api: Kills the API server and starts it again.
     """
 
@@ -34,13 +34,13 @@ class Commands:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done, and to whom.
+    """A fault and its runs.
 
     Attributes:
-      spec: Of its runs; those of none are of many images, and end with preprocess.
-      timed: Whose running time the moment is drawn from: a stage's pod, or the whole run when absent.
-      needs: The command without which it cannot be played.
-      prepare: What comes before the run.
+      spec: Of its runs; without one, a run has many images and ends with preprocess.
+      timed: The stage during whose pod the fault is injected; without one, it is injected at any time of the run.
+      needs: Name of the command without which it cannot be injected.
+      prepare: Called before each run.
     """
 
     name: str
@@ -64,7 +64,7 @@ def _of(component: str) -> dict[str, Any]:
 
 
 def _renew_controller() -> None:
-    """Give the controller a new pod: the kubelet waits longer each time before it starts a killed one again."""
+    """Replace the controller's pod: the kubelet waits longer each time before it restarts a killed container."""
     at.kubectl("rollout", "restart", "deployment/slipway-controller")
     at.kubectl("rollout", "status", "deployment/slipway-controller", "--timeout", "120s")
 

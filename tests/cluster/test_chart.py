@@ -1,7 +1,7 @@
 """The chart and HTTP on a real cluster: install, push, submit, follow, upgrade, fetch, detect, uninstall.
 
 Off unless `SLIPWAY_TEST_CONTEXT` names kubectl's current context and helm is there. The dataset is drawn, or the folder
-that `RACCOON` names. Everything is asked for with a submitter's token.
+that `RACCOON` names. Every request has a submitter's token.
 """
 
 import json
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def release():
-    with installed("slipway-chart") as made:
-        yield made
+    with installed("slipway-chart") as chart_release:
+        yield chart_release
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def slipway(release, tmp_path):
 
 @pytest.fixture
 def dataset(tmp_path):
-    if given := os.environ.get("RACCOON"):
-        return Path(given)
+    if folder := os.environ.get("RACCOON"):
+        return Path(folder)
     draw(tmp_path / "harbour", 60, 5)
     return tmp_path / "harbour"
 
@@ -69,30 +69,30 @@ def test_a_submitter_gets_a_detector_over_http_and_an_upgrade_does_not_disturb_i
         with urllib.request.urlopen(
             urllib.request.Request(address, image.read_bytes(), headers), timeout=180
         ) as answer:
-            found = json.load(answer)
+            answer_json = json.load(answer)
         picture = urllib.request.Request(address, image.read_bytes(), headers | {"Accept": "image/png"})
         with urllib.request.urlopen(picture, timeout=60) as answer:
             assert answer.read(4) == b"\x89PNG"
-    assert found["detections"]
+    assert answer_json["detections"]
 
 
 def test_retention_removes_what_is_too_old_and_nothing_else(release, slipway):
     limits = "runs=never,datasets=never,records=never,uploads=0m"
     values = ["retention.enabled=true", *(f"retention.limits.{limit}" for limit in limits.split(","))]
     release.helm("upgrade", *release.words, "--set", ",".join(values), "--wait", "--timeout", "5m")
-    before = slipway("artifacts", "over-http")
+    artifacts = slipway("artifacts", "over-http")
     release.kubectl("create", "job", "sweep", "--from=cronjob/slipway-retention")
     release.kubectl("wait", "job/sweep", "--for=condition=Complete", "--timeout=120s")
-    removed = json.loads(release.kubectl("logs", "job/sweep").splitlines()[-1])
-    assert (removed["code"], removed["counts"]) == (0, {"upload": 1})
-    assert slipway("artifacts", "over-http") == before
+    removal = json.loads(release.kubectl("logs", "job/sweep").splitlines()[-1])
+    assert (removal["code"], removal["counts"]) == (0, {"upload": 1})
+    assert slipway("artifacts", "over-http") == artifacts
 
 
 def test_uninstall_leaves_the_volume_the_secrets_and_the_runs(release):
     release.helm("uninstall", "--wait")
     kinds = "deployments,statefulsets,daemonsets,cronjobs,services,ingresses,networkpolicies,pvc,secrets,configmaps,"
     kinds += "serviceaccounts,roles,rolebindings,poddisruptionbudgets"
-    there = set(release.kubectl("get", kinds, "-o", "name").split())
-    left = there - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
-    assert left == {"persistentvolumeclaim/slipway-s3", "secret/slipway-s3", "secret/slipway-tokens"}
+    objects = set(release.kubectl("get", kinds, "-o", "name").split())
+    release_objects = objects - {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+    assert release_objects == {"persistentvolumeclaim/slipway-s3", "secret/slipway-s3", "secret/slipway-tokens"}
     assert "over-http" in release.kubectl("get", "trun", "-o", "name")

@@ -1,7 +1,7 @@
-"""Every panel of the dashboards, asked of the Prometheus that scrapes an installation.
+"""The queries of every panel of the dashboards, sent to the Prometheus that scrapes an installation.
 
-Off unless `SLIPWAY_TEST_PROMETHEUS` is its address, such as that of a port-forward. Within the hour before, a run must
-have gone all its way, somebody must have used the API, and an image must have been sent to the detector.
+Off unless `SLIPWAY_TEST_PROMETHEUS` is its address, such as that of a port-forward. Within the previous hour a run must
+have succeeded, and the API and the detector must have been used.
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests.dashboards import ask, has_shown, queries
 
 ADDRESS = os.environ.get("SLIPWAY_TEST_PROMETHEUS", "").rstrip("/")
-# Of an installation where nothing goes wrong these say nothing.
+# Metrics that may have no series in a healthy installation, and why.
 MAY_BE_SILENT = {
     "slipway_gpu_": "the installation has no GPU",
     "slipway_stage_retries_total": "no pod had to be started again",
@@ -28,20 +28,20 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def run():
-    """Name the run that has exported last."""
+    """Return the name of the run that has exported last."""
     newest = "topk(1, slipway_run_last_change_timestamp_seconds and on (run) slipway_export_bytes)"
-    found = ask(ADDRESS, "/api/v1/query", query=newest)["result"]
-    assert found, "no run has exported; submit one, and wait for its end"
-    return found[0]["metric"]["run"]
+    series = ask(ADDRESS, "/api/v1/query", query=newest)["result"]
+    assert series, "no run has exported; submit one, and wait for its end"
+    return series[0]["metric"]["run"]
 
 
 @pytest.mark.parametrize("query", [*queries()], ids=lambda query: query.panel)
 def test_a_panel_has_shown_something_within_the_hour(query, run):
     if has_shown(ADDRESS, query.filled(run), time.time()):
         return
-    for name, why in MAY_BE_SILENT.items():
+    for name, reason in MAY_BE_SILENT.items():
         if name in query.expr and " or vector(0)" not in query.expr:
-            pytest.skip(why)
+            pytest.skip(reason)
     pytest.fail(f"{query.panel}: nothing for {query.filled(run)}")
 
 

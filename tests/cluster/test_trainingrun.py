@@ -1,4 +1,4 @@
-"""The API server's own word on the custom resource and the manifests.
+"""Validation of the custom resource and the manifests by a real API server.
 
 Off unless `SLIPWAY_TEST_CONTEXT` names kubectl's current context: the tests write to that cluster.
 """
@@ -19,16 +19,16 @@ pytestmark = pytest.mark.cluster
 
 
 def kubectl(*arguments, content=None, fails=False):
-    done = subprocess.run(["kubectl", *arguments], input=content, capture_output=True, text=True, check=False)
-    assert (done.returncode != 0) == fails, done.stderr
-    return done.stderr if fails else done.stdout
+    result = subprocess.run(["kubectl", *arguments], input=content, capture_output=True, text=True, check=False)
+    assert (result.returncode != 0) == fails, result.stderr
+    return result.stderr if fails else result.stdout
 
 
 @pytest.fixture(scope="module")
 def namespace():
     require("kubectl")
-    wanted = os.environ.get("SLIPWAY_TEST_CONTEXT")
-    if not wanted or kubectl("config", "current-context").strip() != wanted:
+    context = os.environ.get("SLIPWAY_TEST_CONTEXT")
+    if not context or kubectl("config", "current-context").strip() != context:
         pytest.skip("SLIPWAY_TEST_CONTEXT does not name kubectl's current context")
     kubectl("apply", "-f", str(ROOT / "base/crd.yaml"))
     kubectl("wait", "--for=condition=established", "crd/trainingruns.slipway.dev")
@@ -41,7 +41,7 @@ def namespace():
 
 @pytest.fixture
 def run(namespace):
-    """Create a run and return how to patch it."""
+    """Create a run, and return a function that patches it."""
     name = f"ponds-{uuid.uuid4().hex[:8]}"
     kubectl("create", "-n", namespace, "-f", "-", content=manifest(name))
 
@@ -66,7 +66,7 @@ def manifest(name, dataset=None):
 @pytest.mark.parametrize(
     "change", [{"suspend": True}, {"cancel": True}, {"attempt": 2}], ids=["suspend", "cancel", "attempt"]
 )
-def test_of_a_run_this_may_change(run, change):
+def test_these_fields_of_a_run_can_change(run, change):
     assert "patched" in run(**change)
 
 
@@ -81,34 +81,34 @@ def test_of_a_run_this_may_change(run, change):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_of_a_run_this_may_not_change(run, change):
+def test_these_fields_of_a_run_cannot_change(run, change):
     (name,) = change
     assert f"{name} cannot change: only suspend, cancel, attempt can" in run(fails=True, **change)
 
 
-def test_an_attempt_may_only_rise(run):
+def test_the_attempt_cannot_decrease(run):
     run(attempt=3)
     assert "attempt may only rise" in run(fails=True, attempt=2)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         pytest.param(manifest("p" * 53), "at most 52 characters", id="long-name"),
         pytest.param(manifest("a.b"), "no dots", id="dot"),
         pytest.param(manifest("a", {"name": "ponds"}), "give either source or ref", id="no-origin"),
     ],
 )
-def test_this_is_no_run(namespace, content, says):
-    assert says in kubectl("create", "-n", namespace, "-f", "-", content=content, fails=True)
+def test_an_invalid_run_is_refused(namespace, content, message):
+    assert message in kubectl("create", "-n", namespace, "-f", "-", content=content, fails=True)
 
 
-def test_the_server_takes_the_jobs_by_hand_as_they_are(namespace):
+def test_the_jobs_to_run_by_hand_are_valid(namespace):
     kubectl("apply", "-n", namespace, "--dry-run=server", "--validate=strict", "-f", str(ROOT / "jobs/jobs.yaml"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_server_takes_every_object_of_a_variant_as_it_is(namespace, variant):
+def test_every_object_of_a_variant_is_valid(namespace, variant):
     served = set(kubectl("api-resources", "--output", "name").split())
     others = {
         "HTTPRoute": "httproutes.gateway.networking.k8s.io",
