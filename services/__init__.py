@@ -1,1 +1,1 @@
-"""What runs: one folder per service. A service never imports another; they meet only in the object store."""
+"""The services, one folder each. A service never imports another: they exchange documents in the object store."""

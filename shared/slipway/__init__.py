@@ -1,4 +1,4 @@
-"""What two or more of the services need; the contracts they meet by."""
+"""The library that two or more services share, and the contracts between them."""
 
 from typing import Final
 

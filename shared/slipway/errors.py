@@ -1,27 +1,27 @@
-"""Every error a user can meet; the branch decides the exit code.
+"""Every error that a user can meet; the branch decides the exit code.
 
 SlipwayError
-├── InputError          65  what was given is wrong, or the place to write is: do not retry
+├── InputError          65  the input is wrong, or the place to write to is: do not retry
 │   ├── AnnotationError     one annotation is wrong, or contradicts its image
 │   ├── SpecError           the run file or an option is wrong
-│   ├── StoreRefused        the store says no: no permission, read-only, a wrong address
-│   │   └── MissingBucket       there is no such bucket
-│   ├── ClusterRefused      the API server says no: no right, or an object that it does not take
+│   ├── StoreRefused        the store refuses a request: no permission, read-only, a wrong address
+│   │   └── MissingBucket       the bucket does not exist
+│   ├── ClusterRefused      the API server refuses a request: no permission, or an object that it does not accept
 │   ├── AlreadyExists       the cluster has an object of that name
-│   └── ApiRefused          an installation's API says no
+│   └── ApiRefused          an installation's API refuses a request
 ├── TransientError      75  nothing is wrong with the input: try again
-│   ├── StoreUnavailable    the store does not answer, or has trouble
+│   ├── StoreUnavailable    the store does not answer, or has a fault
 │   │   ├── StoreFull           it has no room left
-│   │   └── Damaged             what came is not what was stored
+│   │   └── Damaged             the bytes that were read are not those that were stored
 │   ├── ClusterUnavailable  the API server does not answer
 │   ├── ApiUnavailable      an installation's API does not answer
-│   ├── Conflict            somebody else changed the object first
-│   └── Stopped             the stage was told to stop and saved what it had
+│   ├── Conflict            another client changed the object first
+│   └── Stopped             the stage was asked to stop, and saved its work
 ├── ApiBroken            1  an installation's API met a bug of its own
 ├── MissingKey           1  a key is not in the store: callers expect it, or it is our bug
-├── BrokenDocument       1  a document in the store is not as this version reads it
-├── BrokenExport         1  an export in the store is not what its manifest says, or cannot be loaded
-├── ParityError          1  what was exported is not the model that was measured
+├── BrokenDocument       1  a document in the store does not have the form that this version reads
+├── BrokenExport         1  an export in the store differs from its manifest, or cannot be loaded
+├── ParityError          1  the exported model differs from the one that was measured
 └── ConversionError      1  the model cannot be written in a format; that format is left out
 
 Anything else is our bug: 1.
@@ -40,7 +40,7 @@ class SlipwayError(Exception):
 
 
 class InputError(SlipwayError, ValueError):
-    """What was given, or the place to write to, is wrong; trying again cannot help."""
+    """The input, or the place to write to, is wrong; trying again cannot help."""
 
     exit_code = EXIT_INPUT
 
@@ -54,7 +54,7 @@ class SpecError(InputError):
 
 
 class StoreRefused(InputError, PermissionError):
-    """The store answers, and its answer is no; `word` is the metrics'."""
+    """The store refuses a request; `word` is the value of the label `error` in metrics."""
 
     word = "denied"
 
@@ -66,10 +66,10 @@ class MissingBucket(StoreRefused):
 
 
 class ClusterRefused(InputError):
-    """The Kubernetes API server refuses a request: a quota, a policy, a right that is missing.
+    """The Kubernetes API server refuses a request: a quota, a policy, a missing permission.
 
     Attributes:
-      status: Of its answer.
+      status: HTTP status of the answer.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -78,7 +78,7 @@ class ClusterRefused(InputError):
 
 
 class AlreadyExists(InputError):
-    """The cluster has an object of that name already."""
+    """The cluster already has an object of that name."""
 
 
 class TransientError(SlipwayError, RuntimeError):
@@ -93,7 +93,7 @@ class TransientError(SlipwayError, RuntimeError):
 
 
 class StoreUnavailable(TransientError):
-    """The store does not answer, or something is wrong with it; `word` is the metrics'."""
+    """The store does not answer, or has a fault; `word` is the value of the label `error` in metrics."""
 
     word = "unreachable"
 
@@ -105,7 +105,7 @@ class StoreFull(StoreUnavailable):
 
 
 class Damaged(StoreUnavailable):
-    """What came from the store is not what was stored."""
+    """The bytes that were read from the store are not those that were stored."""
 
     word = "damaged"
 
@@ -130,7 +130,7 @@ class MissingKey(SlipwayError, KeyError):
 
 
 class BrokenDocument(SlipwayError):
-    """A document in the store is damaged, or of a version that wrote it in another way."""
+    """A document in the store is damaged, or was written by a version that gave it another form."""
 
 
 class BrokenExport(SlipwayError):

@@ -38,7 +38,7 @@ class ArtifactModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     def content(self) -> Any:
-        """Return what `json.dumps` takes."""
+        """Return the document as `json.dumps` accepts it."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     def encode(self) -> bytes:
@@ -80,18 +80,18 @@ def broken(source: str, fault: str) -> BrokenDocument:
 
 
 def explain(error: ValidationError, names: Mapping[str, str] | None = None) -> str:
-    """Name each wrong field, what is wrong with it and what was given, on one line.
+    """Name each wrong field, its fault and its value, on one line.
 
     Args:
-      names: What to call a field, such as `train.steps`, instead of that.
+      names: Field, such as `train.steps`, to the name that the message gives it instead.
     """
     faults = error.errors(include_url=False)
-    more = [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
-    return "; ".join([*(_fault(fault, names or {}) for fault in faults[:_MOST_FAULTS]), *more])
+    rest = [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    return "; ".join([*(_fault(fault, names or {}) for fault in faults[:_MOST_FAULTS]), *rest])
 
 
 def _fault(fault: Mapping[str, Any], names: Mapping[str, str]) -> str:
     field = ".".join(str(part) for part in fault["loc"]) or "the document"
     is_whole = isinstance(fault["input"], dict | BaseModel)  # a missing field is reported with the object that lacks it
-    got = "" if is_whole else f" (got {repr(fault['input'])[:_MOST_SHOWN]})"
-    return f"{names.get(field, field)}: {fault['msg'].removeprefix('Value error, ')}{got}"
+    value = "" if is_whole else f" (got {repr(fault['input'])[:_MOST_SHOWN]})"
+    return f"{names.get(field, field)}: {fault['msg'].removeprefix('Value error, ')}{value}"

@@ -31,7 +31,7 @@ class Patience:
     _has_failed: bool = field(default=False, init=False)
 
     def start(self) -> "Patience":
-        """Let the limit run from now on, so that a first call that hangs is part of it."""
+        """Start the limit now, so that it includes a first call that hangs."""
         self._end = time.monotonic() + self.sec
         return self
 
@@ -61,7 +61,7 @@ class Patience:
 
 
 def with_retries(attempt: Callable[[], T], patience: Patience) -> T:
-    """Call until there is a result or no patience left. Raises what the last attempt raised."""
+    """Call until there is a result or the limit is over. Raises the last attempt's error."""
     while True:
         try:
             return attempt()

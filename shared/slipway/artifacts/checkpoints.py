@@ -38,7 +38,7 @@ class Checkpoints:
         """Upload the files, then list the checkpoint with their digests.
 
         Args:
-          last: The training ends with it.
+          last: Whether the training ends with it.
         """
         digests = {}
         for file in files:
@@ -52,7 +52,7 @@ class Checkpoints:
 
         Raises:
           MissingKey: It is not listed, or was deleted meanwhile.
-          TransientError: A file's digest is not the listed one: the transfer failed.
+          TransientError: A file's digest differs from the listed one: the transfer failed.
         """
         for name, expected in self.listing(step).files.items():
             self.store.download(f"{self.folder}/{name}", folder / name)
@@ -65,7 +65,7 @@ class Checkpoints:
         return folder / f"ckpt-{step}"
 
     def delete(self, step: int) -> None:
-        """Delete one checkpoint, its listing first, so that no process begins to fetch it meanwhile."""
+        """Delete one checkpoint, its listing first, so that no process starts to fetch it meanwhile."""
         try:
             names = list(self.listing(step).files)
         except MissingKey:

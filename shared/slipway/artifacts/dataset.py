@@ -39,7 +39,7 @@ class DatasetManifest(ArtifactModel):
     preprocess, exporter, detector, API.
 
     Attributes:
-      sha256: Of label map and annotations: equal datasets have equal digests.
+      sha256: Digest of label map and annotations: equal datasets have equal digests.
       labels: In the order of their class ids, from 1.
       splits: `train`, `val` and `test`, as far as there are any.
       median_size: (width, height) in pixels.
@@ -76,11 +76,11 @@ class Finding:
 
     Attributes:
       code: A fixed word, by which findings are counted.
-      severity: `error` cannot be used, `warning` was repaired or dropped or looks wrong, `info` was put right.
+      severity: `error` cannot be used, `warning` was repaired or dropped or looks wrong, `info` was corrected.
       file: Key in the source.
       object: Index of the drawn object in its file, from 0; None when it is about the whole file.
-      message: What is there, and what was expected.
-      action: What was done, or is to be done, about it.
+      message: The content of the file, and the content that was expected.
+      action: The step that was taken, or that the user should take.
     """
 
     code: str
@@ -108,7 +108,7 @@ class DataReport(ArtifactModel):
     Key: `datasets/<name>/<sha256>/report.json`. Writer: ingest. Readers: detector (for the run's report), command.
 
     Attributes:
-      findings: The gravest first, at most a thousand.
+      findings: The most severe first, at most a thousand.
       counts: Findings by code, of all findings.
       box_sizes: Range of √area in pixels to number of boxes.
       image_sizes: The most frequent sizes.
@@ -127,13 +127,13 @@ class DataReport(ArtifactModel):
 
 
 class Faults(RootModel[tuple[Finding, ...]], ArtifactModel):
-    """Every fault for which a source was refused.
+    """Every fault because of which a source was refused.
 
-    Key: `runs/<run>/ingest/faults.json`. Writer: ingest. Readers: people, whom the error message sends there.
+    Key: `runs/<run>/ingest/faults.json`. Writer: ingest. Readers: people; the error message names the key.
     """
 
     def encode(self) -> bytes:
-        """Return text that a person can read: letters of any script as they are."""
+        """Return text that a person can read: letters of any script are not escaped."""
         return json.dumps(self.content(), indent=1, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 

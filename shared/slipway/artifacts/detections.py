@@ -52,13 +52,13 @@ class Detections(RootModel[tuple[ImageDetections, ...]], ArtifactModel):
 
 
 class DetectResult(StageResult):
-    """How much was detected.
+    """The number of detections.
 
     Key: `runs/<run>/detect/result.json`. Writer: detector. Readers: command, controller.
 
     Attributes:
-      images: On which the model was run.
-      detections: Of at least `score_threshold`.
+      images: Number of images on which the model was run.
+      detections: Number of detections with at least `score_threshold`.
     """
 
     images: int

@@ -7,7 +7,7 @@ from pydantic import Field, RootModel
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
 
-FEW_IMAGES = 30  # below it one image more or less found moves AP50 by several points
+FEW_IMAGES = 30  # with fewer, one detection more or less changes AP50 by several points
 _NO_BOXES = -1.0
 
 
@@ -16,8 +16,8 @@ class CocoMetrics(ArtifactModel):
 
     Attributes:
       ap: Mean precision over recall, at IoU 0.50 to 0.95.
-      aps, apm, apl: Of boxes under 32², up to 96², and above, in square pixels.
-      ar_max1, ar_max10, ar_max100: Recall with at most so many detections an image.
+      aps, apm, apl: AP of boxes under 32², up to 96², and above, in square pixels.
+      ar_max1, ar_max10, ar_max100: Recall with at most 1, 10 or 100 detections per image.
     """
 
     ap: float = Field(alias="AP")
@@ -34,7 +34,7 @@ class CocoMetrics(ArtifactModel):
     arl: float = Field(_NO_BOXES, alias="ARl")
 
     def by_name(self) -> dict[str, float]:
-        """Return those that were measured, under their names in the document, in COCO's order."""
+        """Return the metrics that were measured, under their names in the document, in COCO's order."""
         return {
             str(field.alias): getattr(self, name)
             for name, field in CocoMetrics.model_fields.items()
@@ -45,7 +45,7 @@ class CocoMetrics(ArtifactModel):
 class MeasuredRow(CocoMetrics):
     """One checkpoint, measured on one split.
 
-    Key: `runs/<run>/evaluate/metrics.jsonl`, a line a checkpoint and split. Writer: evaluator. Readers: evaluator
+    Key: `runs/<run>/evaluate/metrics.jsonl`, a line per checkpoint and split. Writer: evaluator. Readers: evaluator
     (after a restart), detector (for the run's report), API.
 
     Attributes:
@@ -58,7 +58,7 @@ class MeasuredRow(CocoMetrics):
 
     @classmethod
     def of(cls, step: int, split: str, loss: float, metrics: CocoMetrics) -> "MeasuredRow":
-        """Put together one measurement."""
+        """Build the row of one measurement."""
         return cls.model_validate({"step": step, "split": split, "loss": loss, **metrics.by_name()})
 
     @property
@@ -68,7 +68,7 @@ class MeasuredRow(CocoMetrics):
 
 
 class ClassScore(ArtifactModel):
-    """What was measured of one label; `images` and `boxes` are those that the split has of it."""
+    """The metrics of one label; `images` and `boxes` count those of the split that have it."""
 
     label: str
     ap: float = Field(_NO_BOXES, alias="AP")
@@ -86,15 +86,15 @@ class MeasuredCheckpoint(ArtifactModel):
 
 
 class BestCheckpoint(MeasuredCheckpoint):
-    """The best checkpoint so far, as it was measured on `split`.
+    """The best checkpoint so far, with its metrics on `split`.
 
     Key: `runs/<run>/evaluate/best.json`. Writer: evaluator, whenever a better one was measured. Readers: evaluator,
     exporter, detector (for the run's report), controller, command.
 
     Attributes:
-      chosen_on: The split whose AP decided.
-      note: What flatters the figures, if anything does.
-      images: Of the split.
+      chosen_on: The split by whose AP it was chosen.
+      note: A reason why the figures are too good, if there is one.
+      images: Number of images of the split.
       last: The last checkpoint on the same split, once all are measured.
     """
 
@@ -106,7 +106,7 @@ class BestCheckpoint(MeasuredCheckpoint):
 
 
 class Verdict(ArtifactModel):
-    """What the evaluator decided so far.
+    """The evaluator's decisions so far.
 
     Key: `runs/<run>/evaluate/verdict.json`. Writer: evaluator, after each checkpoint. Reader: trainer.
 

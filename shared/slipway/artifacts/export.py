@@ -11,10 +11,10 @@ from slipway.run.names import Sha256
 
 
 class Parity(ArtifactModel):
-    """The largest differences between an export and the measured model, and how much was compared.
+    """The largest differences between an export and the measured model, and the amount that was compared.
 
     Attributes:
-      unmatched: Detections of either that the other lacks.
+      unmatched: Number of detections of either that the other lacks.
       max_box_diff_px: In pixels of the model's input.
     """
 
@@ -34,9 +34,9 @@ class DatasetIdentity(ArtifactModel):
 
 
 class ExportManifest(ArtifactModel):
-    """The files of an export, and how they came about; written last, so an export without it is incomplete.
+    """The files of an export, and their origin; written last, so an export without it is incomplete.
 
-    Key: `runs/<run>/export/manifest.json`. Writer: exporter. Readers: detector (for the run's report), serving, which
+    Key: `runs/<run>/export/manifest.json`. Writer: exporter. Readers: detector (for the run's report), server, which
     tells exports apart by the sha256 of this key's bytes.
 
     Attributes:
@@ -44,8 +44,8 @@ class ExportManifest(ArtifactModel):
       image_size: Side of the model's square input, pixels.
       labels: In the order of their class ids, from 1.
       signatures: Signature to its input, and under `outputs` the names of its outputs.
-      parity: Of the SavedModel.
-      omitted: File that was asked for to why it is not there.
+      parity: Parity of the SavedModel.
+      omitted: File that was requested to the reason why it is missing.
       versions: Package to version.
       files: Path below the export's folder to sha256.
     """
@@ -64,13 +64,13 @@ class ExportManifest(ArtifactModel):
 
 
 class ExportResult(StageResult):
-    """What was exported; the details are in `ExportManifest`.
+    """The outcome of an export; the details are in `ExportManifest`.
 
     Key: `runs/<run>/export/result.json`. Writer: exporter. Readers: command, controller.
 
     Attributes:
       step: Global step of the exported checkpoint.
-      omitted: File that was asked for to why it is not there.
+      omitted: File that was requested to the reason why it is missing.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""What the earlier stages of a run made: read once, and handed to a stage as plain values."""
+"""The documents of a run's earlier stages, read once and passed to a stage as plain values."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from slipway.store.interface import ObjectStore
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What ingest and preprocess made for a run.
+    """The results of ingest and preprocess for a run.
 
     Attributes:
-      run: What was asked for.
+      run: The run as it was requested.
       dataset: The prefix of the dataset's keys.
-      plan: What the run really does, and why.
+      plan: Every choice of the run, with its reason.
       preprocessed: None until preprocess has ended.
     """
 
@@ -36,11 +36,11 @@ class RunInputs:
 
     @classmethod
     def load(cls, store: ObjectStore, run: TrainingRun) -> "RunInputs":
-        """Read what there is.
+        """Read the documents that exist.
 
         Raises:
           MissingKey: Ingest has not ended.
-          BrokenDocument: A document is not as this version reads it.
+          BrokenDocument: A document does not have the form that this version reads.
         """
         name = run.metadata.name
         dataset = read_document(store, keys.result(name, "ingest"), IngestResult).dataset
@@ -66,6 +66,6 @@ class RunInputs:
         return self.preprocessed
 
     def annotated_images(self, store: ObjectStore, split: str) -> Iterator[AnnotatedImage]:
-        """Read a split's annotations, one shard after the other."""
+        """Read a split's annotations, shard by shard."""
         for key in self.manifest.annotation_keys(split):
             yield from annotations.parse(store.read(key), key)

@@ -71,7 +71,7 @@ def parse_document(content: bytes, source: str, model: type[D]) -> D:
     try:
         return model.model_validate_json(content)  # twice as fast as what follows
     except ValidationError:
-        # Pydantic's parser takes no lone surrogates, which stand for the bytes of a file name that is not UTF-8.
+        # Pydantic's parser accepts no lone surrogates, which represent the bytes of a file name that is not UTF-8.
         return validate(model, parse_json(content, source), source)
 
 

@@ -1,4 +1,4 @@
-"""How stages and runs ended, or stand: results, failures, the controller's record, metric snapshots."""
+"""The outcome and the status of stages and runs: results, failures, the controller's record, metric snapshots."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ ShortText = Annotated[str, Field(max_length=80)]
 
 
 class StageResult(ArtifactModel):
-    """The part of a stage's result that all stages share: where the key is, the stage is done.
+    """The part of a stage's result that all stages share: where the key exists, the stage is done.
 
     Key: `runs/<run>/<stage>/result.json`. Writer: the stage. Readers: see each stage's own result; command, for the
     duration.
@@ -27,12 +27,12 @@ class StageResult(ArtifactModel):
 
 
 class StageFailure(ArtifactModel):
-    """How the newest failed attempt of a stage failed.
+    """The failure of a stage's newest failed attempt.
 
     Key: `runs/<run>/<stage>/failure.json`. Writers: command, controller. Readers: command; retention looks for the key.
 
     Attributes:
-      attempt: From 1.
+      attempt: Number of the attempt, from 1.
       code: The exit code.
     """
 
@@ -42,15 +42,15 @@ class StageFailure(ArtifactModel):
 
 
 class StageStatus(CamelArtifactModel):
-    """How one stage stands; times are RFC 3339, in UTC.
+    """The status of one stage; times are RFC 3339, in UTC.
 
     Attributes:
       phase: queued, running, suspended, done or failed.
-      attempt: Which attempt this is, from 1.
+      attempt: Number of the attempt, from 1.
       job: Name of its Job.
-      started_at: When the Job's first pod was made.
-      finished_at: When the Job ended.
-      reason: Why it failed.
+      started_at: Time at which the Job's first pod was created.
+      finished_at: Time at which the Job ended.
+      reason: Reason of the failure.
     """
 
     phase: Phase
@@ -81,17 +81,17 @@ class BestSoFar(CamelArtifactModel):
 
 # Writer: controller. Readers: controller, API, `kubectl`. The docstring is the custom resource's description.
 class RunStatus(CamelArtifactModel):
-    """How a run stands.
+    """The status of a run.
 
     Attributes:
       stage: The first stage that is not done.
-      progress: How far that stage is.
-      attempt: The newest attempt that was begun.
+      progress: Progress of that stage.
+      attempt: The newest attempt that was started.
       reason: Why the run failed, or what it waits for.
-      images: Image of each kind, as they were when the run began; its later stages use the same.
-      blueprints: Digest of the blueprints, likewise; they are in the store under it.
+      images: Container image of each kind, as configured when the run began; its later stages use the same.
+      blueprints: Digest of the blueprints of Jobs, likewise; they are in the store under it.
       artifacts: Keys in the store.
-      settled: The attempt whose end is written down everywhere, so that nothing is left to be done.
+      settled: The newest attempt whose end is recorded everywhere, so that no work is left.
     """
 
     state: State = State.PENDING
@@ -114,7 +114,7 @@ class RunStatus(CamelArtifactModel):
         return self.state.is_final
 
     def content(self) -> dict[str, Any]:
-        """Return what the object's `status` holds: defaults too, since `kubectl` knows none."""
+        """Return the content of the object's `status`: defaults too, since `kubectl` does not know them."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -129,7 +129,7 @@ class RunRecord(RunStatus):
 
     @classmethod
     def of(cls, name: str, uid: str, status: RunStatus) -> "RunRecord":
-        """Put together the record of one TrainingRun."""
+        """Build the record of one TrainingRun."""
         return cls.model_validate({"name": name, "uid": uid, **status.content()})
 
     @property
@@ -139,7 +139,7 @@ class RunRecord(RunStatus):
 
 
 class MetricSample(ArtifactModel):
-    """One number, as Prometheus has it."""
+    """One sample of a Prometheus metric."""
 
     model_config = ConfigDict(ser_json_inf_nan="strings")  # JSON itself has no NaN
 
@@ -158,5 +158,5 @@ class MetricSnapshot(ArtifactModel):
     samples: Annotated[tuple[MetricSample, ...], Field(max_length=_MOST_SAMPLES)]
 
     def encode(self) -> bytes:
-        """Return one short line: it is written often."""
+        """Return one short line, since it is written often."""
         return self.model_dump_json(exclude_defaults=True).encode() + b"\n"

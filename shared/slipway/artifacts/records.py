@@ -14,9 +14,9 @@ class ShardPart(ArtifactModel):
     shard. Reader: the worker of preprocess that finds every shard complete.
 
     Attributes:
-      max_boxes: Of its fullest image.
-      bytes: Of the shard.
-      sha256: Of the shard.
+      max_boxes: Number of boxes of the image that has the most.
+      bytes: Size of the shard.
+      sha256: Digest of the shard.
     """
 
     images: int
@@ -43,7 +43,7 @@ class PreprocessResult(StageResult):
     Attributes:
       records: The prefix of their keys.
       splits: `train`, `val` and `test`, as far as there are any.
-      max_boxes: Of the fullest image.
+      max_boxes: Number of boxes of the image that has the most.
     """
 
     records: str

@@ -11,17 +11,17 @@ from slipway.models import ArtifactModel
 class ProgressLine(ArtifactModel):
     """One loop of training steps.
 
-    Key: `runs/<run>/train/progress.jsonl`, a line a loop. Writer: trainer. Readers: trainer (after a restart),
+    Key: `runs/<run>/train/progress.jsonl`, a line per loop. Writer: trainer. Readers: trainer (after a restart),
     controller (the last line), detector (for the run's report), API.
 
     Attributes:
       step: Global step at the end of the loop.
       loss: Total training loss, a mean over the loop.
-      input_wait_ratio: Share of the loop's time that passed waiting for images; absent from the first loop, which
+      input_wait_ratio: Share of the loop's time that was spent waiting for images; absent from the first loop, which
         also traces the graph.
       images_per_sec: Absent from the first loop too.
 
-    What else Model Garden reports, such as the parts of the loss, keeps its name there, and is in `extras`.
+    Whatever else Model Garden reports, such as the parts of the loss, keeps its name and is in `extras`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -35,7 +35,7 @@ class ProgressLine(ArtifactModel):
 
     @property
     def extras(self) -> dict[str, float]:
-        """Numbers that only Model Garden knows."""
+        """The numbers that Model Garden reports besides, under its names."""
         return self.__pydantic_extra__
 
 
@@ -47,7 +47,7 @@ class CheckpointListing(ArtifactModel):
 
     Attributes:
       files: Name to sha256.
-      last: The training ended with it; false for a copy of the best.
+      last: Whether the training ended with it; false for a copy of the best.
     """
 
     step: int
@@ -56,12 +56,12 @@ class CheckpointListing(ArtifactModel):
 
 
 class TrainResult(StageResult):
-    """How a training ended.
+    """The outcome of a training.
 
     Key: `runs/<run>/train/result.json`. Writer: worker 0 of the trainer. Readers: command, controller.
 
     Attributes:
-      steps: Global step that was reached.
+      steps: Global step at which the training ended.
       best_step: Global step of the best checkpoint.
     """
 

@@ -1,4 +1,4 @@
-"""One annotated image, and the JSON lines in which the stages hand it on.
+"""One annotated image, and the JSON lines in which the stages pass it on.
 
 Key: `datasets/<name>/<sha256>/annotations/<shard>.jsonl`. Writer: ingest. Readers: preprocess, evaluator, detector,
 retention. Dataclasses rather than models, since a dataset has a hundred thousand lines, and boxes as models take three
@@ -29,12 +29,12 @@ class AnnotatedImage:
     """An image that was checked and stored, with the boxes that were kept.
 
     Attributes:
-      filename: Relative to the source folder, with `/`; what reports and CSV files show.
+      filename: Relative to the source folder, with `/`; reports and CSV files show it.
       source_id: From 1, unique in its dataset; Model Garden's evaluation needs a number.
-      sha256: Of the stored bytes: the key of the blob.
+      sha256: Digest of the stored bytes, and the key of the blob.
       format: "jpeg" or "png", of the stored bytes, whatever the file's name says.
-      size: Of the stored image, in pixels, after EXIF rotation.
-      boxes: May be empty: an image of nothing but background teaches too.
+      size: Size of the stored image, in pixels, after EXIF rotation.
+      boxes: May be empty: the model also learns from images of background alone.
     """
 
     filename: str
@@ -46,7 +46,7 @@ class AnnotatedImage:
 
 
 def dump(images: Iterable[AnnotatedImage]) -> bytes:
-    """Write one JSON line an image, in the order given; equal images give equal bytes."""
+    """Write one JSON line per image, in the given order; equal images give equal bytes."""
     return b"".join(_line(image) for image in images)
 
 

@@ -11,7 +11,7 @@ _SYSTEM_FILES = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
 def source_files(source: ObjectStore) -> list[str]:
-    """List the source's keys, sorted, without hidden files and those that other systems add."""
+    """List the source's keys, sorted, without hidden files and those that operating systems add."""
     keys = (file.key for file in source.scan())
     return [key for key in keys if not any(is_system_file(name) for name in key.split("/"))]
 
@@ -43,5 +43,5 @@ def source_digest(source: ObjectStore) -> str:
 
 
 def is_system_file(name: str) -> bool:
-    """Check whether a file or folder of this name is hidden, or was added by another system."""
+    """Check whether a file or folder of this name is hidden, or was added by an operating system."""
     return name.startswith(".") or name in _SYSTEM_FILES

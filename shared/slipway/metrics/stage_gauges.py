@@ -11,7 +11,7 @@ PROGRESS_TIME = StageGauge("slipway_stage_progress_timestamp_seconds", "Time of 
 DATASET_IMAGES = StageGauge("slipway_dataset_images", "Images of the run's dataset.", split=_WORD)
 DATASET_FINDINGS = StageGauge(
     "slipway_dataset_findings",
-    "Findings in the run's dataset: error cannot be used, warning needs a look, info was repaired.",
+    "Findings in the run's dataset: error cannot be used, warning should be checked, info was repaired.",
     code=_WORD,
     severity="error|warning|info",
 )
@@ -72,7 +72,7 @@ GPU_TOTAL = StageGauge("slipway_gpu_memory_total_bytes", "Memory of the GPU.", "
 
 
 def mark_progress() -> None:
-    """Record that the stage makes progress; a stage that no longer does is stuck."""
+    """Record that the stage makes progress; a stage that no longer records any is stuck."""
     PROGRESS_TIME.set(time.time())
 
 

@@ -73,5 +73,5 @@ def main_process(stage: Stage) -> Process:
 
 
 def slug(folder: str, longest: int = LONGEST_NAME) -> str:
-    """Make a name of small letters, digits and dashes from a folder's name."""
+    """Turn a folder's name into one of lowercase letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", folder.lower())[:longest].strip("-") or "images"

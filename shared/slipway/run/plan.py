@@ -1,4 +1,4 @@
-"""The plan of a run: preset, image size, length and whatever else its spec leaves open, each with its reason."""
+"""The plan of a run: preset, image size, length and all else that its spec leaves open, each with its reason."""
 
 import math
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ _EVALUATIONS = 10  # enough for a curve; more would take too large a share of th
 
 
 class Choice(ArtifactModel):
-    """One value of a plan, and why it was chosen."""
+    """One value of a plan, and the reason for it."""
 
     value: Any
     reason: str = ""
 
 
 class Plan(ArtifactModel):
-    """Every choice of a run, and why it was made.
+    """Every choice of a run, with its reason.
 
     Key: `runs/<run>/ingest/resolved.yaml`, as a `Choice` for each field. Writer: ingest. Readers: trainer, evaluator,
     exporter, detector (for the run's report), controller, command.
@@ -35,7 +35,7 @@ class Plan(ArtifactModel):
       image_size: Side of the square input, pixels.
       steps: Length of the training in steps of one batch.
       checkpoint_every: Steps between checkpoints.
-      reasons: Field to sentence.
+      reasons: Field to the sentence that explains it.
     """
 
     preset: str
@@ -79,10 +79,10 @@ class _Choices(RootModel[dict[str, Choice]]):
 
 
 def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
-    """Choose what the spec leaves open.
+    """Choose the values that the spec leaves open.
 
     Args:
-      images: Of the train split.
+      images: Number of images of the train split.
       median_size: (width, height) of the dataset's images, pixels.
     """
     reasons: dict[str, str] = {}

@@ -21,7 +21,7 @@ class Preset:
       experiment: Model Garden's name of the configuration that `overrides` changes.
       image_size: Side of the square input, pixels.
       epochs: Number of times that each training image is seen, within `min_steps` and `max_steps`.
-      gpus: Number of GPUs that it is made for.
+      gpus: Number of GPUs that it is meant for.
       initial_checkpoint: Folder or address of the pretrained weights; none when trained from scratch.
     """
 
@@ -40,7 +40,7 @@ class Preset:
 
     @property
     def coarsest_stride(self) -> int:
-        """Pixels of the input to one cell of the coarsest features: the input's side must be a multiple of it."""
+        """Input pixels per cell of the coarsest feature map: the input's side must be a multiple of it."""
         return 1 << int(self.overrides["task"]["model"]["max_level"])
 
 
@@ -61,5 +61,5 @@ def preset_text(name: str) -> str:
 
 
 def load_preset(name: str) -> Preset:
-    """Read one preset. Raises `SpecError` when there is none of that name."""
+    """Read one preset. Raises `SpecError` when none has that name."""
     return Preset(name=name, **yaml.safe_load(preset_text(name)))

@@ -28,10 +28,10 @@ def parse_run(text: str | bytes, source: str) -> TrainingRun:
 
 
 def begin_run(run: TrainingRun, store: ObjectStore) -> None:
-    """Write `run.json` unless it exists; beginning the same run again changes nothing.
+    """Write `run.json` unless it exists; to begin the same run again changes nothing.
 
     Raises:
-      SpecError: A run of that name asks for something else.
+      SpecError: A run of that name exists with another spec.
     """
     key = keys.run(run.metadata.name)
     store.create(key, run.dump())

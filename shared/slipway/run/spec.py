@@ -13,12 +13,12 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DatasetSpec(StrictModel):
-    """Where the annotated images are.
+    """The source of the annotated images.
 
     Attributes:
       source: A folder (on the command line only) or `s3://bucket/prefix`.
       ref: `name@sha256` of a dataset that was ingested before; instead of source.
-      name: What the dataset is called; the source's last name when absent.
+      name: Name of the dataset; when absent, the last part of the source.
       sha256: Digest of the source's content, by `dataset.source_folder.source_digest`; ingest refuses other content.
     """
 
@@ -35,14 +35,14 @@ class DatasetSpec(StrictModel):
 
 
 class IngestSpec(StrictModel):
-    """How annotations become a dataset.
+    """Settings of ingest, which turns annotated images into a dataset.
 
     Attributes:
-      test_ratio: Share of the images that become the test split; overrides a split that the source has.
+      test_ratio: Share of the images that become the test split; overrides a split that comes with the source.
       val_ratio: Share that becomes the val split, on which the best checkpoint is then chosen.
-      seed: Of the partition.
-      label_map: Key of a `.pbtxt` inside the source, or its text; labels outside it are findings.
-      invalid: What to do with an image or box that cannot be used: `fail` names all of them and stops,
+      seed: Seed of the partition.
+      label_map: Key of a `.pbtxt` inside the source, or its text; labels that it lacks are reported as findings.
+      invalid: Treatment of images and boxes that cannot be used: `fail` names all of them and stops,
         `drop` leaves them out and counts them. Empty boxes are always dropped, and always counted.
     """
 
@@ -54,28 +54,28 @@ class IngestSpec(StrictModel):
 
 
 class PreprocessSpec(StrictModel):
-    """How records are made; the number of workers changes nothing in them."""
+    """Settings of preprocess, which writes the records; the number of workers does not change them."""
 
     workers: Annotated[int, Field(ge=1, le=256)] = 2
 
 
 class TrainSpec(StrictModel):
-    """How the detector is trained; what is absent is chosen from the data, and the choice is explained.
+    """Settings of the training; absent values are chosen from the data, and each choice is explained.
 
     Attributes:
       preset: Name of a file in `presets/`.
       steps: Length of the training in steps of one batch.
-      batch_size: Images a step, over all replicas.
+      batch_size: Images per step, over all replicas.
       image_size: Side of the square input, pixels; a multiple of 32.
-      learning_rate: Peak, after warm-up.
-      seed: Of initial weights, shuffling and augmentation.
+      learning_rate: Peak learning rate, after warm-up.
+      seed: Seed of initial weights, shuffling and augmentation.
       checkpoint_every: Steps between checkpoints, each of which is evaluated.
-      patience: Stop after so many evaluations without a better AP; never when absent.
-      initial_checkpoint: `scratch`, or where pretrained weights are: a folder, or an address of a `.tar.gz`.
-      time_limit: Seconds; the trainer saves and ends the training there.
-      gpus: How many GPUs each worker gets.
-      workers: How many pods train together; the command line has one.
-      pool: Of a cluster's nodes; the `gpu` pool when GPUs are asked for, otherwise `cpu`.
+      patience: Evaluations without a better AP after which the training stops; unlimited when absent.
+      initial_checkpoint: `scratch`, or the location of pretrained weights: a folder, or the address of a `.tar.gz`.
+      time_limit: Seconds after which the trainer saves and ends the training.
+      gpus: Number of GPUs of each worker.
+      workers: Number of pods that train together; always 1 on the command line.
+      pool: Pool of the cluster's nodes; when absent, `gpu` if GPUs are requested, otherwise `cpu`.
     """
 
     preset: str | None = None
@@ -94,13 +94,13 @@ class TrainSpec(StrictModel):
 
 
 class ExportSpec(StrictModel):
-    """In which formats the best checkpoint is exported; the SavedModel is always made."""
+    """Formats in which the best checkpoint is exported, besides the SavedModel."""
 
     tflite: bool = True
 
 
 class DetectSpec(StrictModel):
-    """What is drawn on the test images."""
+    """Detections that are drawn on the test images."""
 
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.4
     max_images: Annotated[int, Field(ge=0)] = 50
@@ -113,14 +113,14 @@ _NOT_IN_DIGEST: Any = {
 
 
 class RunSpec(StrictModel):
-    """A training run. Of a live run only `suspend`, `cancel` and `attempt` may change.
+    """A training run. Once it is created, only `suspend`, `cancel` and `attempt` may change.
 
     Attributes:
-      until: The last stage.
+      until: The last stage that runs.
       queue: Kueue's local queue that admits the run's Jobs; in a cluster only.
-      suspend: End the processes, keep what they did, and go on when this is false again.
+      suspend: End the processes, keep their results, and continue when this is false again.
       cancel: End the run.
-      attempt: Raise it to start a failed run again, at the stage that failed.
+      attempt: Raise it to start a failed run again at the stage that failed.
     """
 
     dataset: DatasetSpec
@@ -143,8 +143,8 @@ class RunSpec(StrictModel):
     def digest(self) -> str:
         """Return the sha256 of the fields that decide the run's results.
 
-        Neither the place nor the number of workers decides any, nor the source's folder once the digest of its content
-        is known.
+        Left out are the fields that decide where and with how many workers it runs, and the source's address once the
+        digest of its content is known.
         """
         fields = self.model_dump(by_alias=True, exclude_none=True, exclude=_NOT_IN_DIGEST)
         if self.dataset.sha256:

@@ -31,7 +31,7 @@ def watch_gpus(worker: int) -> None:
 
 
 class _Gpus(Collector):
-    """Sets the gauges when it is collected; the gauges are in the registry themselves."""
+    """Sets the gauges whenever it is collected; it yields no metrics, since the registry has the gauges themselves."""
 
     def __init__(self, program: str, worker: int) -> None:
         self._program, self._worker = program, worker
@@ -50,7 +50,7 @@ class _Gpus(Collector):
     def _rows(self) -> list[list[str]]:
         query = f"--query-gpu=index,{','.join(_COLUMNS)}"
         try:
-            done = subprocess.run(  # noqa: S603 (the first of its name on PATH, with no argument of a user)
+            done = subprocess.run(  # noqa: S603 (the first of its name on PATH, without arguments from a user)
                 [self._program, query, "--format=csv,noheader,nounits"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -1,4 +1,4 @@
-"""A stage's numbers as one small object in the store: written by its shell, read and checked by the controller."""
+"""Snapshots of a stage's metrics in the store: written by its process, read and checked by the controller."""
 
 import math
 import re
@@ -24,42 +24,42 @@ _LE = "|".join([*(re.escape(str(bucket)) for bucket in BUCKETS), r"\+Inf"])
 
 
 class SnapshotIgnored(SlipwayError):
-    """What a pod wrote is no snapshot."""
+    """A pod has written an object that is not a snapshot."""
 
 
 class SnapshotSaver:
-    """Writes a process's numbers to its key, every few seconds."""
+    """Writes a process's metrics to its key, every few seconds."""
 
     def __init__(self, run: str, stage: str, index: int) -> None:
         self._key = keys.snapshot(run, stage, index)
         self._saved = time.monotonic()
 
     def save(self, store: ObjectStore, is_last: bool = False) -> None:
-        """Write them, unless that was done a moment ago."""
+        """Write the snapshot, unless the last one is only a few seconds old."""
         now = time.monotonic()
         if is_last or now - self._saved >= _EVERY_SEC:
-            write_document(store, self._key, taken(STAGE))
+            write_document(store, self._key, take_snapshot(STAGE))
             self._saved = now
 
 
-def taken(registry: CollectorRegistry) -> MetricSnapshot:
-    """Return what the registry tells, without the moments at which its counters were made."""
-    found = (sample for metric in registry.collect() for sample in metric.samples)
+def take_snapshot(registry: CollectorRegistry) -> MetricSnapshot:
+    """Return the registry's samples, without the creation times of its counters."""
+    samples = (sample for metric in registry.collect() for sample in metric.samples)
     return MetricSnapshot.model_construct(
         samples=tuple(
             MetricSample(name=sample.name, labels=dict(sample.labels), value=sample.value)
-            for sample in found
+            for sample in samples
             if not sample.name.endswith("_created")
         )
     )
 
 
 def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[MetricSample]]:
-    """Read a snapshot and return its samples by metric: a pod is less trusted than who reads this.
+    """Read a snapshot and return its valid samples by metric: a pod is less trusted than its reader.
 
     Raises:
-      MissingKey: It is not there.
-      SnapshotIgnored: It is too large, or is no snapshot.
+      MissingKey: It does not exist.
+      SnapshotIgnored: It is too large, or is not a snapshot.
     """
     content = store.stream(key, 0, _MOST_BYTES + 1)
     try:
@@ -69,24 +69,24 @@ def read_snapshot(store: ObjectStore, key: str) -> dict[str, list[MetricSample]]
     if len(text) > _MOST_BYTES:
         raise SnapshotIgnored(f"{key}: has {content.stat.size} bytes, at most {_MOST_BYTES} are read")
     try:
-        return known(parse_document(text, key, MetricSnapshot).samples)
+        return valid_samples(parse_document(text, key, MetricSnapshot).samples)
     except BrokenDocument as error:
         raise SnapshotIgnored(str(error)) from error
 
 
-def known(samples: Iterable[MetricSample]) -> dict[str, list[MetricSample]]:
-    """Sort the samples by their metric; what `KNOWN` does not have, or has otherwise, is left out."""
-    found: dict[str, dict[tuple[str, ...], MetricSample]] = {}
+def valid_samples(samples: Iterable[MetricSample]) -> dict[str, list[MetricSample]]:
+    """Group the samples by metric; those that `KNOWN` lacks, or that break its rules, are left out."""
+    samples_by_metric: dict[str, dict[tuple[str, ...], MetricSample]] = {}
     for sample in samples:
         rule = _RULES.get(sample.name)
         if rule and rule.allows(sample):
             identity = (sample.name, *(sample.labels[label] for label in sorted(sample.labels)))
-            found.setdefault(rule.metric.name, {})[identity] = sample
-    return {metric: list(by_labels.values()) for metric, by_labels in found.items()}
+            samples_by_metric.setdefault(rule.metric.name, {})[identity] = sample
+    return {metric: list(by_labels.values()) for metric, by_labels in samples_by_metric.items()}
 
 
 class _Rule:
-    """What the samples of one name are like."""
+    """The labels and values that samples of one name may have."""
 
     def __init__(self, metric: MetricSpec, suffix: str) -> None:
         self.metric, self.name = metric, metric.name + suffix

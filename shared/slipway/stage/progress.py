@@ -1,4 +1,4 @@
-"""Say how far a loop over images has come."""
+"""Progress events of a loop over images."""
 
 import time
 from collections.abc import Iterable, Iterator

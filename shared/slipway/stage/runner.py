@@ -1,4 +1,4 @@
-"""What surrounds a stage: environment, signals, logs, exit code. Only this module knows any of them."""
+"""The runner of a stage: environment, signals, logs and exit code, of which a stage itself knows nothing."""
 
 import logging
 import os
@@ -36,13 +36,13 @@ _ORPHAN_GRACE_SEC = 15.0
 
 @dataclass(frozen=True)
 class StageParams:
-    """What every stage gets beside the store.
+    """The parameters of every stage, besides the store.
 
     Attributes:
-      run: What was asked.
-      index: Which of the stage's workers this is, from 0.
-      scratch: An empty folder of its own, gone after the stage.
-      stopping: Set when the stage was asked to stop; a graceful stage looks at it.
+      run: The run as it was requested.
+      index: Number of this worker within the stage, from 0.
+      scratch: An empty folder for this process alone, removed after the stage.
+      stopping: Set when the stage was asked to stop; a graceful stage checks it.
     """
 
     run: TrainingRun
@@ -66,11 +66,11 @@ def write_result(store: ObjectStore, run: str, stage: str, result: R) -> R:
 
 
 def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> int:
-    """Run a stage as this process's one purpose and return its exit code.
+    """Run a stage as the only work of this process and return its exit code.
 
     Args:
-      stage: The name under which logs and failures are kept.
-      graceful: The function watches `params.stopping` itself; otherwise SIGTERM ends it where it is.
+      stage: The process's name in logs and keys.
+      graceful: Whether the function checks `params.stopping` itself; otherwise SIGTERM interrupts it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -102,9 +102,9 @@ def run_stage(stage: str, function: StageFunction, graceful: bool = False) -> in
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once; everything is saved by now.
+    """End the process at once; call it when everything is saved.
 
-    After a training, Python's own way out takes a minute of taking TensorFlow apart: measured, 55 s after 346 s.
+    After a training, Python's normal exit spends a minute on tearing down TensorFlow (measured: 55 s after 346 s).
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -112,7 +112,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: threading.Event) -> tuple[int, str]:
-    """Run the function; translate what it raises to an exit code and a reason."""
+    """Run the function; translate its exceptions to an exit code and a reason."""
     scratch = settings.scratch / f"slipway-{stage}-{settings.index}-{uuid.uuid4().hex[:8]}"
     try:
         store = open_store(settings.store)
@@ -138,7 +138,7 @@ def _guarded(stage: str, function: StageFunction, settings: Settings, stopping: 
 
 
 class _Signaled(BaseException):
-    """Ends a stage from within; no `except Exception`, as AutoGraph has one around all that it traces, may keep it."""
+    """Ends a stage from within. A BaseException, since AutoGraph catches every Exception of the code it traces."""
 
 
 def _watch_signals(stopping: threading.Event, graceful: bool) -> None:
@@ -153,7 +153,7 @@ def _watch_signals(stopping: threading.Event, graceful: bool) -> None:
 
 
 def _watch_parent() -> None:
-    """Wait for the end of standard input, which the runner holds open while it lives."""
+    """Stop the process at the end of standard input, which the parent process keeps open as long as it lives."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -169,14 +169,14 @@ def _write_reason(path: Path, reason: str) -> None:
 
 
 class LogSaver(logging.Handler):
-    """Keeps what was logged in the store, every few seconds and at the end, and then the process's numbers.
+    """Saves the log in the store every few seconds and at the end, and after it the process's metrics.
 
-    A store that does not answer must not stop the work: what could not be written is written at the next flush.
+    A store that does not answer must not stop the work: lines that could not be written wait for the next flush.
     """
 
-    def __init__(self, settings: Settings, stage: str, numbers: "SnapshotSaver") -> None:
+    def __init__(self, settings: Settings, stage: str, snapshots: "SnapshotSaver") -> None:
         super().__init__()
-        self._settings, self._stage, self._numbers = settings, stage, numbers
+        self._settings, self._stage, self._snapshots = settings, stage, snapshots
         self._member = f"{stage}-{settings.index}-{int(time.time())}-{os.getpid()}"
         self._segment, self._lines, self._saved = 0, bytearray(), 0
         self._ended = threading.Event()
@@ -192,7 +192,7 @@ class LogSaver(logging.Handler):
             self._save_log(self._store())
 
     def close(self) -> None:
-        if self._ended.is_set():  # `logging` closes it again as the process ends
+        if self._ended.is_set():  # `logging` closes it again when the process ends
             return
         self._ended.set()
         self._thread.join(timeout=_FLUSH_SEC)
@@ -207,7 +207,7 @@ class LogSaver(logging.Handler):
         with suppress(SlipwayError, OSError):
             store = self._store()
             self._save_log(store)
-            self._numbers.save(store, is_last=self._ended.is_set())
+            self._snapshots.save(store, is_last=self._ended.is_set())
 
     def _store(self) -> ObjectStore:
         # While the stage runs, the next flush is the second try.

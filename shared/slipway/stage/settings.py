@@ -11,19 +11,19 @@ from slipway.errors import SpecError
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a stage works.
+    """The settings of a stage's process.
 
     Attributes:
       store: `SLIPWAY_STORE`: a folder, or `s3://bucket/prefix`.
       run: `SLIPWAY_RUN`: the run's name; everything else about it is in `run.json`.
-      attempt: `SLIPWAY_ATTEMPT`: which attempt of the stage, from 1; it only names logs.
-      index: `JOB_COMPLETION_INDEX`: which of the workers of preprocess or of a training, from 0, as an Indexed
+      attempt: `SLIPWAY_ATTEMPT`: number of the stage's attempt, from 1; it only names logs.
+      index: `JOB_COMPLETION_INDEX`: number of the worker of preprocess or of a training, from 0, as an Indexed
         Job sets it.
       scratch: `SLIPWAY_SCRATCH`: a folder for temporary files; its content may vanish with the process.
-      termination_log: `SLIPWAY_TERMINATION_LOG`: gets the one line that says why a stage failed; a pod's own file
-        unless given.
+      termination_log: `SLIPWAY_TERMINATION_LOG`: file that receives the reason of a failure; by default, the one
+        that Kubernetes reads.
       log_format: `SLIPWAY_LOG_FORMAT`: `text` or `json`.
-      dies_with_parent: `SLIPWAY_DIES_WITH_PARENT`: stop when standard input ends, for then the runner is gone.
+      dies_with_parent: `SLIPWAY_DIES_WITH_PARENT`: stop at the end of standard input, when the parent process is gone.
     """
 
     store: str
@@ -40,7 +40,7 @@ class Settings:
         """Read the environment.
 
         Raises:
-          SpecError: A variable that is needed is absent, or is not what it should be.
+          SpecError: A required variable is absent, or a value is not valid.
         """
         for name in ("SLIPWAY_STORE", "SLIPWAY_RUN"):
             if not environment.get(name):

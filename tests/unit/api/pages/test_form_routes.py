@@ -40,7 +40,7 @@ def test_every_field_of_the_schema_is_in_the_build_form(store):
 
 def test_fields_have_the_help_and_the_defaults_of_the_schema(store):
     fields = {field.pointer: field for group in build_form(store, {}).groups for field in group.fields}
-    assert fields["/spec/train/learningRate"].help == "Peak, after warm-up."
+    assert fields["/spec/train/learningRate"].help == "Peak learning rate, after warm-up."
     assert fields["/spec/train/learningRate"].label == "Learning rate"
     assert fields["/spec/detect/scoreThreshold"].default == "0.4"
     assert [*fields["/spec/ingest/invalid"].choices] == ["fail", "drop"]

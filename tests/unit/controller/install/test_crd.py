@@ -98,7 +98,7 @@ def test_a_field_looks_like_this():
         "minimum": 0,
         "maximum": 1,
         "exclusiveMaximum": True,
-        "description": "Share of the images that become the test split; overrides a split that the source has.",
+        "description": "Share of the images that become the test split; overrides a split that comes with the source.",
     }
 
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from slipway.errors import MissingKey
 from slipway.metrics.registry import STAGE
 from slipway.metrics.stage_gauges import TRAINING_LOSS
-from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, SnapshotSaver, read_snapshot, taken
+from slipway.stage.metric_snapshots import KNOWN, SnapshotIgnored, SnapshotSaver, read_snapshot, take_snapshot
 from slipway.store.folder import FolderStore
 
 KEY = "runs/ponds/metrics/train-0.json"
@@ -20,7 +20,7 @@ def store(tmp_path):
 
 
 def read(store, *samples):
-    """Write the samples as a pod would, and return what is taken of them: names, labels and values."""
+    """Write the samples as a pod would, and return what is take_snapshot of them: names, labels and values."""
     store.write(KEY, json.dumps({"samples": samples}).encode())
     return [(s.name, s.labels, s.value) for found in read_snapshot(store, KEY).values() for s in found]
 
@@ -48,7 +48,7 @@ def test_the_moments_at_which_counters_were_made_are_left_out():
     registry = CollectorRegistry()
     Counter("boats", "Boats.", registry=registry).inc()
     Gauge("ponds", "Ponds.", ["at"], registry=registry).labels("sea").set(2)
-    assert [(s.name, s.labels, s.value) for s in taken(registry).samples] == [
+    assert [(s.name, s.labels, s.value) for s in take_snapshot(registry).samples] == [
         ("boats_total", {}, 1),
         ("ponds", {"at": "sea"}, 2),
     ]
