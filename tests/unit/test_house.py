@@ -227,6 +227,7 @@ def test_figures_within_their_limits_end_the_script_with_0(tmp_path, monkeypatch
     assert capsys.readouterr().out == table(measure(tmp_path)) + "\n"
 
 
-@pytest.mark.parametrize("row", measure(Path(__file__).parents[2]), ids=lambda row: row.title)
-def test_the_product_is_within_its_limits(row):
-    assert row.figure <= row.limit, "\n".join(row.places)
+def test_the_product_is_within_its_limits():
+    rows = measure(Path(__file__).parents[2])
+    above = ["\n  ".join([f"{row.title}: {row.figure}", *row.places]) for row in rows if row.figure > row.limit]
+    assert above == [], "\n".join(above)
