@@ -90,7 +90,9 @@ def other(params: StageParams, store: ObjectStore) -> None:
 
 def misbehave(params: StageParams, _store: ObjectStore) -> None:
     match behaviour():
-        case "input":
+        case "input" | "input-once-another-runs":
+            while behaviour() != "input" and not pid_file().exists():
+                time.sleep(0.02)
             raise InputError("a.jpg: this is no image; remove it")
         case "retry" | "full":
             raise TransientError("the store has no room left")
@@ -109,8 +111,12 @@ def misbehave(params: StageParams, _store: ObjectStore) -> None:
     # A "silent" one ends well, but without a result.
 
 
+def pid_file() -> Path:
+    return Path(os.environ["FAKE_STAGES"]) / "pid"
+
+
 def write_pid() -> None:
-    (Path(os.environ["FAKE_STAGES"]) / "pid").write_text(str(os.getpid()))
+    pid_file().write_text(str(os.getpid()))
 
 
 def process_name() -> str:

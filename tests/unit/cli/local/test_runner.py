@@ -234,7 +234,7 @@ def test_an_evaluator_with_a_bug_ends_the_training_at_once(stages, store):
 def test_a_trainer_that_fails_stops_its_evaluator_and_its_reason_is_the_stages(stages, store):
     store.write(keys.result("ponds-1", "ingest"), b"{}")
     store.write(keys.result("ponds-1", "preprocess"), b"{}")
-    stages.set_behaviour("trainer", "input")
+    stages.set_behaviour("trainer", "input-once-another-runs")
     stages.set_behaviour("evaluator", "long")
     outcome, _ = run(store, until="train")
     assert (outcome.state, outcome.stage, outcome.code) == (State.FAILED, "train", 65)
