@@ -30,6 +30,9 @@ _TestRatio = Annotated[float | None, typer.Option(help="Share of images for the 
 _ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
 _Seed = Annotated[int | None, typer.Option(help="Of the split, the first weights and the augmentation.")]
 _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels outside it are findings.")]
+_InitialCheckpoint = Annotated[
+    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, or a .tar.gz's address.")
+]
 _Invalid = Annotated[str | None, typer.Option(help="fail: stop at what cannot be used. drop: leave it out, counted.")]
 
 
@@ -48,7 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     seed: _Seed = None,
     label_map: _LabelMap = None,
     invalid: _Invalid = None,
-    initial_checkpoint: Annotated[str | None, typer.Option(help="scratch, a folder, or a .tar.gz's address.")] = None,
+    initial_checkpoint: _InitialCheckpoint = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
     patience: Annotated[int | None, typer.Option(help="Evaluations without a better AP, then stop.")] = None,
     time_limit: Annotated[int | None, typer.Option(help="Seconds of training.")] = None,

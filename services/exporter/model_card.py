@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint
 from slipway.artifacts.export import Parity
+from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
 
 _FEW_BOXES = 30  # of a label in the train split
@@ -55,10 +56,13 @@ def model_card(facts: Facts) -> str:
 def _origin(facts: Facts) -> list[str]:
     plan, dataset = facts.plan, facts.dataset
     weights = f"fine-tuned from {plan.initial_checkpoint}" if plan.initial_checkpoint else "trained from scratch"
+    packaged_weights = PACKAGED_WEIGHTS.get(plan.initial_checkpoint or "")
+    credit_lines = [f"{plan.initial_checkpoint}: {packaged_weights.description}."] if packaged_weights else []
     return [
         f"Preset {plan.preset}, {plan.image_size} px, {weights} on {facts.train.images:,} images with "
         f"{facts.train.boxes:,} boxes of the dataset {dataset.name} ({dataset.sha256[:12]}).",
         f"The exported checkpoint is that of step {facts.best.step:,} of {plan.steps:,}.",
+        *credit_lines,
     ]
 
 

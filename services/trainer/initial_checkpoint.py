@@ -1,45 +1,68 @@
-"""Pretrained weights: fetched once, kept in the store under a digest of their address, and loaded into the model."""
+"""Pretrained weights: fetched or converted once, kept in the store under a digest, and loaded into the model."""
 
 import hashlib
 import shutil
 import tarfile
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from slipway import keys
 from slipway.errors import InputError, TransientError
 from slipway.events import event
-from slipway.store.interface import ObjectStore, download_all, upload_all
+from slipway.run.packaged_weights import PACKAGED_WEIGHTS
+from slipway.store.interface import ObjectStore, download_all, list_keys
+
+from services.trainer.pretrained.efficientnet_lite0 import CONVERSION
+from services.trainer.pretrained.package import convert_package
 
 if TYPE_CHECKING:
     from official.core.base_trainer import Trainer
 
 _CHUNK = 1 << 20
+_LISTING = ".index"
 
 
 def fetch_initial_checkpoint(address: str, store: ObjectStore, scratch: Path) -> str:
     """Return the local path of the weights, without suffix.
 
     Args:
-      address: A folder with one checkpoint, a checkpoint's path without suffix, or the `https://` address of a
-        `.tar.gz` that holds one. A fetched archive is kept under `checkpoints/initial/`; a cluster without internet
-        access trains from the files that were put there beforehand.
+      address: A name of `PACKAGED_WEIGHTS`, a folder with one checkpoint, a checkpoint's path without suffix, or the
+        `https://` address of a `.tar.gz` that holds one. Converted weights and fetched archives are kept under
+        `checkpoints/initial/`; a cluster without internet access trains from the files that were put there beforehand.
 
     Raises:
-      InputError: The address does not exist, or has no checkpoint.
+      InputError: The address does not exist, or has no checkpoint; or the package is missing or damaged.
       TransientError: The server did not answer.
     """
-    if not address.startswith(("https://", "http://")):
-        return _find_checkpoint(Path(address), address)
-    prefix = keys.initial_checkpoint(hashlib.sha256(address.encode()).hexdigest())
     folder = scratch / "initial"
-    if not download_all(store, prefix, folder):
-        event("initial_checkpoint_fetched", address=address)
-        _unpack(_download(address, scratch / "initial.tar.gz"), folder)
-        upload_all(store, folder, prefix)
+    if address in PACKAGED_WEIGHTS:
+        weights = PACKAGED_WEIGHTS[address]
+        identity = f"{address}@{weights.sha256}+{CONVERSION}"
+        _fill(folder, store, identity, lambda: convert_package(weights, folder))
+    elif address.startswith(("https://", "http://")):
+        _fill(folder, store, address, lambda: _unpack(_download(address, scratch / "initial.tar.gz"), folder))
+    else:
+        return _find_checkpoint(Path(address), address)
     return _find_checkpoint(folder, address)
+
+
+def _fill(folder: Path, store: ObjectStore, identity: str, make: Callable[[], None]) -> None:
+    """Copy the weights from the store into the folder, or make them there and keep a copy in the store.
+
+    The listing of a checkpoint, `*.index`, is written last: a copy without one is incomplete, and is made again.
+    """
+    prefix = keys.initial_checkpoint(hashlib.sha256(identity.encode()).hexdigest())
+    if any(key.endswith(_LISTING) for key in list_keys(store, prefix)):
+        download_all(store, prefix, folder)
+        return
+    event("initial_checkpoint_fetched", address=identity)
+    make()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: path.suffix == _LISTING):
+        store.upload(path, f"{prefix}/{path.relative_to(folder).as_posix()}")
 
 
 def initialize(trainer: "Trainer") -> None:

@@ -12,6 +12,7 @@ from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
 from slipway.run.names import LONGEST_NAME, slug
+from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.presets import load_preset
 from slipway.run.run_file import parse_run
 from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun
@@ -119,7 +120,7 @@ def _independent_of_folder(option: str, value: Any, folder: Path | None) -> Any:
         text = _read_text(files[0])
         LabelMap.parse(text, f"--label-map {files[0]}")
         return text
-    if option == "initial_checkpoint" and value != "scratch" and "://" not in value:
+    if option == "initial_checkpoint" and value not in ("scratch", *PACKAGED_WEIGHTS) and "://" not in value:
         return str(Path(value).absolute())
     return value
 

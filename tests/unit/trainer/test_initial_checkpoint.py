@@ -10,6 +10,7 @@ import pytest
 
 from slipway.errors import InputError, TransientError
 from slipway.store.folder import FolderStore
+from slipway.store.interface import list_keys
 
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 
@@ -77,6 +78,27 @@ def test_archive_is_fetched_once_and_then_taken_from_the_store(store, scratch, t
     (tmp_path / "again").mkdir()
     second = fetch_initial_checkpoint(address, store, tmp_path / "again")
     assert second.endswith("w/ckpt-1")
+
+
+def test_listing_is_written_last(store, scratch, tmp_path, server, monkeypatch):
+    names = ["w/ckpt-1.index", "w/ckpt-1.data-00000-of-00001", "w/z.txt"]
+    archive(tmp_path / "served" / "weights.tar.gz", *names)
+    uploaded = []
+    monkeypatch.setattr(store, "upload", lambda path, key: uploaded.append(path.name))
+    fetch_initial_checkpoint(f"{server}/weights.tar.gz", store, scratch)
+    assert sorted(uploaded) == sorted(name.removeprefix("w/") for name in names)
+    assert uploaded[-1] == "ckpt-1.index"
+
+
+def test_copy_without_its_listing_is_fetched_again(store, scratch, tmp_path, server):
+    archive(tmp_path / "served" / "weights.tar.gz", "w/ckpt-1.index", "w/ckpt-1.data-00000-of-00001")
+    address = f"{server}/weights.tar.gz"
+    fetch_initial_checkpoint(address, store, scratch)
+    (listing,) = (key for key in list_keys(store, "checkpoints/initial") if key.endswith(".index"))
+    store.delete(listing)
+    (tmp_path / "again").mkdir()
+    assert fetch_initial_checkpoint(address, store, tmp_path / "again").endswith("w/ckpt-1")
+    assert store.stat(listing) is not None
 
 
 def test_archive_cannot_write_outside_its_folder(store, scratch, tmp_path, server):

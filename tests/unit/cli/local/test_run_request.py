@@ -98,7 +98,7 @@ def test_a_local_initial_checkpoint_does_not_depend_on_where_one_stands(source, 
     assert run_of(source, initial_checkpoint="weights").spec.train.initial_checkpoint == str(tmp_path / "weights")
 
 
-@pytest.mark.parametrize("value", ["scratch", "https://host/w.tar.gz"])
+@pytest.mark.parametrize("value", ["scratch", "imagenet-efficientnet-lite0", "https://host/w.tar.gz"])
 def test_any_other_initial_checkpoint_is_left_alone(source, value):
     assert run_of(source, initial_checkpoint=value).spec.train.initial_checkpoint == value
 
