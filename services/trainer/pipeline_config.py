@@ -20,7 +20,7 @@ def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpo
     Args:
       num_labels: Labels of the label map; Model Garden counts the background as one more class.
       max_boxes: Boxes of the fullest image; Model Garden would silently drop boxes above the configured number.
-      initial_checkpoint: A local path, or None to train from scratch.
+      initial_checkpoint: A local path, or None to train from scratch: then no layer is frozen.
 
     The patterns of the records are relative; trainer and evaluator each prepend the folder of their local copies.
     """
@@ -30,9 +30,11 @@ def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpo
     preset = load_preset(plan.preset)
     config = exp_factory.get_exp_config(preset.experiment)
     config.override(dict(preset.overrides), is_strict=True)
-    config.override(
-        {"task": _task(plan, num_labels, max_boxes, initial_checkpoint), "trainer": _trainer(plan)}, is_strict=True
-    )
+    task = _task(plan, num_labels, max_boxes) | {
+        "init_checkpoint": initial_checkpoint,
+        "freeze_backbone": preset.freeze_backbone and initial_checkpoint is not None,
+    }
+    config.override({"task": task, "trainer": _trainer(plan)}, is_strict=True)
     config.validate()
     return config
 
@@ -46,11 +48,10 @@ def dump(config: "ExperimentConfig") -> bytes:
     return yaml.safe_dump(config.as_dict(), sort_keys=False).encode()
 
 
-def _task(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> dict[str, Any]:
+def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
     boxes = {"max_num_instances": max(100, max_boxes)}
     return {
         "annotation_file": None,
-        "init_checkpoint": initial_checkpoint,
         "model": {"num_classes": num_labels + 1, "input_size": [plan.image_size, plan.image_size, 3]},
         "train_data": {
             "input_path": "train-*.tfrecord",

@@ -23,6 +23,7 @@ class PresetAnswer(AnswerModel):
       experiment: Model Garden's name of the configuration that it changes.
       image_size: Side of the square input, pixels.
       gpus: Number of GPUs that it is made for.
+      experimental: No figures were measured with it, so it is never chosen unless a run names it.
       evidence: The measurements behind it, and its source.
     """
 
@@ -34,6 +35,7 @@ class PresetAnswer(AnswerModel):
     learning_rate: float
     gpus: int
     initial_checkpoint: str | None
+    experimental: bool
     evidence: str
 
 

@@ -22,7 +22,9 @@ class Preset:
       image_size: Side of the square input, pixels.
       epochs: Number of times that each training image is seen, within `min_steps` and `max_steps`.
       gpus: Number of GPUs that it is meant for.
-      initial_checkpoint: Folder or address of the pretrained weights; none when trained from scratch.
+      initial_checkpoint: Name, folder or address of the pretrained weights; none when trained from scratch.
+      freeze_backbone: The backbone keeps its pretrained weights and moving averages; only FPN and head are trained.
+      experimental: No figures were measured with it, so it is never chosen unless a run names it.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Preset:
     gpus: int
     overrides: Mapping[str, Any]
     initial_checkpoint: str | None = None
+    freeze_backbone: bool = False
+    experimental: bool = False
 
     @property
     def coarsest_stride(self) -> int:

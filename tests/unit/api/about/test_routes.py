@@ -14,6 +14,7 @@ def test_presets_come_with_what_was_measured(client):
     small = presets["retinanet_resnet10_320"]
     assert (small["imageSize"], small["batchSize"], small["gpus"]) == (320, 8, 0)
     assert "AP50 0.911" in small["evidence"]
+    assert (small["experimental"], presets["retinanet_efficientnet_lite0_256"]["experimental"]) == (False, True)
     assert not small["evidence"].startswith("#")
 
 

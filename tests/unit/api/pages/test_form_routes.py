@@ -99,7 +99,11 @@ def test_a_form_that_is_sent_twice_makes_one_run(client, cluster):
         ("/spec/train/steps", "many", "Input should be a valid integer"),
         ("/spec/train/steps", "0", "Input should be greater than or equal to 1"),
         ("/spec/dataset/source", "./ponds", "a cluster sees no folder"),
-        ("/spec/train/preset", "yolo", "there is no preset &#39;yolo&#39;; choose one of retinanet_mobilenetv2_320"),
+        (
+            "/spec/train/preset",
+            "yolo",
+            "there is no preset &#39;yolo&#39;; choose one of retinanet_efficientnet_lite0_256",
+        ),
         ("/spec/train/pool", "No Name", "String should match pattern"),
         ("/metadata/name", "Ponds!", "String should match pattern"),
     ],

@@ -49,7 +49,7 @@ def test_a_wrong_field_is_told_with_its_pointer(run_file, capsys):
     run_file.write_text(run_file.read_text().replace("steps: 30", "steps: 30, preset: yolo"))
     assert slipway("submit", run_file) == 65
     output = capsys.readouterr().err
-    assert "/spec/train/preset: there is no preset 'yolo'; valid: retinanet_mobilenetv2_320, " in output
+    assert "/spec/train/preset: there is no preset 'yolo'; valid: retinanet_efficientnet_lite0_256, " in output
     assert "Traceback" not in output
 
 

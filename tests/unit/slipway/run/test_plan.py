@@ -2,6 +2,7 @@ import pytest
 
 from slipway.errors import BrokenDocument, SpecError
 from slipway.run.plan import Plan, resolve
+from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec
 
 
@@ -78,6 +79,19 @@ def test_the_learning_rate_follows_the_batch_size():
 
 def test_ten_evaluations_are_planned():
     assert plan(steps=1234).checkpoint_every == 124
+
+
+def test_experimental_preset_is_never_chosen_unless_a_run_names_it():
+    chosen_presets = {plan(images, gpus=gpus).preset for images in (1, 10, 200, 100_000) for gpus in (0, 1, 8)}
+    assert not any(load_preset(name).experimental for name in chosen_presets)
+    assert plan(preset="retinanet_efficientnet_lite0_256").preset == "retinanet_efficientnet_lite0_256"
+
+
+def test_preset_of_a_package_starts_from_its_weights():
+    run_plan = plan(images=180, preset="retinanet_efficientnet_lite0_256")
+    assert (run_plan.image_size, run_plan.batch_size, run_plan.steps) == (256, 8, 338)
+    assert run_plan.initial_checkpoint == "imagenet-efficientnet-lite0"
+    assert run_plan.reasons["initial_checkpoint"] == "the preset's"
 
 
 def test_scratch_means_no_initial_checkpoint():

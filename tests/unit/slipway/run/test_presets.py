@@ -12,6 +12,12 @@ def test_a_preset_is_complete(name):
     assert preset.min_steps <= preset.max_steps
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_head_of_an_experimental_preset_says_so(name):
+    head = preset_text(name).partition("summary:")[0]
+    assert ("Experimental: " in head) == load_preset(name).experimental
+
+
 def test_text_of_a_preset_has_its_measurements_as_comments():
     assert preset_text("retinanet_resnet10_320").startswith("#")
 
