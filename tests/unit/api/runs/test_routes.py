@@ -59,7 +59,12 @@ def test_a_name_whose_results_are_another_runs_is_refused(client, store, cluster
         pytest.param(
             SPEC | {"train": {"preset": "yolo"}},
             "/spec/train/preset",
-            ["retinanet_mobilenetv2_320", "retinanet_resnet10_320", "retinanet_resnet50_640"],
+            [
+                "retinanet_efficientnet_lite0_256",
+                "retinanet_mobilenetv2_320",
+                "retinanet_resnet10_320",
+                "retinanet_resnet50_640",
+            ],
             id="unknown-preset",
         ),
         pytest.param(SPEC | {"train": {"steps": 0}}, "/spec/train/steps", None, id="out-of-range"),
