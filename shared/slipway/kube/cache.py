@@ -7,7 +7,7 @@ from typing import Any, cast
 from slipway.kube.names import JOB_LABEL, RUN_LABEL, Kind
 from slipway.kube.objects import KubernetesObject
 
-Fields = Mapping[str, Sequence[str] | None]  # of each part of an object, such as `spec`; None stands for all
+Fields = Mapping[str, Sequence[str] | None]  # by part of an object, such as `spec`; None means all fields
 
 
 class ObjectCache:
@@ -16,9 +16,9 @@ class ObjectCache:
     An object in the cache is never changed, only replaced.
 
     Args:
-      fields: The fields to keep of a kind: without the others there is less memory in use, and fewer changes count.
+      fields: The fields to keep of a kind: dropping the others saves memory, and changes to them are ignored.
         Kinds that are not named are kept whole.
-      is_kept: Tells whether an object belongs into the cache, as it is now.
+      is_kept: Returns whether an object belongs in the cache, as it is now.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ObjectCache:
             return is_same
 
     def remove_group(self, kind: Kind, owner: str) -> None:
-        """Remove the objects that belong to one."""
+        """Remove the objects that belong to the owner."""
         with self._lock:
             self._groups.get(kind, {}).pop(owner, None)
 
@@ -100,7 +100,7 @@ def group(kind: Kind, manifest: KubernetesObject) -> str:
 
 
 def version(manifest: KubernetesObject) -> int:
-    """Return the version as the number that it is: Kubernetes guarantees that it only rises."""
+    """Return the version as a number: Kubernetes guarantees that it only rises."""
     return int(manifest["metadata"]["resourceVersion"])
 
 

@@ -1,6 +1,6 @@
 """A client of the Kubernetes API: one namespace, objects as JSON, and Slipway's errors.
 
-The official client's own classes would drop the fields that are newer than it, so they are not used.
+The official client's own classes are not used, since they would drop fields that are newer than the client.
 """
 
 import json
@@ -15,8 +15,8 @@ from slipway.kube.errors import as_api_errors
 from slipway.kube.names import GROUP, PLURALS, VERSION, Kind
 from slipway.kube.objects import KubernetesObject, ObjectList, WatchEvent
 
-_CONNECT_SEC = 5.0  # a server that restarts is noticed soon
-_WATCH_SEC = 60  # a stream that died unnoticed is replaced after so many seconds
+_CONNECT_SEC = 5.0  # short, so that a server that restarts is noticed soon
+_WATCH_SEC = 60  # after so many seconds a stream that died unnoticed is replaced
 _PAGE = 250  # objects of a list at a time: a list of thousands is tens of megabytes
 _CONNECTIONS = 48  # as many as there are threads that may send requests at once, and the watch
 _MERGE = "application/merge-patch+json"
@@ -24,7 +24,7 @@ _MERGE = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class Selector:
-    """Which objects of a kind are listed; an empty selector means all."""
+    """Selects objects of a kind by labels and fields; an empty selector means all."""
 
     labels: str = ""
     fields: str = ""
@@ -37,11 +37,11 @@ _EVERYTHING = Selector()
 class KubernetesClient:
     """Requests to the API server about the objects of one namespace.
 
-    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the API server says no.
+    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the API server refuses.
 
     Args:
-      configuration: The official client's: address and credentials.
-      answer_sec: How long an answer may take.
+      configuration: The official client's configuration: address and credentials.
+      answer_sec: Time limit for an answer.
       on_request: Called with verb and resource before each request.
     """
 
@@ -71,7 +71,7 @@ class KubernetesClient:
             return _parse_list(self._method("list", kind)(**_query(selector)))
 
     def pages(self, kind: Kind, selector: Selector) -> Iterator[ObjectList]:
-        """Yield the objects of a kind, some hundred at a time."""
+        """Yield the objects of a kind, in pages of some hundred."""
         position: str | None = None
         while True:
             with self._request("list", kind):
@@ -188,6 +188,6 @@ def _parse_list(response: Any) -> ObjectList:
 
 
 def _without_managed_fields(manifest: KubernetesObject) -> KubernetesObject:
-    """Leave out what is half of an object, and of use to the API server alone."""
+    """Leave out the managed fields: they are half of an object, and of use to the API server alone."""
     cast(dict[str, Any], manifest["metadata"]).pop("managedFields", None)
     return manifest

@@ -30,7 +30,7 @@ class ObjectMeta(TypedDict, total=False):
 class KubernetesObject(TypedDict):
     """An object of any kind.
 
-    `spec` and `status` are what the kind says: of a TrainingRun, `RunSpec` and `RunStatus` in camelCase.
+    `spec` and `status` depend on the kind: for a TrainingRun, they are `RunSpec` and `RunStatus` in camelCase.
     """
 
     metadata: ObjectMeta

@@ -1,4 +1,4 @@
-"""One axis of a chart: what range it shows, where its ticks are, how its numbers are written."""
+"""One axis of a chart: its range, its ticks and the labels of its ticks."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A labelled range; `low` and `high` of None are taken from the values by `fit`.
+    """A labelled range; `fit` takes a `low` or `high` of None from the values.
 
     Attributes:
       label: With its unit, such as "images per second".
-      low: In the data's unit. None starts at 0 unless a value is negative.
-      high: In the data's unit. None ends at the first tick above all values.
-      is_log: Powers of ten are equally far apart; values of 0 and below cannot be shown.
+      low: Lower end, in the data's unit. None starts at 0 unless a value is negative.
+      high: Upper end, in the data's unit. None ends at the first tick above all values.
+      is_log: Whether the scale is logarithmic; values of 0 and below cannot be shown then.
     """
 
     label: str
@@ -25,9 +25,9 @@ class Axis:
 
     def fit(self, values: Iterable[float]) -> "Axis":
         """Fill in the open ends; NaN and infinity are ignored, and the range is never empty."""
-        shown = [v for v in values if math.isfinite(v) and (v > 0 or not self.is_log)] or [1.0]
-        low = self.low if self.low is not None else min(shown) if self.is_log else min(0.0, *shown)
-        high = self.high if self.high is not None else max(shown)
+        finite = [v for v in values if math.isfinite(v) and (v > 0 or not self.is_log)] or [1.0]
+        low = self.low if self.low is not None else min(finite) if self.is_log else min(0.0, *finite)
+        high = self.high if self.high is not None else max(finite)
         if self.is_log:
             low = 10.0 ** math.floor(math.log10(low))
             return replace(self, low=low, high=max(10.0 ** math.ceil(math.log10(high)), low * 10))
@@ -38,7 +38,7 @@ class Axis:
         return replace(self, low=low, high=high if self.high is not None else math.ceil(high / step - 1e-9) * step)
 
     def fraction(self, value: float) -> float:
-        """Place a value between 0 (low end) and 1 (high end); NaN where it cannot be shown."""
+        """Return the position of a value, from 0 (low end) to 1 (high end); NaN where it cannot be shown."""
         low, high = self.ends
         if self.is_log:
             return math.log(value / low) / math.log(high / low) if value > 0 else math.nan
@@ -61,24 +61,24 @@ class Axis:
 
 
 def short(value: float) -> str:
-    """Write a tick: 20000 is "20k", 0.30000000000000004 is "0.3"."""
+    """Return the label of a tick: 20000 is "20k", 0.30000000000000004 is "0.3"."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
     return f"{value:,g}"
 
 
-def thin(points: Sequence[Point], most: int = 500) -> list[Point]:
-    """Keep at most `most` points, among them the lowest and the highest of every stretch, so no spike is lost."""
-    if len(points) <= most:
+def thin(points: Sequence[Point], limit: int = 500) -> list[Point]:
+    """Return at most `limit` points, among them the lowest and the highest of every stretch, so no spike is lost."""
+    if len(points) <= limit:
         return list(points)
-    buckets = most // 2
-    kept: list[Point] = []
+    buckets = limit // 2
+    thinned: list[Point] = []
     for index in range(buckets):
         stretch = points[index * len(points) // buckets : (index + 1) * len(points) // buckets]
         finite = [p for p in stretch if math.isfinite(p[1])] or stretch[:1]
-        kept += sorted({min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])})
-    return kept
+        thinned += sorted({min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])})
+    return thinned
 
 
 def smooth(points: Sequence[Point], window: int) -> list[Point]:

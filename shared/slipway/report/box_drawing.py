@@ -1,4 +1,4 @@
-"""Boxes on a picture: one colour a class, readable on any background."""
+"""Boxes drawn on a picture: one colour per class, readable on any background."""
 
 import colorsys
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _DARK, _LIGHT = (0, 0, 0), (255, 255, 255)
-# After Okabe and Ito: told apart by everybody. Further classes take hues a golden angle apart.
+# After Okabe and Ito: colour-blind people can distinguish them too. Further classes take hues a golden angle apart.
 _COLOURS: tuple[Colour, ...] = (
     (230, 159, 0),
     (86, 180, 233),
@@ -31,34 +31,34 @@ _GOLDEN_ANGLE = 0.381966  # of the circle
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A box with what is written on it; `class_id`, from 1, chooses the colour."""
+    """A box and its text; `class_id`, from 1, chooses the colour."""
 
     box: Box
     class_id: int
     text: str
 
     def scaled(self, factor: float) -> "Mark":
-        """Return it for an image that is so many times as large."""
+        """Return the mark for an image that is larger by the factor."""
         return Mark(Box(*(side * factor for side in self.box)), self.class_id, self.text)
 
 
 def resize(image: "Image", factor: float) -> "Image":
-    """Return the image so many times as large, at least one pixel wide and high."""
+    """Return the image enlarged by the factor, at least one pixel wide and high."""
     return image.resize((max(1, round(image.width * factor)), max(1, round(image.height * factor))))
 
 
 def draw(image: "Image", marks: Iterable[Mark]) -> "Image":
     """Return a copy of the RGB image with the marks, the first on top."""
-    drawn = image.copy()
-    size = ImageSize(*drawn.size)
-    pen = ImageDraw.Draw(drawn)
+    picture = image.copy()
+    size = ImageSize(*picture.size)
+    pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(max(9, round(min(size) / 32)))
     marks = list(marks)[::-1]
     for mark in marks:
         _outline(pen, mark, size)
     for mark in marks:  # after all outlines: no line runs through a word
         _write(pen, mark, font, size)
-    return drawn
+    return picture
 
 
 def colour(class_id: int) -> Colour:

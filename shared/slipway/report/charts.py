@@ -1,6 +1,6 @@
-"""Charts as inline SVG: no script, no font, no picture; colours are the page's CSS variables.
+"""Charts as inline SVG, without script, font or picture; colours are the page's CSS variables.
 
-Everything goes through ElementTree, so a label out of a stranger's file is always escaped.
+Everything goes through ElementTree, so a label from a file of unknown origin is always escaped.
 """
 
 import math
@@ -10,9 +10,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from slipway.report.axes import Axis, Point, short, thin
 
-# Six is where colours stay tellable apart for everybody (after Okabe and Ito); more series are small multiples.
+# Colour-blind people can distinguish up to six colours (after Okabe and Ito); more series are small multiples.
 MOST_COLOURS = 6
-# One dot in a path of 500 is noise; a hundred would hide the line.
+# More dots would hide the line.
 MOST_DOTS = 40
 
 
@@ -61,18 +61,18 @@ class Frame:
     y: Axis
 
     def place(self, point: Point) -> Point:
-        """Turn data into SVG coordinates; beyond the axis is drawn on its edge."""
-        across, up = self.x.fraction(point[0]), self.y.fraction(point[1])
+        """Return the SVG coordinates of a point of the data; one beyond an axis is moved to its edge."""
+        x_fraction, y_fraction = self.x.fraction(point[0]), self.y.fraction(point[1])
         return (
-            self.left + (self.width - self.left - self.right) * min(max(across, 0.0), 1.0),
-            self.height - self.bottom - (self.height - self.top - self.bottom) * min(max(up, 0.0), 1.0),
+            self.left + (self.width - self.left - self.right) * min(max(x_fraction, 0.0), 1.0),
+            self.height - self.bottom - (self.height - self.top - self.bottom) * min(max(y_fraction, 0.0), 1.0),
         )
 
 
 def line_chart(title: str, series: Sequence[Series], axes: tuple[Axis, Axis], mark: Mark | None = None) -> str:
-    """Draw lines over a common x; 100,000 points are drawn as 500, series without any value as a note."""
-    drawn = [Series(s.name, thin(s.points), s.is_faint) for s in series]
-    points = [p for s in drawn for p in s.points if math.isfinite(p[0]) and math.isfinite(p[1])]
+    """Draw lines over a common x; at most 500 points of each are drawn, and a note if there are no values."""
+    thinned = [Series(s.name, thin(s.points), s.is_faint) for s in series]
+    points = [p for s in thinned for p in s.points if math.isfinite(p[0]) and math.isfinite(p[1])]
     if not points:
         return _note(title, "no values")
     x, y = axes[0].fit([p[0] for p in points] + ([mark.x] if mark else [])), axes[1].fit(p[1] for p in points)
@@ -82,14 +82,14 @@ def line_chart(title: str, series: Sequence[Series], axes: tuple[Axis, Axis], ma
     if mark:
         _mark(svg, frame, mark)
     colour = 0
-    for one in drawn:
-        _line(svg, frame, one, colour)
-        colour += not one.is_faint
+    for line in thinned:
+        _line(svg, frame, line, colour)
+        colour += not line.is_faint
     return _text(svg)
 
 
 def small_line(title: str, points: Sequence[Point], axes: tuple[Axis, Axis]) -> str:
-    """Draw one line of a set of small multiples: a frame and no numbers, which the set's note gives once."""
+    """Draw one line of a set of small multiples: a frame without numbers, since the set's note gives them once."""
     frame = Frame(120, 84, left=4, right=4, top=4, bottom=4, x=axes[0].fit([]), y=axes[1].fit([]))
     svg = _svg(title, frame)
     SubElement(svg, "rect", {"x": "4", "y": "4", "width": "112", "height": "76", "class": "frame"})
@@ -98,16 +98,16 @@ def small_line(title: str, points: Sequence[Point], axes: tuple[Axis, Axis]) -> 
 
 
 def bar_chart(title: str, bars: Sequence[Bar], axes: tuple[str, str]) -> str:
-    """Draw upright bars, evenly spaced; of many names only every second, third … is written."""
+    """Draw upright bars, evenly spaced; of many names, only every second, third … is written."""
     if not any(math.isfinite(bar.value) and bar.value > 0 for bar in bars):
         return _note(title, "no values")
     y = Axis(axes[1], low=0).fit(bar.value for bar in bars)
     frame = Frame(420, 236, left=44, right=20, top=22, bottom=38, x=Axis(axes[0], 0, len(bars)), y=y)
     svg = _svg(title, frame)
     _grid(svg, frame, has_x_ticks=False)
-    every = math.ceil(len(bars) * max(len(bar.name) for bar in bars) / 48)
+    name_step = math.ceil(len(bars) * max(len(bar.name) for bar in bars) / 48)
     for index, bar in enumerate(bars):
-        _bar(svg, frame, bar, index, has_name=index % every == 0)
+        _bar(svg, frame, bar, index, has_name=index % name_step == 0)
     return _text(svg)
 
 
@@ -119,7 +119,7 @@ def _bar(svg: Element, frame: Frame, bar: Bar, index: int, has_name: bool) -> No
     rect = SubElement(svg, "rect", {"class": "column"} | {name: _n(v) for name, v in box.items()})
     SubElement(rect, "title").text = bar.text
     if has_name:
-        _words(svg, ((left + right) / 2, base + 14), bar.name, "tick mid")
+        _label(svg, ((left + right) / 2, base + 14), bar.name, "tick mid")
 
 
 def _line(svg: Element, frame: Frame, series: Series, colour: int, has_dots: bool = True) -> None:
@@ -153,27 +153,27 @@ def _grid(svg: Element, frame: Frame, has_x_ticks: bool = True) -> None:
     for tick in frame.y.ticks():
         _, y = frame.place((frame.x.ends[0], tick))
         SubElement(svg, "path", {"class": "rule", "d": f"M{_n(left)} {_n(y)}H{_n(right)}"})
-        _words(svg, (left - 6, y + 4), short(tick), "tick end")
+        _label(svg, (left - 6, y + 4), short(tick), "tick end")
     for tick in frame.x.ticks() if has_x_ticks else []:
         x, _ = frame.place((tick, frame.y.ends[0]))
         SubElement(svg, "path", {"class": "axis", "d": f"M{_n(x)} {_n(base)}v4"})
-        _words(svg, (x, base + 16), short(tick), "tick mid")
+        _label(svg, (x, base + 16), short(tick), "tick mid")
     SubElement(svg, "path", {"class": "axis", "d": f"M{_n(left)} {_n(base)}H{_n(right)}"})
-    _words(svg, ((left + right) / 2, frame.height - 5), frame.x.label, "label mid")
-    _words(svg, (left, frame.top - 9), frame.y.label, "label")
+    _label(svg, ((left + right) / 2, frame.height - 5), frame.x.label, "label mid")
+    _label(svg, (left, frame.top - 9), frame.y.label, "label")
 
 
 def _mark(svg: Element, frame: Frame, mark: Mark) -> None:
     x, base = frame.place((mark.x, frame.y.ends[0]))
     SubElement(svg, "path", {"class": "mark", "d": f"M{_n(x)} {_n(frame.top)}V{_n(base)}"})
     is_right = x > frame.width / 2
-    _words(svg, (x - 5 if is_right else x + 5, base - 6), mark.text, "label end" if is_right else "label")
+    _label(svg, (x - 5 if is_right else x + 5, base - 6), mark.text, "label end" if is_right else "label")
 
 
-def _note(title: str, words: str) -> str:
+def _note(title: str, text: str) -> str:
     frame = Frame(420, 236, 44, 20, 22, 38, Axis("", 0, 1), Axis("", 0, 1))
     svg = _svg(title, frame)
-    _words(svg, (frame.width / 2, frame.height / 2), words, "label mid")
+    _label(svg, (frame.width / 2, frame.height / 2), text, "label mid")
     return _text(svg)
 
 
@@ -182,8 +182,8 @@ def _svg(title: str, frame: Frame) -> Element:
     return Element("svg", {"viewBox": box, "role": "img", "aria-label": title})
 
 
-def _words(svg: Element, at: Point, words: str, style: str) -> None:
-    SubElement(svg, "text", {"x": _n(at[0]), "y": _n(at[1]), "class": style}).text = words
+def _label(svg: Element, position: Point, text: str, style: str) -> None:
+    SubElement(svg, "text", {"x": _n(position[0]), "y": _n(position[1]), "class": style}).text = text
 
 
 def _text(svg: Element) -> str:
@@ -191,5 +191,5 @@ def _text(svg: Element) -> str:
 
 
 def _n(value: float) -> str:
-    """Write a coordinate: a tenth of a unit is finer than a screen shows."""
+    """Return a coordinate as text: a tenth of a unit is finer than a screen shows."""
     return f"{value:.1f}".removesuffix(".0")

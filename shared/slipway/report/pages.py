@@ -1,7 +1,7 @@
-"""The pages a person reads: one of a dataset, one of a run; self-contained, and nothing is fetched.
+"""The HTML reports of a dataset and of a run; self-contained, so that a browser fetches nothing.
 
-Names of files and classes come from strangers: every template escapes, and the page's own
-Content-Security-Policy forbids scripts and network besides.
+Names of files and classes are not trusted: every template escapes them, and the page's own
+Content-Security-Policy forbids scripts and network access.
 """
 
 from base64 import b64encode
@@ -29,7 +29,7 @@ class SamplePictures:
     Attributes:
       truth: JPEG with the annotated boxes.
       detections: JPEG with the detections.
-      caption: What was detected, and what was not.
+      caption: A sentence on the detected and the missed boxes.
     """
 
     filename: str
@@ -40,17 +40,17 @@ class SamplePictures:
 
 @dataclass(frozen=True)
 class RunReport:
-    """All that the page of one run shows; anything unknown may stay empty.
+    """The content of one run's page; anything unknown may stay empty.
 
     Attributes:
-      name: The run's.
+      name: Name of the run.
       progress: Any number of lines.
       metrics: A row for each measured checkpoint and split.
-      curves: By label.
+      curves: Label to precision-recall curve.
       lineage: Names to digests, versions, seeds.
       durations: Seconds per stage, in the order they ran.
       usage: Shell commands that use the export.
-      caveats: Sentences that a reader of the figures has to know; shown beside them.
+      caveats: Sentences that a reader of the figures should know; shown beside them.
     """
 
     name: str
@@ -73,7 +73,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class DataSection:
-    """The part that both pages have: what a dataset holds, and what was found in it."""
+    """The section that both pages have: the content of a dataset, and its findings."""
 
     splits: Mapping[str, SplitCounts]
     sha256: str
@@ -90,7 +90,7 @@ def data_report(report: DataReport) -> str:
 
 
 def run_report(report: RunReport) -> str:
-    """Write the page of a run, from what was put in to how to use what came out."""
+    """Write the page of a run, from its dataset to the use of its export."""
     best = report.best
     scores = sections.class_scores(best.per_class if best else ())
     notes = [best.note] if best and best.note else []
@@ -119,8 +119,8 @@ def _result_sentence(report: RunReport) -> str:
         return "The measured images hold no boxes, so there is no AP."
     split = report.splits.get(best.split)
     images = best.images or (split.images if split else 0)
-    where = f" on {images:,} {best.split} images" if images else f" on {best.split} images"
-    return f"AP50 {score(best.metrics.ap50)}, AP {score(best.metrics.ap)}{where} (best checkpoint, step {best.step:,})"
+    scope = f" on {images:,} {best.split} images" if images else f" on {best.split} images"
+    return f"AP50 {score(best.metrics.ap50)}, AP {score(best.metrics.ap)}{scope} (best checkpoint, step {best.step:,})"
 
 
 def _data_sentence(data: DataSection) -> str:
@@ -150,13 +150,13 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     if report.durations:
         longest = max(report.durations, key=lambda stage: report.durations[stage])
         total = sum(report.durations.values())
-        took = f"{longest} took {format_duration(report.durations[longest])}"
-        figures.append(("total time", format_duration(total), took))
+        longest_text = f"{longest} took {format_duration(report.durations[longest])}"
+        figures.append(("total time", format_duration(total), longest_text))
     return figures
 
 
 def _metric_rows(best: BestCheckpoint) -> list[tuple[str, str, float | None, float | None]]:
-    """List (name, meaning, of the best, of the last checkpoint) of what was measured of either."""
+    """List (name, meaning, value of the best, value of the last checkpoint) of the metrics that either has."""
     of_best, of_last = best.metrics.by_name(), best.last.metrics.by_name() if best.last else {}
     names = [name for name in sections.METRICS if name in of_best or name in of_last]
     return [(name, sections.METRICS[name], of_best.get(name), of_last.get(name)) for name in names]
@@ -181,7 +181,7 @@ def _data(report: DataReport) -> DataSection:
 
 @cache
 def _environment() -> "Environment":
-    # Lazily: the command line and the stages that write no page do not have jinja2.
+    # Lazy, since the command line and the stages that write no page do not have jinja2.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("slipway.report")
@@ -192,7 +192,7 @@ def _environment() -> "Environment":
 
 def _render(template: str, **values: Any) -> str:
     page = _environment().get_template(template).render(**values)
-    # A file name that is no UTF-8 arrives with lone surrogates, which no file can be written with.
+    # A file name that is not UTF-8 has lone surrogates here, which cannot be encoded.
     return page.encode(errors="replace").decode()
 
 
@@ -201,6 +201,6 @@ def _jpeg(content: bytes) -> str:
 
 
 def score(value: object) -> str:
-    """Write a metric with two decimals; one that does not exist for lack of boxes says so."""
+    """Return a metric with two decimals, or "no boxes" where it does not exist for lack of boxes."""
     number = measured(value)
     return "no boxes" if number is None else f"{number:.2f}"

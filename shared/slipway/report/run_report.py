@@ -1,4 +1,4 @@
-"""The content of a run's page, gathered from what the stages left in the store."""
+"""The content of a run's page, gathered from the documents of its stages."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,15 @@ from slipway.run.names import STAGES
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore
 
-# Detect writes the report, and the evaluator works beside the trainer, inside its time.
-_TIMED = STAGES[: STAGES.index("detect")]
+# Without detect, which writes the report; the evaluator's time is part of the trainer's.
+_STAGES_WITH_DURATION = STAGES[: STAGES.index("detect")]
 
 
 def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictures], seconds: float) -> RunReport:
-    """Put the report together.
+    """Gather the content of the report.
 
     Args:
-      seconds: How long detecting took.
+      seconds: Duration of the detection.
 
     Raises:
       MissingKey: The run was not exported.
@@ -64,12 +64,12 @@ def _lineage(inputs: RunInputs, manifest: ExportManifest) -> dict[str, str]:
 
 
 def _durations(store: ObjectStore, run: str) -> dict[str, float]:
-    results = {stage: read_optional(store, keys.result(run, stage), StageResult) for stage in _TIMED}
+    results = {stage: read_optional(store, keys.result(run, stage), StageResult) for stage in _STAGES_WITH_DURATION}
     return {stage: r.duration_sec for stage, r in results.items() if r and r.duration_sec is not None}
 
 
 def _usage(run: str) -> list[str]:
-    """Write commands for somebody in the store's folder, to which the keys are relative."""
+    """Return commands that work in the store's folder, to which keys are relative."""
     export = keys.stage(run, "export")
     return [
         f"# in the folder of the outputs, where runs/ is:\nslipway detect {export} IMAGES --out DETECTIONS",

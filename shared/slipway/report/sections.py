@@ -1,4 +1,4 @@
-"""What the parts of a report show: plain values out of plain values, before any HTML."""
+"""The content of a report's sections as plain values, before any HTML."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from slipway.artifacts.training import ProgressLine
 from slipway.report.axes import Axis, Point, smooth
 from slipway.report.charts import MOST_COLOURS, Bar, Mark, Series, bar_chart, line_chart, small_line
 
-# A page with every finding of a broken dataset would not open; the counts are always complete.
+# A browser could not open a page with every finding of a broken dataset; the counts are always complete.
 MOST_FINDINGS = 200
 # Eight in a row make twelve rows; beyond that nobody compares curves by eye.
 MOST_CURVES = 96
@@ -43,8 +43,8 @@ class FindingGroup:
     """Findings of one code.
 
     Attributes:
-      count: All there were; `shown` is what the page has room for.
-      action: What was done about each of them; empty when it differs, then each row says its own.
+      count: Number of all findings; `shown` holds those that the page has room for.
+      action: The action for all of them; empty when they differ, and each row then has its own.
     """
 
     code: str
@@ -60,7 +60,7 @@ class ClassRow:
     """Boxes of one class.
 
     Attributes:
-      boxes: Of each split.
+      boxes: Number of boxes in each split.
       shares: Each split's share of the longest row, in percent.
     """
 
@@ -75,7 +75,7 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """What was measured of one class; ap and ap50 are None where it has no boxes."""
+    """The metrics of one class; ap and ap50 are None where it has no boxes."""
 
     label: str
     ap: float | None
@@ -102,7 +102,7 @@ def class_table(splits: Mapping[str, SplitCounts], labels: Sequence[str]) -> lis
 
 
 def finding_groups(findings: Iterable[Finding], counts: Mapping[str, int]) -> list[FindingGroup]:
-    """Group findings by code, gravest first; small groups are shown whole, large ones share what is left."""
+    """Group findings by code, the most severe first; small groups are shown whole, large ones share the rest."""
     by_code: dict[str, list[Finding]] = {code: [] for code, count in counts.items() if count}
     for finding in findings:
         by_code.setdefault(finding.code, []).append(finding)
@@ -115,7 +115,7 @@ def finding_groups(findings: Iterable[Finding], counts: Mapping[str, int]) -> li
 
 
 def training_charts(progress: Sequence[ProgressLine]) -> list[Chart]:
-    """Draw loss, learning rate and speed over the global step; those never reported are left out."""
+    """Draw loss, learning rate and speed over the global step; those that were never reported are left out."""
     loss = _points((line.step, line.loss) for line in progress)
     rate = _points((line.step, line.learning_rate) for line in progress if "learning_rate" in line.model_fields_set)
     speed = _points((line.step, line.images_per_sec) for line in progress)
@@ -134,7 +134,7 @@ def ap_chart(metrics: Sequence[MeasuredRow], best_step: int | None = None, split
     """Draw AP50, AP and AP75 of every checkpoint that was measured on a split.
 
     Args:
-      split: The one the best was chosen on; that of the last row when None.
+      split: The split on which the best was chosen; that of the last row when None.
     """
     split = split or (metrics[-1].split if metrics else None)
     rows = [(row.step, row.by_name()) for row in metrics if row.split == split]
@@ -172,13 +172,13 @@ def class_scores(per_class: Iterable[ClassScore]) -> list[ScoreRow]:
 
 
 def histogram(title: str, counts: Mapping[str, int], axes: tuple[str, str]) -> Chart:
-    """Draw counts per named bin, in the order given."""
+    """Draw counts per named bin, in the given order."""
     bars = [Bar(name, float(count), f"{name}: {count:,}") for name, count in counts.items()]
     return Chart(title, bar_chart(title, bars, axes))
 
 
 def size_charts(report: DataReport) -> list[Chart]:
-    """Draw how many boxes and images there are of each size."""
+    """Draw the number of boxes and of images of each size."""
     image_sizes = {f"{size.width} x {size.height}": size.count for size in report.image_sizes}
     charts = []
     if report.box_sizes:
@@ -191,31 +191,31 @@ def size_charts(report: DataReport) -> list[Chart]:
 def _noisy_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
     """Draw every report faintly and their moving mean over it; few reports are drawn as they are."""
     values = sorted(y for _, y in points if y > 0) or [1.0]
-    # A diverging start would press the rest of the curve flat onto the axis.
+    # On a linear axis, a diverging start would flatten the rest of the curve.
     is_log = values[-1] > 50 * values[len(values) // 2]
     axes = (Axis("step"), Axis(f"{unit}, logarithmic" if is_log else unit, is_log=is_log))
-    lost = sum(math.isnan(y) for _, y in points)
-    note = f"{lost:,} of {len(points):,} reports were not a number." if lost else ""
+    nan_count = sum(math.isnan(y) for _, y in points)
+    note = f"{nan_count:,} of {len(points):,} reports were not a number." if nan_count else ""
     if len(points) < 60:
         return Chart(title, line_chart(title, [Series(unit, points)], axes), note=note)
     window = max(2, len(points) // 40)
     series = [Series(unit, points, is_faint=True), Series(f"mean {unit}", smooth(points, window))]
-    words = f"Bold: mean of {window:,} reports. Faint: every report. {note}"
-    return Chart(title, line_chart(title, series, axes), note=words.strip())
+    explanation = f"Bold: mean of {window:,} reports. Faint: every report. {note}"
+    return Chart(title, line_chart(title, series, axes), note=explanation.strip())
 
 
 def _points(pairs: Iterable[tuple[int, float | None]]) -> list[Point]:
-    """Return (step, value), leaving out what was not reported; NaN and COCO's -1 become a gap."""
+    """Return (step, value) of the reported values; NaN and COCO's -1 become a gap."""
     points = ((step, measured(value)) for step, value in pairs if value is not None)
     return sorted((float(step), math.nan if value is None else value) for step, value in points)
 
 
 def _curve(curve: Curve) -> list[Point]:
-    """Pair the lists up to the highest recall reached; COCO writes a precision of 0 beyond it."""
+    """Pair the lists up to the highest recall that was reached; COCO writes a precision of 0 beyond it."""
     pairs = zip(curve.recall, curve.precision, strict=False)
     points = [(x, y) for x, y in pairs if measured(x) is not None and measured(y) is not None]
-    reached = max((index for index, (_, y) in enumerate(points) if y > 0), default=-2)
-    return points[: reached + 2]
+    last_index = max((index for index, (_, y) in enumerate(points) if y > 0), default=-2)
+    return points[: last_index + 2]
 
 
 def _group(code: str, findings: Sequence[Finding], shown: Sequence[Finding], count: int) -> FindingGroup:

@@ -1,4 +1,4 @@
-"""What of a store may go: decided from its listing, its runs and the limits; nothing is changed here."""
+"""The retention policy: decides from a listing, runs and limits which keys of a store may be removed; removes none."""
 
 import re
 from collections import defaultdict
@@ -17,12 +17,12 @@ from slipway.run.run_file import load_run
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import Listed, ObjectStore, list_keys
 
-BLOB_AGE_SEC = 86400.0  # what an ingest that broke off has stored is kept so long, for it may carry on
+BLOB_AGE_SEC = 86400.0  # the blobs of an interrupted ingest are kept so long, since it may continue
 
 _AGE = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UPLOAD = r"\d{8}T\d{6}Z-[0-9a-f]{16}"
-# Whatever has no such key is not ours, and is never touched. A group's folder is its first match.
+# Keys of any other form are not Slipway's, and are never removed. A group's folder is its first match.
 _SHAPES = {
     "run": re.compile(rf"runs/{NAME_PATTERN}(?=/)"),
     "dataset": re.compile(rf"datasets/{NAME_PATTERN}/{SHA256_PATTERN}(?=/)"),
@@ -31,22 +31,22 @@ _SHAPES = {
     "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{SHA256_PATTERN}$"),
     "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{NAME_PATTERN}$"),
 }
-_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # ours, and never removed
+_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # Slipway's, but never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
-# Of a run whose run.json is gone already, for its removal was cut short.
-_REST = re.compile(rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|report\.html)$")
+# The keys of a run whose removal was interrupted after run.json was deleted.
+_PARTLY_REMOVED = re.compile(rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|report\.html)$")
 _INDEX_TIME = len("2026-01-31T12:00:00Z-")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long something is kept after it was last written; None is for ever.
+    """The time for which each kind is kept after it was last written; None keeps it forever.
 
     Attributes:
-      records: They can be made again, so those of runs that have succeeded are not spared.
+      records: They can be written again, so those of succeeded runs expire too.
       uploads: Complete or not.
-      keep: Names of runs that stay.
-      unfinished: Runs that never ended may go too.
+      keep: Names of runs that are never removed.
+      unfinished: Whether runs that never ended may be removed too.
     """
 
     runs: timedelta | None = None
@@ -59,42 +59,42 @@ class Limits:
 
 @dataclass(frozen=True)
 class Group:
-    """What is kept or removed as one."""
+    """Keys that are kept or removed together."""
 
     kind: str
     name: str
-    listed: tuple[Listed, ...]
+    files: tuple[Listed, ...]
 
     @property
     def bytes(self) -> int:
-        return sum(listed.size for listed in self.listed)
+        return sum(file.size for file in self.files)
 
     @property
     def modified_at(self) -> float:
-        return max(listed.modified_at for listed in self.listed)
+        return max(file.modified_at for file in self.files)
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run of the store, and what it needs.
+    """A run in the store, and the objects that it needs.
 
     Attributes:
       state: None while it has not ended.
-      dataset: Its folder, once it is known.
-      source: What its ingest still has to read.
-      is_rest: Its removal was cut short.
+      dataset: Folder of its dataset, once that is known.
+      source: The source that its ingest still has to read.
+      is_partly_removed: Whether its removal was interrupted.
     """
 
     group: Group
     state: State | None = None
     dataset: str | None = None
     source: str = ""
-    is_rest: bool = False
+    is_partly_removed: bool = False
 
 
 @dataclass
 class Inventory:
-    """All that is Slipway's in a store."""
+    """All keys of a store that are Slipway's, in groups."""
 
     groups: dict[str, list[Group]] = field(default_factory=dict)
     runs: list[StoredRun] = field(default_factory=list)
@@ -104,72 +104,72 @@ def parse_age(text: str) -> timedelta | None:
     """Read `90d`, `12h`, `30m`, `2w`, or `never`. Raises `SpecError`."""
     if text == "never":
         return None
-    if not (found := _AGE.fullmatch(text)):
-        raise SpecError(f"{text!r} is no age; give a number and m, h, d or w, such as 90d, or never")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if not (match := _AGE.fullmatch(text)):
+        raise SpecError(f"{text!r} is not an age; give a number and m, h, d or w, such as 90d, or never")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def take_inventory(store: ObjectStore) -> Inventory:
-    """List what is there, and read how its runs stand.
+    """List a store, and read the state of its runs.
 
     Raises:
       SpecError: The store holds something, and none of it is Slipway's.
     """
-    sorted_out: dict[tuple[str, str], list[Listed]] = defaultdict(list)
-    for listed in (listed for prefix in _PREFIXES for listed in store.scan(prefix)):
-        if belongs := _group_of(listed.key):
-            sorted_out[belongs].append(listed)
-    if not sorted_out and any(not _LASTING.match(key) for key in list_keys(store)):
+    files_by_group: dict[tuple[str, str], list[Listed]] = defaultdict(list)
+    for file in (file for prefix in _PREFIXES for file in store.scan(prefix)):
+        if group_key := _group_of(file.key):
+            files_by_group[group_key].append(file)
+    if not files_by_group and any(not _LASTING.match(key) for key in list_keys(store)):
         raise SpecError(f"{store.url}: nothing in it is Slipway's; give the store, such as the --out of slipway run")
-    found = Inventory()
-    for (kind, name), own in sorted_out.items():
-        found.groups.setdefault(kind, []).append(Group(kind, name, tuple(own)))
-    found.runs = [_stored_run(store, group) for group in _runs(found.groups)]
-    return found
+    inventory = Inventory()
+    for (kind, name), files in files_by_group.items():
+        inventory.groups.setdefault(kind, []).append(Group(kind, name, tuple(files)))
+    inventory.runs = [_stored_run(store, group) for group in _runs(inventory.groups)]
+    return inventory
 
 
-def expired_runs(found: Inventory, limits: Limits, now: float) -> list[StoredRun]:
-    """Return the runs that may go: none that has not ended, unless that is asked for."""
+def expired_runs(inventory: Inventory, limits: Limits, now: float) -> list[StoredRun]:
+    """Return the runs that may be removed; those that have not ended only if the limits include them."""
     return [
         run
-        for run in found.runs
+        for run in inventory.runs
         if _is_old(run.group, limits.runs, now)
         and run.group.name not in limits.keep
-        and (run.state is not None or run.is_rest or limits.unfinished)
+        and (run.state is not None or run.is_partly_removed or limits.unfinished)
     ]
 
 
-def expired_uploads(found: Inventory, limits: Limits, now: float) -> list[Group]:
-    """Return what was sent, but not what a run that has not ended reads."""
-    sources = "\n".join(run.source for run in found.runs if run.state is None)
+def expired_uploads(inventory: Inventory, limits: Limits, now: float) -> list[Group]:
+    """Return the old uploads that no unfinished run reads."""
+    sources = "\n".join(run.source for run in inventory.runs if run.state is None)
     read = set(re.findall(rf"/uploads/({_UPLOAD})", sources))
-    old = (group for group in found.groups.get("upload", ()) if _is_old(group, limits.uploads, now))
+    old = (group for group in inventory.groups.get("upload", ()) if _is_old(group, limits.uploads, now))
     return [group for group in old if group.name not in read]
 
 
-def expired_datasets(found: Inventory, runs: Iterable[StoredRun], limits: Limits, now: float) -> list[Group]:
-    """Return the datasets that none of the runs refers to."""
-    used = {run.dataset for run in runs}
-    old = (group for group in found.groups.get("dataset", ()) if _is_old(group, limits.datasets, now))
-    return [group for group in old if group.name not in used]
+def expired_datasets(inventory: Inventory, runs: Iterable[StoredRun], limits: Limits, now: float) -> list[Group]:
+    """Return the old datasets to which none of the runs refers."""
+    used_names = {run.dataset for run in runs}
+    old = (group for group in inventory.groups.get("dataset", ()) if _is_old(group, limits.datasets, now))
+    return [group for group in old if group.name not in used_names]
 
 
-def expired_records(found: Inventory, runs: Iterable[StoredRun], limits: Limits, now: float) -> list[Group]:
-    """Return the records that none of the runs will read again."""
+def expired_records(inventory: Inventory, runs: Iterable[StoredRun], limits: Limits, now: float) -> list[Group]:
+    """Return the old records that none of the runs will read again."""
     going_on = [run for run in runs if run.state not in {State.SUCCEEDED, State.CANCELED}]
-    used = {run.dataset.rpartition("/")[2] for run in going_on if run.dataset}
-    old = (group for group in found.groups.get("records", ()) if _is_old(group, limits.records, now))
-    return [group for group in old if group.name.split("/")[1] not in used]
+    used_names = {run.dataset.rpartition("/")[2] for run in going_on if run.dataset}
+    old = (group for group in inventory.groups.get("records", ()) if _is_old(group, limits.records, now))
+    return [group for group in old if group.name.split("/")[1] not in used_names]
 
 
-def unused_blobs(found: Inventory, used: set[str], now: float) -> list[Group]:
-    """Return the blobs of which no dataset says that it uses them.
+def unused_blobs(inventory: Inventory, used_digests: set[str], now: float) -> list[Group]:
+    """Return the old blobs to which no dataset refers.
 
     Args:
-      used: Digests.
+      used_digests: Digests of the blobs to which datasets refer.
     """
-    old = (group for group in found.groups.get("blob", ()) if group.modified_at < now - BLOB_AGE_SEC)
-    return [group for group in old if group.name.rpartition("/")[2] not in used]
+    old = (group for group in inventory.groups.get("blob", ()) if group.modified_at < now - BLOB_AGE_SEC)
+    return [group for group in old if group.name.rpartition("/")[2] not in used_digests]
 
 
 def _group_of(key: str) -> tuple[str, str] | None:
@@ -184,40 +184,40 @@ def _runs(groups: Mapping[str, list[Group]]) -> Iterator[Group]:
     """Yield each run with its keys of the index."""
     index: dict[str, list[Listed]] = defaultdict(list)
     for group in groups.get("index", ()):
-        index[group.name[_INDEX_TIME:]] += group.listed
+        index[group.name[_INDEX_TIME:]] += group.files
     for group in groups.get("run", ()):
         folder = f"{keys.run_folder(group.name)}/"
-        names = [listed.key.removeprefix(folder) for listed in group.listed]
-        if "run.json" in names or all(map(_REST.match, names)):
-            yield Group(group.kind, group.name, (*index[group.name], *group.listed))
+        names = [file.key.removeprefix(folder) for file in group.files]
+        if "run.json" in names or all(map(_PARTLY_REMOVED.match, names)):
+            yield Group(group.kind, group.name, (*index[group.name], *group.files))
 
 
 def _stored_run(store: ObjectStore, group: Group) -> StoredRun:
-    there = {listed.key for listed in group.listed}
-    if keys.run(group.name) not in there:
-        return StoredRun(group, is_rest=True)
-    ingested = read_optional(store, keys.result(group.name, "ingest"), IngestResult)
-    made = ingested.dataset if ingested else None
+    present_keys = {file.key for file in group.files}
+    if keys.run(group.name) not in present_keys:
+        return StoredRun(group, is_partly_removed=True)
+    ingest_result = read_optional(store, keys.result(group.name, "ingest"), IngestResult)
+    dataset_folder = ingest_result.dataset if ingest_result else None
     try:
         run = load_run(group.name, store)
         record = read_optional(store, keys.record(group.name), RunRecord)
-    except (SpecError, BrokenDocument):  # of another version, or damaged: what cannot be read has not ended
-        return StoredRun(group, dataset=made)
+    except (SpecError, BrokenDocument):  # of another version, or damaged: such a run counts as not ended
+        return StoredRun(group, dataset=dataset_folder)
     dataset = run.spec.dataset
     if dataset.ref:
-        made = keys.dataset(*dataset.ref.split("@"))
-    source = "" if made else str(dataset.source)
-    return StoredRun(group, _ended(run, record, there), made, source)
+        dataset_folder = keys.dataset(*dataset.ref.split("@"))
+    source = "" if dataset_folder else str(dataset.source)
+    return StoredRun(group, _final_state(run, record, present_keys), dataset_folder, source)
 
 
-def _ended(run: TrainingRun, record: RunRecord | None, there: set[str]) -> State | None:
-    """Return the state in which the run ended; a run on somebody's machine has no record."""
+def _final_state(run: TrainingRun, record: RunRecord | None, present_keys: set[str]) -> State | None:
+    """Return the state in which the run ended, or None; a local run has no record."""
     name, stages = run.metadata.name, run.spec.stages
     if record:
         return record.state if record.is_final else None
-    if keys.result(name, stages[-1]) in there:
+    if keys.result(name, stages[-1]) in present_keys:
         return State.SUCCEEDED
-    return State.FAILED if any(keys.failure(name, stage) in there for stage in stages) else None
+    return State.FAILED if any(keys.failure(name, stage) in present_keys for stage in stages) else None
 
 
 def _is_old(group: Group, limit: timedelta | None, now: float) -> bool:

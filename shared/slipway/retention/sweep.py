@@ -1,8 +1,9 @@
-"""Remove what is kept too long, so that nothing is ever seen by half.
+"""The removal of expired objects, in an order in which nothing ever looks complete when it is not.
 
-What makes a thing visible goes first: a run's keys of the index, then `run.json`; a dataset's manifest; the parts of
-records; an upload's listing. Cut short anywhere, the next time finds the rest by its age and goes on. Datasets, records
-and blobs, which ingests take up, are removed only while none works: see `slipway.store.sweep_lock`.
+The keys that make something visible are removed first: a run's keys in the index, then `run.json`; a dataset's
+manifest; the parts of records; an upload's listing. After an interruption, the next sweep finds the rest by its age and
+continues. Datasets, records and blobs, which an ingest may reuse, are removed only while no ingest runs: see
+`slipway.store.sweep_lock`.
 """
 
 import re
@@ -30,7 +31,7 @@ from slipway.store import sweep_lock
 from slipway.store.interface import Listed, ObjectStore, in_parallel
 
 _BATCH = 64
-_MOST_FAILURES = 50  # then it is not single keys
+_MOST_FAILURES = 50  # with more, the fault is the store's, not that of single keys
 _FIRST = {
     "run": re.compile(r"index/|runs/[^/]+/run\.json$"),
     "dataset": re.compile(r".*/manifest\.json$"),
@@ -45,13 +46,13 @@ T = TypeVar("T")
 
 @dataclass
 class Removal:
-    """What was removed, or in a dry run would be.
+    """The outcome of a sweep; that of a dry run says what a sweep would remove.
 
     Attributes:
-      counts: By kind: run, upload, dataset, records, blob.
-      unfinished: Runs that are old, and stay because they never ended.
-      postponed: Ingests for which datasets, records and blobs were left for the next time.
-      failures: Key, and what the store said.
+      counts: Number of removed groups by kind: run, upload, dataset, records, blob.
+      unfinished: Old runs that are kept because they never ended.
+      postponed: Running ingests, because of which datasets, records and blobs wait for the next sweep.
+      failures: Key to the store's error.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class Removal:
 
 
 class _Postponed(Exception):
-    """An ingest has come."""
+    """An ingest has started."""
 
 
 @dataclass
@@ -70,7 +71,7 @@ class _Remover:
     """Removes groups, or only counts them.
 
     Attributes:
-      gone: Names of groups that nobody sees any more.
+      removed_names: Names of groups that are no longer visible.
     """
 
     store: ObjectStore
@@ -78,25 +79,25 @@ class _Remover:
     show: Show
     removal: Removal = field(default_factory=Removal)
     may_go_on: Callable[[], bool] = lambda: True
-    gone: set[str] = field(default_factory=set)
+    removed_names: set[str] = field(default_factory=set)
 
     def remove(self, group: Group) -> None:
-        """Remove first what makes it visible, one by one; where that fails, all of it stays."""
-        first = sorted(listed.key for listed in group.listed if _FIRST[group.kind].match(listed.key))
+        """Remove the keys that make the group visible, then the rest; if the former fails, keep the rest."""
+        first = sorted(file.key for file in group.files if _FIRST[group.kind].match(file.key))
         if not self.is_dry:
             for batch in _batches(first, 1 if group.kind == "run" else _BATCH):
                 if not self._delete(batch):
                     return
-            rest = [listed for listed in group.listed if listed.key not in set(first)]
-            for batch in _batches([listed.key for listed in self._unchanged(group, rest)], _BATCH):
+            rest = [file for file in group.files if file.key not in set(first)]
+            for batch in _batches([file.key for file in self._unchanged_files(group, rest)], _BATCH):
                 self._delete(batch)
-        self.gone.add(group.name)
+        self.removed_names.add(group.name)
         self._count(group)
 
     def remove_blobs(self, blobs: Iterable[Group]) -> None:
-        for some in _batches(blobs, _BATCH):
-            if self.is_dry or self._delete([group.listed[0].key for group in some]):
-                for group in some:
+        for batch in _batches(blobs, _BATCH):
+            if self.is_dry or self._delete([group.files[0].key for group in batch]):
+                for group in batch:
                     self._count(group)
 
     def _count(self, group: Group) -> None:
@@ -105,17 +106,17 @@ class _Remover:
         self.removal.bytes += group.bytes
         self.show(group)
 
-    def _unchanged(self, group: Group, rest: list[Listed]) -> list[Listed]:
-        """Leave out what an upload that was completed at this moment has written anew."""
+    def _unchanged_files(self, group: Group, rest: list[Listed]) -> list[Listed]:
+        """Leave out files that have been written again since, by an upload that was just completed."""
         if group.kind != "upload":
             return rest
-        there = set(self.store.scan(keys.upload(group.name)))
-        return [listed for listed in rest if listed in there]
+        current_files = set(self.store.scan(keys.upload(group.name)))
+        return [file for file in rest if file in current_files]
 
     def _delete(self, batch: list[str]) -> bool:
         if not self.may_go_on():
             raise _Postponed
-        failures = {key: said for key, said in zip(batch, in_parallel(self._try, batch), strict=True) if said}
+        failures = {key: message for key, message in zip(batch, in_parallel(self._try, batch), strict=True) if message}
         self.removal.failures |= failures
         if len(self.removal.failures) > _MOST_FAILURES:
             raise StoreUnavailable(f"more than {_MOST_FAILURES} keys were not removed: {next(iter(failures.values()))}")
@@ -134,22 +135,22 @@ def collect(store: ObjectStore, limits: Limits, now: float, show: Show, is_dry: 
 
     Args:
       now: Seconds since 1970.
-      show: Is told of each thing that was removed.
+      show: Called with each group that was removed.
 
     Raises:
-      SpecError: It is no store of Slipway's.
+      SpecError: The store is not one of Slipway's.
       StoreUnavailable: It does not answer, or refuses one key after the other.
     """
     remover = _Remover(store, is_dry, show)
-    found = take_inventory(store)
-    expired = expired_runs(found, limits, now)
+    inventory = take_inventory(store)
+    expired = expired_runs(inventory, limits, now)
     for run in expired:
         remover.remove(run.group)
-    for upload in expired_uploads(found, limits, now):
+    for upload in expired_uploads(inventory, limits, now):
         remover.remove(upload)
-    remover.removal.unfinished = _unfinished(found, limits, now)
+    remover.removal.unfinished = _unfinished_runs(inventory, limits, now)
     if is_dry:
-        _sweep(remover, found, limits, now)
+        _sweep(remover, inventory, limits, now)
         return remover.removal
     with sweep_lock.sweep_lock(store) as remover.may_go_on:
         try:
@@ -161,27 +162,27 @@ def collect(store: ObjectStore, limits: Limits, now: float, show: Show, is_dry: 
     return remover.removal
 
 
-def _sweep(remover: _Remover, found: Inventory, limits: Limits, now: float) -> None:
-    """Remove what runs share and none needs."""
-    runs: list[StoredRun] = [run for run in found.runs if run.group.name not in remover.gone]
-    for records in expired_records(found, runs, limits, now):
+def _sweep(remover: _Remover, inventory: Inventory, limits: Limits, now: float) -> None:
+    """Remove the datasets, records and blobs that no run needs."""
+    runs: list[StoredRun] = [run for run in inventory.runs if run.group.name not in remover.removed_names]
+    for records in expired_records(inventory, runs, limits, now):
         remover.remove(records)
-    for dataset in expired_datasets(found, runs, limits, now):
+    for dataset in expired_datasets(inventory, runs, limits, now):
         remover.remove(dataset)
-    datasets = [group for group in found.groups.get("dataset", ()) if group.name not in remover.gone]
-    remover.remove_blobs(unused_blobs(found, _used(remover, datasets), now))
+    datasets = [group for group in inventory.groups.get("dataset", ()) if group.name not in remover.removed_names]
+    remover.remove_blobs(unused_blobs(inventory, _used_digests(remover, datasets), now))
 
 
-def _used(remover: _Remover, datasets: Iterable[Group]) -> set[str]:
-    """Return the digests that the datasets refer to; one that cannot be read ends it, for its blobs are not known."""
-    used: set[str] = set()
+def _used_digests(remover: _Remover, datasets: Iterable[Group]) -> set[str]:
+    """Return the digests to which the datasets refer. Raises `SpecError` where a dataset cannot be read."""
+    digests: set[str] = set()
     for dataset in datasets:
         if not remover.may_go_on():
             raise _Postponed
-        for listed in dataset.listed:
-            if listed.key.endswith(".jsonl"):
-                used |= _digests(listed.key, remover.store)
-    return used
+        for file in dataset.files:
+            if file.key.endswith(".jsonl"):
+                digests |= _digests(file.key, remover.store)
+    return digests
 
 
 def _digests(key: str, store: ObjectStore) -> set[str]:
@@ -191,13 +192,13 @@ def _digests(key: str, store: ObjectStore) -> set[str]:
         raise SpecError(f"{key}: is damaged, so it is not known which images it needs; remove that dataset") from error
 
 
-def _unfinished(found: Inventory, limits: Limits, now: float) -> list[str]:
-    ended = {run.group.name for run in found.runs if run.state is not None or run.is_rest}
-    all_old = expired_runs(found, Limits(runs=limits.runs, keep=limits.keep, unfinished=True), now)
+def _unfinished_runs(inventory: Inventory, limits: Limits, now: float) -> list[str]:
+    ended = {run.group.name for run in inventory.runs if run.state is not None or run.is_partly_removed}
+    all_old = expired_runs(inventory, Limits(runs=limits.runs, keep=limits.keep, unfinished=True), now)
     return [] if limits.unfinished else [run.group.name for run in all_old if run.group.name not in ended]
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     waiting = iter(items)
-    while some := list(islice(waiting, size)):
-        yield some
+    while batch := list(islice(waiting, size)):
+        yield batch

@@ -236,7 +236,7 @@ def test_an_age_is(text, age):
 
 @pytest.mark.parametrize("text", ["", "90", "d", "-1d", "1.5d", "90 d", "1y"])
 def test_an_age_is_refused(text):
-    with pytest.raises(SpecError, match="is no age; give a number and m, h, d or w"):
+    with pytest.raises(SpecError, match="is not an age; give a number and m, h, d or w"):
         parse_age(text)
 
 
