@@ -1,1 +1,1 @@
-"""The `slipway` command; each module is imported by the command that needs it, so that `--help` answers at once."""
+"""The `slipway` command; each command imports its module when it is called, so that `--help` answers at once."""

@@ -1,4 +1,4 @@
-"""``python -m services.cli``: the `slipway` command, where it is not installed as a program."""
+"""``python -m services.cli``: the `slipway` command, for use where the program is not installed."""
 
 from services.cli.main import main
 

@@ -16,7 +16,7 @@ from slipway.errors import EXIT_INPUT, EXIT_RETRY, SlipwayError
 from services.cli.remote import options as remote
 
 app = typer.Typer(
-    help="A folder of annotated images in, a trained, measured, exported object detector out.",
+    help="Turn a folder of annotated images into a trained, measured, exported object detector.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,28 +24,28 @@ app = typer.Typer(
 
 _FOLDER_HELP = "Annotated images: XML files of labelImg beside or near them."
 _Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
-_Out = Annotated[Path, typer.Option(help="Where everything is written; never inside FOLDER.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
+_Out = Annotated[Path, typer.Option(help="Folder for all outputs; must not be inside FOLDER.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
 _TestRatio = Annotated[float | None, typer.Option(help="Share of images for the test split.")]
 _ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
-_Seed = Annotated[int | None, typer.Option(help="Of the split, the first weights and the augmentation.")]
-_LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels outside it are findings.")]
+_Seed = Annotated[int | None, typer.Option(help="Seed of the split, the initial weights and the augmentation.")]
+_LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels that it lacks are reported.")]
 _InitialCheckpoint = Annotated[
-    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, or a .tar.gz's address.")
+    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, or the address of a .tar.gz.")
 ]
-_Invalid = Annotated[str | None, typer.Option(help="fail: stop at what cannot be used. drop: leave it out, counted.")]
+_Invalid = Annotated[str | None, typer.Option(help="fail: stop at unusable images and boxes. drop: leave them out.")]
 
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     ctx: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
-    file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; options beside it win.")] = None,
-    preset: Annotated[str | None, typer.Option(help="See `slipway presets`; chosen from the data.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Length of the training.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; other options override it.")] = None,
+    preset: Annotated[str | None, typer.Option(help="See `slipway presets`; by default chosen from the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the model's square input, a multiple of 32.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The highest, after warm-up.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate, after warm-up.")] = None,
     test_ratio: _TestRatio = None,
     val_ratio: _ValRatio = None,
     seed: _Seed = None,
@@ -53,16 +53,16 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     invalid: _Invalid = None,
     initial_checkpoint: _InitialCheckpoint = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Evaluations without a better AP, then stop.")] = None,
-    time_limit: Annotated[int | None, typer.Option(help="Seconds of training.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")] = None,
+    time_limit: Annotated[int | None, typer.Option(help="Seconds after which the training ends.")] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs to train on.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that write TFRecords.")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage: ingest, preprocess, train, export or detect.")] = None,
-    name: Annotated[str | None, typer.Option(help="The run's; made from its content otherwise.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; by default made from its content.")] = None,
     out: _Out = Path("slipway-out"),
     as_json: _Json = False,
 ) -> None:
-    """Ingest, preprocess, train, evaluate, export, detect; run again, it carries on where it stopped."""
+    """Ingest, preprocess, train, evaluate, export, detect; the same command again continues where it stopped."""
     from services.cli.commands import run as command
     from services.cli.local.run_request import FIELDS, RunRequest
 
@@ -93,8 +93,8 @@ def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
 def detect(
     model: Annotated[Path, typer.Argument(help="An export folder, or the folder or name of a run.")],
     images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
-    out: Annotated[Path, typer.Option(help="Gets the pictures and detections.json.")] = Path("detections"),
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Below it nothing is drawn.")] = 0.4,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and detections.json.")] = Path("detections"),
+    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Detections below it are left out.")] = 0.4,
     as_json: _Json = False,
 ) -> None:
     """Find objects in images with an exported model, and draw them."""
@@ -106,7 +106,7 @@ def detect(
 
 @app.command()
 def presets(as_json: _Json = False) -> None:
-    """List the presets: what for, image size, batch size, how many GPUs each is made for."""
+    """List the presets: purpose, image size, batch size, and the number of GPUs that each is meant for."""
     from services.cli.commands import presets as command
 
     raise typer.Exit(command.presets(as_json))
@@ -117,16 +117,16 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     store: Annotated[
         str, typer.Option(envvar="SLIPWAY_STORE", help="A folder, or s3://bucket/prefix.")
     ] = "slipway-out",
-    runs: Annotated[str, typer.Option(help="Age of ended runs that go: 90d, 12h, never.")] = "never",
-    datasets: Annotated[str, typer.Option(help="Age of datasets that go, unless a run refers to them.")] = "never",
-    records: Annotated[str, typer.Option(help="Age of records that go; they can be made again.")] = "30d",
-    uploads: Annotated[str, typer.Option(help="Age of uploads that go, complete or not.")] = "7d",
-    keep: Annotated[list[str] | None, typer.Option(help="A run that stays; give it once for each.")] = None,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also old runs that never ended.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print what would go.")] = False,
+    runs: Annotated[str, typer.Option(help="Age at which ended runs are removed: 90d, 12h, never.")] = "never",
+    datasets: Annotated[str, typer.Option(help="Age at which datasets without a run are removed.")] = "never",
+    records: Annotated[str, typer.Option(help="Age at which records are removed; runs write them again.")] = "30d",
+    uploads: Annotated[str, typer.Option(help="Age at which uploads are removed, complete or not.")] = "7d",
+    keep: Annotated[list[str] | None, typer.Option(help="A run to keep; may be given several times.")] = None,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also remove old runs that never ended.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Remove from a store what is older than you want to keep it."""
+    """Remove old runs, datasets, records and uploads from a store."""
     from slipway.retention.policy import Limits, parse_age
 
     from services.cli.commands import gc as command
@@ -144,11 +144,11 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
 
 @app.command()
 def tensorboard(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN|FOLDER]", help="All runs in --out unless given.")] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of this machine alone.")] = 6006,
-    out: Annotated[Path, typer.Option(help="Where runs are, or are fetched to.")] = Path("slipway-out"),
+    run: Annotated[str | None, typer.Argument(metavar="[RUN|FOLDER]", help="By default all runs in --out.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port, open on this machine only.")] = 6006,
+    out: Annotated[Path, typer.Option(help="Folder of the runs, also of fetched ones.")] = Path("slipway-out"),
 ) -> None:
-    """Show curves in TensorBoard; a run of an installation's is fetched first."""
+    """Show curves in TensorBoard; the curves of an installation's run are fetched first."""
     from services.cli.commands import tensorboard as command
 
     raise typer.Exit(command.tensorboard(run, out, port))
@@ -178,7 +178,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and leave with its exit code; an error that the user can mend is printed without a traceback."""
+    """Run the command and exit with its code; an error that the user can correct is printed without a traceback."""
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="slipway")
     except SlipwayError as error:

@@ -1,1 +1,1 @@
-"""The work of each command, in a module of its name."""
+"""The commands, each in a module of its name."""

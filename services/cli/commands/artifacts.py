@@ -48,10 +48,10 @@ def fetch_events(run: str, out: Path) -> None:
 
 
 def select(items: Sequence[ArtifactAnswer], paths: Sequence[str], run: str) -> list[ArtifactAnswer]:
-    """Return the artifacts that are, or are below, one of the paths; all where no path is given.
+    """Return the artifacts that are one of the paths or below one; without paths, all of them.
 
     Raises:
-      InputError: A path names no artifact.
+      InputError: No artifact has one of the paths.
     """
     folders = [path.strip("/") for path in paths]
     for folder in folders:

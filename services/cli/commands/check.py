@@ -16,7 +16,7 @@ from services.cli.screen.data_report import print_data_report
 
 
 def check(request: RunRequest, out: Path, as_json: bool) -> int:
-    """Ingest without stopping at findings; return 65 when a run would stop at them."""
+    """Ingest without stopping at errors in the annotations; return 65 if a run would stop at them."""
     is_strict = request.options.get("invalid") != "drop"
     options = {**request.options, "invalid": "drop", "until": "ingest"}
     summary = run_stages(replace(request, options=options), out, as_json)

@@ -18,7 +18,7 @@ from services.cli.screen.console import display, print_json
 from services.cli.screen.data_report import print_data_report
 from services.cli.screen.transfer_progress import TransferProgress, timed_stage
 
-_LONGEST_NAME = LONGEST_NAME - 9  # "-" and eight digits make a run's name of it
+_LONGEST_NAME = LONGEST_NAME - 9  # a run's name has "-" and eight digits more
 
 
 def push(folder: Path, name: str | None, as_json: bool) -> int:
@@ -41,7 +41,7 @@ def push(folder: Path, name: str | None, as_json: bool) -> int:
 
 
 def _print_dataset(api: Api, run: Run, as_json: bool) -> None:
-    """Print the data report, and at last the name by which runs refer to the dataset."""
+    """Print the data report, and then the name by which runs refer to the dataset."""
     path = run_path(run.name, "/artifacts/ingest/result.json")
     _, name, sha256 = validate(IngestResult, api.json(Call("GET", path)), path).dataset.split("/")
     dataset = f"{name}@{sha256}"

@@ -1,4 +1,4 @@
-"""`slipway detect`: an exported model, run over images on this machine."""
+"""`slipway detect`: detection with an exported model on this machine."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""`slipway gc`: old runs, datasets, records and uploads, removed from a store."""
+"""`slipway gc`: removal of old runs, datasets, records and uploads from a store."""
 
 import json
 import signal
@@ -13,7 +13,7 @@ from slipway.store.from_url import open_store
 from slipway.text import format_bytes
 
 _KINDS = {"run": "runs", "upload": "uploads", "dataset": "datasets", "records": "sets of records", "blob": "images"}
-_EVERY_BLOBS = 1000  # images are too many for a line each
+_EVERY_BLOBS = 1000  # there are too many images for a line each
 
 
 def gc(url: str, limits: Limits, is_dry: bool, as_json: bool) -> int:
@@ -31,7 +31,7 @@ def gc(url: str, limits: Limits, is_dry: bool, as_json: bool) -> int:
 
 
 def summary_lines(removal: Removal, is_dry: bool) -> list[str]:
-    """Return what was removed, and what was kept and why."""
+    """Return lines on the removed groups, and on those that were kept, with the reason."""
     counts = ", ".join(f"{removal.counts[kind]} {name}" for kind, name in _KINDS.items() if kind in removal.counts)
     lines = [f"{'would remove' if is_dry else 'removed'} {counts or 'nothing'}, {format_bytes(removal.bytes)}"]
     if removal.unfinished:
@@ -44,7 +44,7 @@ def summary_lines(removal: Removal, is_dry: bool) -> list[str]:
 
 
 class RemovalProgress:
-    """Shows each group when it is removed, and images by the thousand."""
+    """Shows each group that is removed; of images, only their number, every thousand."""
 
     def __init__(self, is_dry: bool, as_json: bool) -> None:
         self._event = "would_remove" if is_dry else "removed"

@@ -1,4 +1,4 @@
-"""`slipway login`: an installation's token, tried and stored."""
+"""`slipway login`: tries an installation's token and stores it."""
 
 import getpass
 import sys

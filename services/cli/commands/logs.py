@@ -1,4 +1,4 @@
-"""`slipway logs`: the log of a run's stages, the lines so far or every new one as it comes."""
+"""`slipway logs`: the log of a run's stages so far, or followed to the run's end."""
 
 import sys
 from collections.abc import Iterator

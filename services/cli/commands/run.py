@@ -31,7 +31,7 @@ def run_stages(request: RunRequest, out: Path, as_json: bool) -> RunSummary:
 
 
 def print_summary(summary: RunSummary, as_json: bool) -> int:
-    """Print the summary in the form that was asked for, and return the exit code."""
+    """Print the summary, as JSON or as text, and return the exit code."""
     if as_json:
         print_json(summary.event())
     elif summary.is_done:

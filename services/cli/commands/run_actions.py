@@ -13,7 +13,7 @@ from services.cli.screen.console import print_json
 
 
 def act(name: str, verb: str, as_json: bool) -> int:
-    """Ask for a run to be canceled, suspended, resumed or retried."""
+    """Request that a run be canceled, suspended, resumed or retried."""
     run = _act(connect(), name, verb)
     if as_json:
         print_json(run.json_content)
@@ -23,7 +23,7 @@ def act(name: str, verb: str, as_json: bool) -> int:
 
 
 def _act(api: Api, name: str, verb: str) -> Run:
-    """Send the request.
+    """Send the request and return the run.
 
     After a break a retry is sent a second time. The server refuses that one with a conflict; the run's attempt shows
     that it accepted the first.

@@ -1,4 +1,4 @@
-"""`slipway status`: the runs of an installation, or one run with its stages, also while it goes on."""
+"""`slipway status`: the runs of an installation, or one run with its stages, once or until it ends."""
 
 import sys
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def show_run(name: str, is_watched: bool, as_json: bool) -> int:
 
 
 def watch(api: Api, name: str, as_json: bool) -> int:
-    """Follow a run to its end, and return the exit code of a local run that ended like it."""
+    """Follow a run to its end, and return the exit code that a local run with the same end would have."""
     run = watch_run(api, name, as_json)
     code = exit_code(api, run)
     if as_json:

@@ -1,4 +1,4 @@
-"""`slipway submit`: a run file, sent to an installation."""
+"""`slipway submit`: sends a run file to an installation."""
 
 import json
 import os
@@ -25,8 +25,8 @@ class SubmitRequest:
     """The options of `slipway submit`.
 
     Attributes:
-      name: Of the run; the file's when absent, or else the server makes one.
-      key: Idempotency key; made from the file's content and the user when absent.
+      name: Name of the run; when absent, the file's, or else one that the server makes.
+      key: Idempotency key; when absent, made from the file's content and the user.
     """
 
     file: Path
@@ -35,7 +35,7 @@ class SubmitRequest:
 
 
 def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
-    """Ask for a run; two requests with the same content are one run."""
+    """Submit a run; two requests with the same content create one run."""
     body = read_body(request)
     key = request.key or sha256_json([os.getuid(), body])
     api = connect()
@@ -54,11 +54,11 @@ def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
 
 
 def read_body(request: SubmitRequest) -> dict[str, Any]:
-    """Read a run file, and lay the name over it; the server checks everything else.
+    """Read a run file and replace the run's name, if one is given; the server checks everything else.
 
     Raises:
       InputError: The file cannot be read.
-      SpecError: It is not YAML with an object in it, or its source is a folder that the server does not have.
+      SpecError: It is not YAML with an object in it, or its source is a local folder, which the server cannot read.
     """
     body = _read_object(request.file)
     if request.name:

@@ -1,4 +1,4 @@
-"""`slipway tensorboard`: curves of this machine's runs, or of an installation's run so far."""
+"""`slipway tensorboard`: the curves of local runs, or those of an installation's run so far."""
 
 import subprocess
 import sys
@@ -11,27 +11,27 @@ from slipway.errors import EXIT_DONE, EXIT_INPUT, InputError, SpecError
 
 from services.cli.commands.artifacts import fetch_events
 
-_HOST = "127.0.0.1"  # TensorBoard asks for no password
+_HOST = "127.0.0.1"  # TensorBoard has no authentication
 
 
 def tensorboard(name: str | None, out: Path, port: int) -> int:
     """Run TensorBoard until Ctrl-C, and return the exit code.
 
     Args:
-      name: A folder, or a run of `out` or of an installation; every run of `out` when absent.
+      name: A folder, or a run in `out` or of an installation; when absent, every run in `out`.
     """
     program, folder = command_line(), event_folder(name, out)
     print(f"TensorBoard shows {folder} at http://{_HOST}:{port} until Ctrl-C", flush=True)
     options = ["--logdir", str(folder), "--host", _HOST, "--port", str(port), "--reload_interval", "15"]
     try:
-        code = subprocess.call([*program, *options])  # noqa: S603 (a list of words, which no shell reads)
+        code = subprocess.call([*program, *options])  # noqa: S603 (a list of arguments, without a shell)
     except KeyboardInterrupt:
         return EXIT_DONE
     return EXIT_INPUT if code else EXIT_DONE
 
 
 def command_line() -> Sequence[str]:
-    """Return the words that start TensorBoard.
+    """Return the command line that starts TensorBoard.
 
     Raises:
       InputError: It is not installed beside this command.
@@ -45,7 +45,7 @@ def command_line() -> Sequence[str]:
 
 
 def event_folder(name: str | None, out: Path) -> Path:
-    """Return the folder of event files; those of a run that is not on this machine are fetched from the installation.
+    """Return the folder of event files; for a run that is not on this machine, fetch them from the installation.
 
     Raises:
       InputError: There is no such folder or run; the message names the folders that were searched.

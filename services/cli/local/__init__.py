@@ -1,1 +1,1 @@
-"""Runs on this machine: processes and a folder."""
+"""Local runs: the stages are processes, the store is a folder."""

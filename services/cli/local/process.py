@@ -1,4 +1,4 @@
-"""One process of a stage: its command line, the events that it logs, its exit status."""
+"""One process of a stage: its command line, its events and its exit status."""
 
 import os
 import re
@@ -24,10 +24,10 @@ _MOST_LINES = 500  # enough for any traceback, and bounded
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process of a stage, as it is to be started.
+    """The specification of one process of a stage.
 
     Attributes:
-      is_sidecar: It works beside the others: it is restarted alone, and ends after them.
+      is_sidecar: Whether it accompanies the main process: it is restarted alone, and stopped last.
     """
 
     module: str
@@ -42,11 +42,11 @@ class ProcessSpec:
 
 @dataclass(frozen=True)
 class StageProcesses:
-    """The processes of one stage, and their surroundings.
+    """The processes of one stage, and their environment.
 
     Attributes:
-      environment: Variables on top of the runner's own.
-      scratch: An existing folder.
+      environment: Environment variables in addition to the runner's own.
+      scratch: An existing folder for temporary files.
       pass_fds: Descriptors that stay open in the processes.
     """
 
@@ -62,7 +62,7 @@ class ExitStatus:
     """The end of a process, or of a stage's processes together.
 
     Attributes:
-      output: The last lines that are not events: what a crash printed before or outside of any log.
+      output: The last lines that are not events, such as those that a crash printed outside the log.
     """
 
     code: int
@@ -71,19 +71,19 @@ class ExitStatus:
 
 
 def command_line(spec: ProcessSpec) -> list[str]:
-    """Return the command line of one process; without `-P` a folder `services` in the current folder would win."""
+    """Return the command line; without `-P`, Python would prefer a folder `services` in the current folder."""
     return [sys.executable, "-P", "-m", spec.module, *spec.arguments]
 
 
 @dataclass
 class ManagedProcess:
-    """One live process, in a session of its own, so that the terminal's Ctrl-C reaches the runner alone.
+    """A running process, in a session of its own, so that the terminal's Ctrl-C reaches only the runner.
 
-    The runner holds the other end of the process's standard input: if the runner is killed, the process sees that end.
+    The runner holds the other end of the process's standard input: if the runner is killed, standard input ends.
 
     Attributes:
       restarts: The number of earlier starts.
-      error: The last error that its events named.
+      error: The last error among its events.
       output: Its last lines that are not events.
     """
 
@@ -98,7 +98,7 @@ class ManagedProcess:
         self._reason_file = self.stage.scratch / f"{self.spec.name}.reason"
         self._reason_file.unlink(missing_ok=True)
         variables = {"JOB_COMPLETION_INDEX": str(self.spec.index), "SLIPWAY_TERMINATION_LOG": str(self._reason_file)}
-        self._process = subprocess.Popen(  # noqa: S603 (the program is this Python, the module one of ours)
+        self._process = subprocess.Popen(  # noqa: S603 (this Python runs one of our modules)
             command_line(self.spec),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -124,12 +124,12 @@ class ManagedProcess:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End the process and every process that it started."""
+        """Kill the process and every process that it started."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Wait for the end, and leave nothing of the process behind."""
+        """Wait for the end of the process, and release its resources."""
         self._process.wait()
         self.kill()
         self._listener.join(timeout=5.0)
@@ -142,7 +142,7 @@ class ManagedProcess:
             if fields := parse_event(line.rstrip("\n")):
                 event = {key: _parse_value(value) for key, value in fields.items()}
                 self.error = fields.get("error", self.error)
-                with suppress(OSError):  # nobody reads the output any more; the work goes on
+                with suppress(OSError):  # the reader of the output is gone; the work continues
                     self.show({**event, "index": self.spec.index})
             else:
                 self.output.append(line.rstrip("\n"))
@@ -152,7 +152,7 @@ class ManagedProcess:
             return ""
         if code < 0:
             name = signal.Signals(-code).name
-            return f"{self.spec.module} was killed by {name}; for want of memory, if nobody else did it"
+            return f"{self.spec.module} was killed by {name}; probably for lack of memory, unless somebody killed it"
         with suppress(OSError):
             if reason := self._reason_file.read_text():  # empty where the disk is full
                 return reason
@@ -161,7 +161,7 @@ class ManagedProcess:
 
 
 def _parse_value(text: str) -> str | int | float:
-    """Read a number as the log writes one; what only looks similar, such as a digest, stays text."""
+    """Parse a number as the log writes it; text that only resembles one, such as a digest, stays text."""
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,4 +1,4 @@
-"""The lock that lets one command at a time work on a run, and the scratch folder that goes with it."""
+"""The lock by which only one command at a time works on a run, and the scratch folder that belongs to it."""
 
 import fcntl
 import os
@@ -14,17 +14,17 @@ from slipway.store.file_errors import as_store_errors
 from slipway.store.folder import FolderStore
 from slipway.store.interface import TEMPORARY
 
-_ORPHANS_SEC = 30.0  # the processes of a killed runner stop by themselves in half of that
+_ORPHANS_SEC = 30.0  # the processes of a killed runner stop by themselves in half that time
 
 
 @dataclass(frozen=True)
 class LockedRun:
-    """A run that belongs to this command alone.
+    """A run that this command has locked.
 
     Attributes:
       scratch: The folder of its processes: emptied at the start, in case a killed runner left files, and removed at
         the end.
-      descriptor: Of the locked file. The stages inherit it: the lock lasts until the last of them has ended.
+      descriptor: Descriptor of the lock file; the stages inherit it, so that the lock lasts until all have ended.
     """
 
     scratch: Path

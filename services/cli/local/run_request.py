@@ -1,4 +1,4 @@
-"""The command line's request for a run: options and run file → TrainingRun."""
+"""The command line's request for a run, and its conversion to a TrainingRun."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ class RunRequest:
     """The command line's request for a run, not yet checked.
 
     Attributes:
-      options: By their names in `FIELDS`; None where an option was not given.
-      name: Of the run; made from its content when absent.
-      file: A TrainingRun in YAML; the options given beside it win.
+      options: Options by their names in `FIELDS`; None where an option was not given.
+      name: Name of the run; when absent, made from its content.
+      file: A TrainingRun in YAML; options override it.
     """
 
     folder: Path | None
@@ -65,7 +65,7 @@ def training_run(request: RunRequest, out: Path) -> TrainingRun:
 
     Raises:
       SpecError: An option or a field is wrong; the message names it.
-      InputError: The folder or a file is not there.
+      InputError: The folder or a file does not exist.
     """
     base = parse_run(_read_text(request.file), str(request.file)) if request.file else None
     spec = _spec(request, base)
@@ -85,7 +85,7 @@ def training_run(request: RunRequest, out: Path) -> TrainingRun:
 
 
 def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
-    """Lay the options over the file's spec, or over the defaults."""
+    """Merge the options into the file's spec, or into the defaults."""
     if (request.folder is None) == (base is None):
         raise SpecError("give either a FOLDER of annotated images, or a run file with -f")
     sections = _base_sections(request, base)
@@ -102,7 +102,7 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
 
 
 def _base_sections(request: RunRequest, base: TrainingRun | None) -> dict[str, Any]:
-    """Return the fields over which the options are laid; a source folder is relative to the run file."""
+    """Return the fields into which the options are merged; a source folder is relative to the run file."""
     dataset = base.spec.dataset if base else DatasetSpec(source=str(request.folder))
     folder = request.file.parent if request.file else Path()
     fields = dataset.model_dump(exclude_unset=True)

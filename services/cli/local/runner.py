@@ -1,4 +1,4 @@
-"""A run on this machine: the pipeline's state machine, driven with processes and a folder."""
+"""The runner of a local run: drives the pipeline's state machine with processes and a folder."""
 
 import os
 import time
@@ -24,7 +24,7 @@ from services.cli.screen.events import Event, Show
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a run, or of this command's work on it.
+    """The outcome of a run, or of this command's work on it.
 
     Attributes:
       state: SUCCEEDED, FAILED, or SUSPENDED when the user stopped it.
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def run_local(run: TrainingRun, store: FolderStore, show: Show) -> Outcome:
-    """Bring a run to its end, from wherever it stands.
+    """Run the stages that are not done, to the end of the run.
 
     Raises:
       SlipwayError: The run cannot begin: its name is taken, it runs already, or the folder cannot be written.
@@ -55,16 +55,16 @@ def run_local(run: TrainingRun, store: FolderStore, show: Show) -> Outcome:
 
 
 def observe_stages(store: FolderStore, run: str, spec: RunSpec) -> dict[Stage, Unit]:
-    """Read from the store how far each stage of the run is."""
+    """Read the state of each stage from the store."""
     return {stage: _observe_stage(store, run, stage) for stage in spec.stages}
 
 
 @dataclass
 class Runner:
-    """Observes the stages and acts, again and again, until the run is concluded.
+    """Observes the stages and takes the next action, repeatedly, until the run is concluded.
 
     Attributes:
-      failures: Of this command, so that one that could not be written is known all the same.
+      failures: Failures during this command, in memory too, in case one could not be written to the store.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Runner:
         return observe_stages(self.store, self.name, spec) | failures
 
     def _run_stage(self, stage: Stage, attempt: int, spec: RunSpec) -> ExitStatus:
-        """Run one stage; record its failure, or show what ingest decided."""
+        """Run one stage; record its failure, or show the choices of ingest."""
         start = time.monotonic()
         self.show({"event": "stage_begun", "stage": stage})
         status = run_processes(self._processes(stage, attempt, spec), self.show, self.interrupts)
@@ -128,7 +128,7 @@ class Runner:
         return StageProcesses(stage, specs, environment, self.lock.scratch, (self.lock.descriptor,))
 
     def _record_failure(self, stage: Stage, attempt: int, status: ExitStatus) -> None:
-        """Write the failure and the output of a crash; a store that refuses them must not hide the reason."""
+        """Write the failure and the output of a crash; an error of the store must not hide the reason."""
         failure = StageFailure(attempt=attempt, code=status.code, reason=status.reason)
         try:
             write_document(self.store, keys.failure(self.name, stage), failure)
@@ -157,7 +157,7 @@ def _choices_event(store: FolderStore, run: str) -> Event:
 
 
 def _findings_event(store: FolderStore, run: str) -> Event:
-    """Return the findings in the annotations, from the dataset's report."""
+    """Return the event with the findings of the dataset's report."""
     dataset = read_document(store, keys.result(run, "ingest"), IngestResult).dataset
     report = read_document(store, keys.data_report(dataset, "json"), DataReport)
     return {
@@ -171,7 +171,7 @@ def _findings_event(store: FolderStore, run: str) -> Event:
 
 
 def _limit_workers(run: TrainingRun) -> TrainingRun:
-    """Let no more workers make records than this machine has processors; their number changes no record."""
+    """Limit the workers of preprocess to this machine's processors; their number does not change the records."""
     workers = min(run.spec.preprocess.workers, os.cpu_count() or 1)
     preprocess = run.spec.preprocess.model_copy(update={"workers": workers})
     return run.model_copy(update={"spec": run.spec.model_copy(update={"preprocess": preprocess})})

@@ -1,4 +1,4 @@
-"""The processes of a stage together: starts, watches, retries and stops them."""
+"""The supervisor of a stage's processes: starts, watches, retries and stops them."""
 
 import signal
 import time
@@ -14,13 +14,13 @@ from services.cli.screen.events import Show
 
 EXIT_INTERRUPTED = 130
 RETRY_WAITS_SEC = (1.0, 3.0, 9.0)  # an attempt has three more tries, as a Job's backoffLimit would give it
-_LEAVE_SEC = 30.0  # for a process that has nothing left to do, or that must stop because another failed
+_LEAVE_SEC = 30.0  # for a process whose work is done, or that must stop because another has failed
 _POLL_SEC = 0.05
 
 
 @dataclass
 class Interrupts:
-    """The number of times that the user asked to stop. A plain counter: a signal handler must not take a lock."""
+    """Counts the user's requests to stop. A plain counter, since a signal handler must not take a lock."""
 
     count: int = 0
 
@@ -39,7 +39,7 @@ class Interrupts:
 
 
 def run_processes(stage: StageProcesses, show: Show, interrupts: Interrupts) -> ExitStatus:
-    """Run a stage's processes to their end; retry a few times what may pass by itself."""
+    """Run a stage's processes to their end; retry transient failures a few times."""
     for wait in (*RETRY_WAITS_SEC, None):
         status = _run_once(stage, show, interrupts)
         if interrupts.count:
@@ -65,7 +65,7 @@ def _run_once(stage: StageProcesses, show: Show, interrupts: Interrupts) -> Exit
 def _watch(processes: list[ManagedProcess], interrupts: Interrupts) -> ExitStatus:
     """Wait until the work is done, or one process has failed for good, or the user asks to stop."""
     while not interrupts.count:
-        # Polled once in each round: a moment later another may have ended, and badly.
+        # Polled once per round, since another may fail between two polls.
         statuses = [process.poll() for process in processes]
         for position, (process, status) in enumerate(zip(processes, statuses, strict=True)):
             if status is None or status.code == EXIT_DONE:
@@ -85,7 +85,7 @@ def _may_restart(process: ManagedProcess, status: ExitStatus) -> bool:
 
 
 def _restart(process: ManagedProcess, status: ExitStatus, interrupts: Interrupts) -> ManagedProcess:
-    """Start a sidecar again, alone."""
+    """Restart a sidecar without the other processes."""
     wait = RETRY_WAITS_SEC[process.restarts]
     event = {"event": "stage_retried", "stage": process.stage.stage, "reason": status.reason, "wait_sec": wait}
     process.show(event)
@@ -95,7 +95,7 @@ def _restart(process: ManagedProcess, status: ExitStatus, interrupts: Interrupts
 
 
 def _stop(processes: list[ManagedProcess], interrupts: Interrupts) -> ExitStatus:
-    """Ask all to stop, and give them the time that they need to save their work."""
+    """Ask all processes to stop, and give them time to save their work."""
     for process in processes:
         process.ask_to_stop()
     _await_end(processes, interrupts, limit_sec=None)
@@ -116,7 +116,7 @@ def _end_all(processes: Sequence[ManagedProcess], interrupts: Interrupts, limit_
 
 
 def _await_end(processes: Sequence[ManagedProcess], interrupts: Interrupts, limit_sec: float | None) -> None:
-    """Wait for the end of all, but not past the limit nor past a second Ctrl-C."""
+    """Wait for the end of all processes, at most until the limit or a second Ctrl-C."""
     deadline = time.monotonic() + limit_sec if limit_sec is not None else None
     while any(process.poll() is None for process in processes):
         if interrupts.count > 1 or (deadline is not None and time.monotonic() > deadline):

@@ -1,4 +1,4 @@
-"""An installation's answers, as far as the command reads them; fields of a newer version are ignored."""
+"""An installation's answers, with the fields that the command reads; others are ignored."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ class Answer(AnswerModel):
 
     @property
     def json_content(self) -> Any:
-        """The JSON as it came, for `--json`."""
+        """The JSON as it was received, for `--json`."""
         return self._json
 
 
@@ -56,11 +56,11 @@ class StageAnswer(Answer):
 
 
 class StatusAnswer(Answer):
-    """How a run stands.
+    """The status of a run.
 
     Attributes:
       stage: The first stage that is not done.
-      progress: Of that stage, such as `10/30 steps`.
+      progress: Progress of that stage, such as `10/30 steps`.
     """
 
     state: str = State.PENDING.value
@@ -113,7 +113,7 @@ class Run(Answer):
 
     @property
     def stages(self) -> dict[str, StageAnswer]:
-        """The stages in their order: the cluster sorts them by the alphabet."""
+        """The stages in their order; the cluster sorts them alphabetically."""
         return {stage: self.status.stages[stage] for stage in STAGES if stage in self.status.stages}
 
 

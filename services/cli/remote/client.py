@@ -21,7 +21,7 @@ from services.cli.remote.answers import Answer, parse_answer
 from services.cli.remote.errors import ApiRefused, ApiUnavailable, as_api_errors, error_of
 from services.cli.remote.sse import ServerEvent, parse_events
 
-PATIENCE_SEC = 60.0  # a server is replaced, or a laptop finds its network again, in less
+PATIENCE_SEC = 60.0  # enough to replace a server, or for a laptop to find its network again
 _CONNECT_SEC, _READ_SEC = 5.0, 60.0
 _READ_BYTES = 1 << 16
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
@@ -31,12 +31,12 @@ A = TypeVar("A", bound=Answer)
 
 @dataclass(frozen=True)
 class Server:
-    """The address of an installation, and the token for it; a `repr` shows no token.
+    """The address of an installation, and the token for it, which a `repr` does not show.
 
     Attributes:
       url: `https://host[:port][/prefix]`.
-      ca_file: Certificates to trust instead of the public ones, PEM.
-      insecure_http: The token may travel unencrypted.
+      ca_file: PEM file of certificates to trust instead of the public ones.
+      insecure_http: Whether the token may be sent unencrypted.
 
     Raises:
       SpecError: The address is malformed, or is not encrypted.
@@ -61,7 +61,7 @@ class Server:
         self.check(self.url)
 
     def check(self, url: str) -> str:
-        """Return the address. Raises `SpecError` where a request to it could be read on the way."""
+        """Return the address. Raises `SpecError` where requests to it would not be encrypted."""
         parts = urlsplit(url)
         if parts.scheme == "https" or self.insecure_http or _LOOPBACK.fullmatch(parts.hostname or ""):
             return url
@@ -77,8 +77,8 @@ class Call:
 
     Attributes:
       path: Below the server's address, such as `/v1/runs`; or a whole address that the server gave.
-      body: An object to send as JSON; or bytes; or a function that makes the chunks anew for each try.
-      read_sec: The longest wait for the answer to begin, and for it to go on.
+      body: An object to send as JSON; or bytes; or a function that yields the chunks, called for each try.
+      read_sec: Time limit for the answer's start, and for each of its pauses.
     """
 
     method: str
@@ -100,7 +100,7 @@ class Api:
     """An installation's HTTP interface.
 
     Args:
-      notice: Called once for each break, with a sentence: the server does not answer and is asked again.
+      notice: Called once for each interruption, with a sentence: the server does not answer, the request is retried.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class Api:
         return Patience(self._patience_sec, lambda failure: self._notice(f"{failure}; {limit}"))
 
     def json(self, call: Call) -> Any:
-        """Return the answer's JSON, asking again while there is no answer."""
+        """Return the answer's JSON; the request is retried while there is no answer."""
         return with_retries(lambda: self.json_once(call), self.patience())[1]
 
     def answer(self, model: type[A], call: Call) -> A:
-        """Return the answer as a model. Raises `ApiRefused` when it is not as this version reads it."""
+        """Return the answer as a model. Raises `ApiRefused` when it does not have the form that this version reads."""
         return self.parse(model, self.json(call))
 
     def parse(self, model: type[A], content: Any) -> A:
@@ -166,7 +166,7 @@ class Api:
         return f"{url}?{query}" if query else url
 
     def follow(self, call: Call) -> Iterator[ServerEvent]:
-        """Yield a stream's events until the server ends it; after a break, go on with the next event."""
+        """Yield a stream's events until the server ends it; after an interruption, continue with the next event."""
         patience, last_id = self.patience(), ""
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})

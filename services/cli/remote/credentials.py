@@ -27,7 +27,7 @@ class StoredLogin(AnswerModel):
 
 
 def connect() -> Api:
-    """Return the client of the installation that the environment names, or of the one that was logged in to.
+    """Return the client of the installation that the environment names, or else of the stored login.
 
     A token that was stored for one address is never sent to another.
 

@@ -1,4 +1,4 @@
-"""The download of artifacts into a folder, which goes on where an earlier one broke off."""
+"""The download of artifacts into a folder; it continues an interrupted one."""
 
 import os
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ ETAGS = ".slipway-etags.json"
 _PARTIAL = ".partial"
 _EVERY_BYTES = 1 << 20
 
-# Path of an artifact → ETag of the version that its file has, or is going to have.
+# Path of an artifact → ETag of the version that its file has, or will have.
 _Etags = RootModel[dict[str, str]]
 
 
@@ -33,7 +33,7 @@ class Target:
     """The file for one artifact.
 
     Attributes:
-      etag: Of the version that is in the folder, whole or in part; empty when there is none.
+      etag: ETag of the version that is in the folder, whole or in part; empty when there is none.
     """
 
     file: Path
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def request_headers(self) -> dict[str, str]:
-        """The headers of a request for the part that is missing."""
+        """The headers of a request for the missing part."""
         if not self.etag:
             return {}
         if self.partial.exists():
@@ -62,7 +62,7 @@ class Download:
     out: Path
 
     def fetch_all(self, artifacts: Sequence[ArtifactAnswer], report: ReportBytes) -> None:
-        """Fetch the artifacts, one after the other."""
+        """Fetch the artifacts, one by one."""
         done = 0
         for artifact in artifacts:
             self.fetch(artifact.path, add_offset(done, report))
@@ -70,7 +70,7 @@ class Download:
             report(done)
 
     def fetch(self, path: str, report: ReportBytes) -> None:
-        """Fetch one artifact whole; after a break go on with the next byte, if it is still the same version."""
+        """Fetch one artifact; after an interruption, continue with the next byte if the version is still the same."""
         file, patience = target_file(self.out, path), self.api.patience()
         while True:
             target = Target(file, self._etags().get(path, ""))
@@ -111,7 +111,7 @@ def target_file(out: Path, path: str) -> Path:
             f"the server names an artifact {path!r}, which is not a path inside a folder; nothing was written"
         )
     if names in ([ETAGS], [f".{ETAGS}{_PARTIAL}"]):
-        raise ApiRefused(f"the server names an artifact {path!r}, which is a name of this command's own")
+        raise ApiRefused(f"the server names an artifact {path!r}, which is a name that this command uses itself")
     file = out.joinpath(*names)
     if not file.parent.resolve().is_relative_to(out.resolve()):
         raise InputError(f"{file.parent}: a link leads out of {out}; remove it, or choose another folder with --out")
@@ -141,6 +141,6 @@ def _receive(response: BaseHTTPResponse, target: Target, patience: Patience, rep
 
 
 def _artifact_size(response: BaseHTTPResponse) -> int | None:
-    """Return the bytes of the whole artifact, by the answer's headers."""
+    """Return the size of the whole artifact, from the answer's headers."""
     text = response.headers.get("Content-Range", "").rpartition("/")[2] or response.headers.get("Content-Length", "")
     return int(text) if text.isdigit() else None

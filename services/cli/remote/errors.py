@@ -1,4 +1,4 @@
-"""Errors of an installation and of the network, in words that name the way out."""
+"""Errors of an installation and of the network, with messages that name the remedy."""
 
 import re
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class FieldError(AnswerModel):
 
 
 class Problem(AnswerModel):
-    """An error answer by RFC 9457."""
+    """An error answer, as RFC 9457 defines it."""
 
     title: str | None = None
     detail: str | None = None
@@ -66,13 +66,13 @@ class Problem(AnswerModel):
 
 
 def printable(text: str) -> str:
-    """Replace the characters that a terminal obeys, in a text that came from elsewhere."""
+    """Replace control characters, which a terminal would interpret, in a text from a server."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 @contextmanager
 def as_api_errors(source: str) -> Iterator[None]:
-    """Raise the network's errors as ours."""
+    """Translate the network's errors to Slipway's."""
     try:
         yield
     except SSLError as error:

@@ -9,19 +9,21 @@ app = typer.Typer()
 dataset = typer.Typer(help="Datasets of an installation.", no_args_is_help=True)
 app.add_typer(dataset, name="dataset")
 
-_Run = Annotated[str, typer.Argument(metavar="RUN", help="Its name; `slipway status` lists them.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, for machines.")]
-_Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end, and leave with its exit code.")]
+_Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run; `slipway status` lists them.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
+_Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end, and exit with its code.")]
 
 
 @app.command()
 def login(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the API is: https://host.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="Address of the API: https://host.")],
     token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read the token from stdin.")] = False,
-    ca_file: Annotated[Path | None, typer.Option(help="Certificates to trust instead of the public ones, PEM.")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="PEM file of certificates to trust, not the public ones.")
+    ] = None,
     insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Allow http, unencrypted.")] = False,
 ) -> None:
-    """Try a token, and keep it for the commands that talk to an installation."""
+    """Try a token, and store it for the commands that talk to an installation."""
     from services.cli.commands import login as command
 
     raise typer.Exit(command.login(command.LoginRequest(url, token_stdin, ca_file, insecure_http)))
@@ -30,10 +32,10 @@ def login(
 @dataset.command()
 def push(
     folder: Annotated[Path, typer.Argument(help="Annotated images: XML files of labelImg beside or near them.")],
-    name: Annotated[str | None, typer.Option(help="The dataset's; the folder's unless given.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset; by default the folder's.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """Send a folder, have it checked, and print its report and its name; sent again, it carries on."""
+    """Send a folder, have it ingested, and print its report and its name; the same command again continues."""
     from services.cli.commands import dataset_push as command
 
     raise typer.Exit(command.push(folder, name, as_json))
@@ -42,12 +44,12 @@ def push(
 @app.command()
 def submit(
     file: Annotated[Path, typer.Argument(metavar="RUN.YAML", help="A TrainingRun, as for kubectl.")],
-    name: Annotated[str | None, typer.Option(help="The run's; the file's unless given.")] = None,
-    idempotency_key: Annotated[str | None, typer.Option(help="Same key, same run; made from user and content.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; by default the file's.")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="By default made from user and content.")] = None,
     watch: _Watch = False,
     as_json: _Json = False,
 ) -> None:
-    """Ask an installation for a run."""
+    """Submit a run to an installation."""
     from services.cli.commands import submit as command
 
     raise typer.Exit(command.submit(command.SubmitRequest(file, name, idempotency_key), watch, as_json))
@@ -55,12 +57,12 @@ def submit(
 
 @app.command()
 def status(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; all unless given.")] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="One run; by default all.")] = None,
     watch: _Watch = False,
     limit: Annotated[int, typer.Option(min=1, help="Number of runs, the newest first.")] = 20,
     as_json: _Json = False,
 ) -> None:
-    """List an installation's runs, or show how one stands."""
+    """List an installation's runs, or show the status of one."""
     from services.cli.commands import status as command
 
     if run is None:
@@ -71,12 +73,10 @@ def status(
 @app.command()
 def logs(
     run: _Run,
-    follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Also new lines as they come, until the run ends.")
-    ] = False,
-    stage: Annotated[str | None, typer.Option(help="One stage's only: ingest, preprocess, train, …")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Also print new lines, until the run ends.")] = False,
+    stage: Annotated[str | None, typer.Option(help="Only this stage: ingest, preprocess, train, …")] = None,
 ) -> None:
-    """Print what a run's stages logged."""
+    """Print the logs of a run's stages."""
     from services.cli.commands import logs as command
 
     raise typer.Exit(command.logs(run, stage, follow))
@@ -84,25 +84,25 @@ def logs(
 
 @app.command()
 def cancel(run: _Run, as_json: _Json = False) -> None:
-    """End a run."""
+    """Cancel a run."""
     _act(run, "cancel", as_json)
 
 
 @app.command()
 def suspend(run: _Run, as_json: _Json = False) -> None:
-    """End a run's processes, and keep what they did."""
+    """Stop a run's processes, and keep their results."""
     _act(run, "suspend", as_json)
 
 
 @app.command()
 def resume(run: _Run, as_json: _Json = False) -> None:
-    """Let a suspended run go on."""
+    """Resume a suspended run."""
     _act(run, "resume", as_json)
 
 
 @app.command()
 def retry(run: _Run, as_json: _Json = False) -> None:
-    """Start a failed run again, at the stage that failed."""
+    """Start a failed run again at the stage that failed."""
     _act(run, "retry", as_json)
 
 
@@ -110,10 +110,10 @@ def retry(run: _Run, as_json: _Json = False) -> None:
 def artifacts(
     run: _Run,
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Artifacts, or their folders.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Fetch them into this folder; list them unless given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Fetch them into this folder; by default list them.")] = None,
     as_json: _Json = False,
 ) -> None:
-    """List what a run has made, or fetch it; fetched again, it carries on."""
+    """List a run's artifacts, or fetch them; the same command again continues."""
     from services.cli.commands import artifacts as command
 
     raise typer.Exit(command.artifacts(run, out, paths or [], as_json))

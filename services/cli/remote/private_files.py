@@ -1,4 +1,4 @@
-"""The command's own files: in the user's folders, readable by the user alone."""
+"""Private files of the command, in the user's folders and readable only by the user."""
 
 import json
 import os
@@ -16,10 +16,10 @@ def user_folder(variable: str, default: str) -> Path:
 
 
 def write_private(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all, into a file that only its owner can read."""
+    """Write JSON atomically to a file that only its owner can read."""
     with as_store_errors(str(path)):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # created with mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
                 json.dump(content, file)

@@ -1,4 +1,4 @@
-"""A run of an installation, followed: its changes become the events of a local run."""
+"""Changes of an installation's run, converted to the events of a local run."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def watch_run(api: Api, name: str, as_json: bool) -> Run:
 
 
 def changes(old_run: Run | None, run: Run) -> Iterator[Event]:
-    """Compare two versions of a run, and yield the events that a local run would have for what is new."""
+    """Compare two versions of a run, and yield the events that a local run would have for the changes."""
     old_status, status = old_run.status if old_run else None, run.status
     old_stages = old_run.stages if old_run else {}
     for name, stage in run.stages.items():
@@ -53,7 +53,7 @@ def changes(old_run: Run | None, run: Run) -> Iterator[Event]:
 
 
 def exit_code(api: Api, run: Run) -> int:
-    """Return the exit code of a local run that ended like this one; the failed stage has recorded it."""
+    """Return the exit code that a local run with the same end would have; the failed stage has recorded it."""
     if run.state == State.SUCCEEDED:
         return EXIT_DONE
     failed_stages = [stage for stage, answer in run.stages.items() if answer.phase == Phase.FAILED]
@@ -67,7 +67,7 @@ def exit_code(api: Api, run: Run) -> int:
 
 
 def ending(run: Run) -> str:
-    """Return one line on how a run ended."""
+    """Return one line on the end of a run."""
     status = run.status
     if run.state == State.SUCCEEDED:
         return str(status.best or "done")

@@ -11,9 +11,9 @@ class ServerEvent:
     """One event.
 
     Attributes:
-      name: Its kind; `message` unless the server names another.
-      data: Its lines, joined.
-      id: The newest id so far; after a break the stream goes on from there.
+      name: Type of the event; `message` unless the server names another.
+      data: Lines of data, joined.
+      id: The newest id so far, from which the stream continues after an interruption.
     """
 
     name: str
@@ -22,7 +22,7 @@ class ServerEvent:
 
 
 def parse_events(chunks: Iterable[bytes], last_id: str = "") -> Iterator[ServerEvent]:
-    """Yield the events of a stream as they arrive, wherever it is cut; drop an event that a break leaves unfinished.
+    """Yield the events of a stream as they arrive, wherever its chunks end; drop an incomplete last event.
 
     Comments, which keep the connection alive, yield nothing. An event that has a name and no data is yielded, too.
 

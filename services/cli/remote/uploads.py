@@ -1,4 +1,4 @@
-"""The upload of a folder: whole in one request, or in parts that outlast a break."""
+"""The upload of a folder: whole in one request, or in parts, which survive an interruption."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -18,19 +18,19 @@ from services.cli.remote.private_files import user_folder, write_private
 from services.cli.remote.zip_stream import Archive
 from services.cli.screen.transfer_progress import ReportBytes, add_offset
 
-ONE_REQUEST_BYTES = 64 << 20  # up to this, a broken transfer may as well start again
-_UNPACKING_SEC = 1800.0  # until the server has unpacked the archive
+ONE_REQUEST_BYTES = 64 << 20  # up to this size, a failed transfer can start again
+_UNPACKING_SEC = 1800.0  # time for the server to unpack the archive
 _SLICE_BYTES = 1 << 18
 
 
 class UploadNote(AnswerModel):
-    """The id of an upload that has begun: the content of a file in the user's cache."""
+    """The id of a started upload: the content of a file in the user's cache."""
 
     id: str
 
 
 def upload(api: Api, archive: Archive, name: str, report: ReportBytes) -> str:
-    """Send the archive in the way that fits its size, and return the run that ingests it."""
+    """Send the archive, whole or in parts depending on its size, and return the run that ingests it."""
     if archive.size > ONE_REQUEST_BYTES and (parts := _begin_or_resume(api, archive, name)):
         answer = _send_parts(api, archive, parts, report)
         _note_file(api, archive, name).unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def upload_path(id: str, rest: str = "") -> str:
 
 
 def _send_whole(api: Api, archive: Archive, name: str, report: ReportBytes) -> IngestAnswer:
-    """Send the archive in one request; it is not stored on this machine, so a new try makes it again."""
+    """Send the archive in one request; it is not stored on this machine, so each try builds it again."""
     call = Call(
         "POST",
         "/v1/datasets",
@@ -56,7 +56,7 @@ def _send_whole(api: Api, archive: Archive, name: str, report: ReportBytes) -> I
 
 
 def _send_parts(api: Api, archive: Archive, upload: UploadAnswer, report: ReportBytes) -> IngestAnswer:
-    """Send the parts that have not arrived, and have them put together."""
+    """Send the parts that have not arrived, and have the server join them."""
     done = 0
     for number, content in enumerate(archive.parts(upload.part_bytes), start=1):
         if number in upload.addresses:
@@ -86,7 +86,7 @@ def _send_part(api: Api, upload: UploadAnswer, part: tuple[int, bytes], report: 
 
 
 def _begin_or_resume(api: Api, archive: Archive, name: str) -> UploadAnswer | None:
-    """Resume the upload that broke off, or begin one; return None where the store takes no parts from clients."""
+    """Resume the interrupted upload, or start one; return None if the store accepts no parts from clients."""
     note = _note_file(api, archive, name)
     if id := _read_note(note):
         try:
@@ -106,7 +106,7 @@ def _begin_or_resume(api: Api, archive: Archive, name: str) -> UploadAnswer | No
 
 
 def _slices(chunks: Iterable[bytes], report: ReportBytes) -> Iterator[bytes]:
-    """Cut the chunks small, so that a slow line shows progress."""
+    """Split the chunks, so that there is progress to show on a slow connection."""
     count = 0
     for chunk in chunks:
         for start in range(0, len(chunk), _SLICE_BYTES):

@@ -1,4 +1,4 @@
-"""A folder as one zip archive, made while it is sent: the same files give the same bytes, and no copy is kept."""
+"""A folder as one zip archive, built while it is sent: the same files give the same bytes, and no copy is stored."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from slipway.errors import InputError
 from slipway.store.folder import FolderStore
 
 _CHUNK_BYTES = 1 << 20
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # zip's first day: the time of a file's last change is left out of the archive
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip; the archive leaves out modification times
 _PLAIN_FILE = 0o100644 << 16
 
 
@@ -23,9 +23,9 @@ class Archive:
     """The archive that a folder will become.
 
     Attributes:
-      files: Below the folder, sorted.
+      files: Paths below the folder, sorted.
       size: Bytes of the archive.
-      sha256: Of the archive.
+      sha256: Digest of the archive.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Archive:
     sha256: str
 
     def chunks(self) -> Iterator[bytes]:
-        """Make the archive. Raises `InputError` where a file has changed since it was surveyed."""
+        """Build the archive. Raises `InputError` where a file has changed since `survey` read it."""
         digest, previous = hashlib.sha256(), b""
         for chunk in _zip(self.folder, self.files):
             digest.update(chunk)
@@ -45,7 +45,7 @@ class Archive:
         yield previous  # held back until now, so that a changed folder never arrives as a whole archive
 
     def parts(self, size: int) -> Iterator[bytes]:
-        """Make the archive, in parts of one size; the last may be smaller."""
+        """Build the archive in parts of one size; the last may be smaller."""
         buffer = bytearray()
         for chunk in self.chunks():
             buffer += chunk
@@ -57,7 +57,7 @@ class Archive:
 
 
 def survey(folder: Path, report: Callable[[int], None] = lambda _: None) -> Archive:
-    """Read a folder once, to learn size and digest of its archive.
+    """Read a folder once to compute size and digest of its archive.
 
     Args:
       report: Called after each chunk with the number of bytes so far.
@@ -115,7 +115,7 @@ def _entry(folder: Path, name: str) -> zipfile.ZipInfo:
     except UnicodeEncodeError as error:
         raise InputError(f"{folder}: the name {name!r} is not UTF-8, as an archive needs; rename the file") from error
     entry = zipfile.ZipInfo(name, _LONG_AGO)
-    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # Unix, on whatever system it is made
+    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # Unix, whatever system it is built on
     entry.file_size = (folder / name).stat().st_size  # tells the library whether the entry needs 64 bits
     return entry
 

@@ -1,4 +1,4 @@
-"""The display while a run goes on: live bars, plain lines, or JSON lines for machines."""
+"""The display of a running command: live bars, plain lines, or JSON lines for scripts."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from services.cli.screen.stage_progress import StageProgress, line_of
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-_PLAIN_EVERY_SEC = 5.0  # a log of a long run stays readable
+_PLAIN_EVERY_SEC = 5.0  # so that the log of a long run stays readable
 
 
 @contextmanager
@@ -65,7 +65,7 @@ class PlainLines:
 
 
 class Bars:
-    """Draws a bar for each stage that is going on, and above them the lines of events."""
+    """Draws a bar for each running stage, and above them the lines of events."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

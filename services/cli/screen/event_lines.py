@@ -1,4 +1,4 @@
-"""The lines that the screen shows of an event."""
+"""The lines that the screen shows for an event."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from slipway.text import format_duration
 from services.cli.screen.events import Event
 from services.cli.screen.stage_progress import number
 
-_MOST_FINDINGS = 10  # more are read in the report
+_MOST_FINDINGS = 10  # the report has all of them
 
 
 def event_lines(event: Event) -> list[str]:
-    """Return the lines that tell the user of an event: none for one that is only for the log, or is malformed."""
+    """Return the lines to show for an event; none if it is meant only for the log, or is malformed."""
     stage, lines = event.get("stage"), []
     match event:
         case {"event": "run_begun", "run": run, "folder": folder}:
@@ -39,7 +39,7 @@ def event_lines(event: Event) -> list[str]:
 
 
 def finding_line(finding: Mapping[str, Any]) -> str:
-    """Name the file, the box and what is wrong, each of them once."""
+    """Return file, box and fault of a finding, each of them once."""
     message, file, index = str(finding.get("message", "")), str(finding.get("file", "")), finding.get("object")
     if file and file in message:
         return message

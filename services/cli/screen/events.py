@@ -1,6 +1,6 @@
-"""The events of a command: one JSON object each, read from a stage's log or made by the command itself.
+"""The events of a command: one JSON object each, from a stage's log or from the command itself.
 
-With `--json` they are the output, and scripts rely on their keys; otherwise the screen shows what a user wants to know.
+With `--json` they are the output, and scripts rely on their keys; otherwise the screen shows the important ones.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The progress of a stage, as a fraction and in words, from the events that it logs."""
+"""The progress of a stage, as an amount and as text, from the events that it logs."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ from slipway.text import format_duration
 
 from services.cli.screen.events import Event
 
-# A sidecar works beside its stage, so both share one line on the screen.
+# A sidecar runs beside its stage's main process, so both share one line on the screen.
 _SHARED_LINES = {"evaluate": "train"}
 
 
@@ -22,8 +22,8 @@ class StageProgress:
     """One stage's progress.
 
     Attributes:
-      done: Per worker, as `total`; the amount that is done.
-      start: (time, amount) of the first progress: a stage that carries on does not start at 0.
+      done: The amount that is done, per worker, as `total` is.
+      start: (time, amount) of the first progress: a stage that is resumed does not start at 0.
     """
 
     stage: str
@@ -36,7 +36,7 @@ class StageProgress:
     score: str = ""
 
     def update(self, event: Event, now: float) -> bool:
-        """Take up an event; return whether there is something new to show."""
+        """Update the progress from an event; return whether there is something new to show."""
         match event:
             case {"event": "progress", "done": int(done), "total": int(total)}:
                 self._advance(event.get("index", 0), done, total, now)
@@ -90,7 +90,7 @@ class StageProgress:
 
 
 def number(value: Any) -> str:
-    """Write a choice's value: numbers short, None as none."""
+    """Return a choice's value as text: numbers short, None as "none"."""
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

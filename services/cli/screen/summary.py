@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Paths:
-    """Files and folders of a run that can be opened; None where they were not made."""
+    """Files and folders of a run that a user can open; None for those that do not exist."""
 
     run: str
     logs: str
@@ -79,7 +79,7 @@ class RunSummary:
 
 
 def summarize(store: FolderStore, run: str, spec: RunSpec, outcome: Outcome) -> RunSummary:
-    """Read the summary of a run, whichever stages it has."""
+    """Read the summary of a run from the results of the stages that it has."""
     results = {stage: read_optional(store, keys.result(run, stage), StageResult) for stage in STAGES}
     done = {stage: result for stage, result in results.items() if result}
     durations = {
@@ -113,7 +113,7 @@ def print_success(summary: RunSummary) -> None:
 
 
 def failure_lines(summary: RunSummary) -> list[str]:
-    """Return why a run did not end well, and what to do."""
+    """Return the reason why a run did not succeed, and the next step for the user."""
     stage, reason = summary.outcome.stage, summary.outcome.reason
     if summary.outcome.state == "SUSPENDED":
         line = reason if reason.startswith("stopped at step") else f"stopped at {stage}"

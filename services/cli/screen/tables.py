@@ -1,4 +1,4 @@
-"""Tables and lines for a terminal; names from other people's files are shown as they are, without markup."""
+"""Tables and lines for a terminal; names from a dataset's files are shown literally, never as markup."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-MOST_ROWS = 50  # of classes or findings; the report has all
+MOST_ROWS = 50  # of classes or findings; the report has all of them
 
 
 def new_table(*columns: str, title: str | None = None, has_numbers: bool = True) -> "Table":

@@ -1,4 +1,4 @@
-"""The progress of a transfer, shown as a stage's is: amount, speed, time left."""
+"""The progress of a transfer, shown like that of a stage: amount, speed, time left."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ ReportBytes = Callable[[int], None]  # its argument: the bytes transferred so fa
 
 @dataclass
 class StageTimer:
-    """The stage that `timed_stage` shows; its exit code can be set while it goes on."""
+    """The stage that `timed_stage` shows; its exit code can be set until it ends."""
 
     code: int = EXIT_DONE
 
@@ -37,7 +37,7 @@ class TransferProgress:
     """Shows a transfer's progress, a few times a second.
 
     Attributes:
-      total: Bytes; 0 while that is not known.
+      total: Number of bytes; 0 while it is not known.
     """
 
     show: Show

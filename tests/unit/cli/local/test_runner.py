@@ -186,7 +186,7 @@ def test_a_process_that_is_killed_each_time_says_by_what(stages, store):
     outcome, _ = run(store)
     assert (outcome.code, outcome.reason) == (
         75,
-        "services.ingest was killed by SIGKILL; for want of memory, if nobody else did it",
+        "services.ingest was killed by SIGKILL; probably for lack of memory, unless somebody killed it",
     )
 
 
