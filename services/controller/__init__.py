@@ -1,1 +1,1 @@
-"""TrainingRun → Kubernetes Jobs, one reconcile function."""
+"""The operator: turns TrainingRuns into Kubernetes Jobs."""

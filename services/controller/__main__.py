@@ -30,16 +30,16 @@ from services.controller.settings import Settings
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.controller")
-    parser.add_argument("--namespace", default="slipway", help="the only one that is looked at")
+    parser.add_argument("--namespace", default="slipway", help="the namespace whose runs are reconciled")
     parser.add_argument("--settings", type=Path, default=Path("/etc/slipway/settings.yaml"))
     parser.add_argument("--health-port", type=int, default=8080)
     parser.add_argument("--metrics-port", type=int, default=8081)
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
-    parser.add_argument("--crd", action="store_true", help="print the custom resource and leave")
-    parser.add_argument("--jobs", type=Path, metavar="RUN", help="print the Jobs of a run file and leave")
-    parser.add_argument("--make-secret", metavar="NAME", help="make the keys of the S3 server at --endpoint and leave")
+    parser.add_argument("--crd", action="store_true", help="print the custom resource and exit")
+    parser.add_argument("--jobs", type=Path, metavar="RUN", help="print the Jobs of a run file and exit")
+    parser.add_argument("--make-secret", metavar="NAME", help="create the keys of the S3 server at --endpoint and exit")
     parser.add_argument("--endpoint", metavar="URL")
-    parser.add_argument("--make-tokens", metavar="NAME", help="make the API's first token and leave")
+    parser.add_argument("--make-tokens", metavar="NAME", help="create the API's first token and exit")
     options = parser.parse_args(arguments)
     try:
         if options.crd:
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _operate_with_log(options: argparse.Namespace) -> int:
-    """Operate, and log the reason when that cannot continue."""
+    """Run the operator; if it fails, log the reason."""
     start_log("controller", "", options.log_format)
     try:
         return _operate(options.namespace, options.settings, options.health_port, options.metrics_port)
@@ -84,7 +84,7 @@ def _secrets(options: argparse.Namespace) -> list[KubernetesObject]:
     """Return the Secrets to create.
 
     Raises:
-      SpecError: Keys without the address of the server whose keys they are.
+      SpecError: `--make-secret` is given without `--endpoint`.
     """
     if options.make_secret and not options.endpoint:
         raise SpecError("--make-secret needs --endpoint, the address of the S3 server")

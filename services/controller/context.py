@@ -1,4 +1,4 @@
-"""The services that reconciling a run needs."""
+"""The context of a reconciliation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

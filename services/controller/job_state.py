@@ -1,4 +1,4 @@
-"""The state of a stage, as its Job and pods show it, and why it failed."""
+"""The state of a stage and the reason of its failure, derived from its Job and pods."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, cast
@@ -10,7 +10,7 @@ from slipway.run.pipeline import Phase
 
 from services.controller.kube.objects import Condition, Job, Pod, TerminatedContainer
 
-_LONGEST_REASON = 1000  # letters of a container's last output that a status holds; its log has all of it
+_LONGEST_REASON = 1000  # characters of a container's last output that a status holds; the log has all of it
 _SIGKILL_EXIT = 137  # 128 + SIGKILL
 
 PodFailure = Literal["oom", "preempted", "input", "retryable", "error"]
@@ -18,7 +18,7 @@ StageFailure = Literal["input", "retries-exhausted", "oom", "deadline", "bug"]
 
 
 class JobFailure(NamedTuple):
-    """Why a Job failed."""
+    """The exit code and the reason of a Job's failure."""
 
     exit_code: int
     reason: str
@@ -40,8 +40,8 @@ def attempt_of(job: Job) -> int:
 def phase_of(job: Job) -> Phase:
     """Return the state of a Job.
 
-    One that is being deleted counts as running, because its pods exist until it is gone. A suspended one that has a
-    queue's name is suspended by Kueue, and waits for it.
+    A Job that is being deleted counts as running, because its pods exist until it is gone. A suspended Job that has a
+    queue's name is suspended by Kueue, and waits to be admitted.
     """
     if _condition(job, "Failed"):
         return Phase.FAILED
@@ -57,13 +57,13 @@ def has_ended(job: Job) -> bool:
 
 
 def ended_at(job: Job) -> str | None:
-    """Return when the Job ended, or None while it runs."""
+    """Return the time at which the Job ended, or None while it runs."""
     condition = _condition(job, "Complete") or _condition(job, "Failed")
     return condition.last_transition_time if condition else None
 
 
 def job_failure(job: Job, pods: Iterable[Pod]) -> JobFailure:
-    """Return why a Job failed: by the last output of the pod that failed last, or by the Job's own condition."""
+    """Return the reason of a Job's failure: the last output of the pod that failed last, or the Job's own condition."""
     container = _container(job)
     failed_pods = sorted(_failed_pods(pods), key=lambda pod: pod.termination(container).finished_at or "")
     condition = _condition(job, "Failed")
@@ -76,7 +76,7 @@ def job_failure(job: Job, pods: Iterable[Pod]) -> JobFailure:
 
 
 def stage_failure_kind(job: Job, pods: Sequence[Pod]) -> StageFailure:
-    """Return why a stage failed, in the word of the metrics."""
+    """Return the reason of a stage's failure as the metrics' label names it."""
     condition = _condition(job, "Failed")
     if not condition:  # it ended well but wrote no result
         return "bug"
@@ -92,7 +92,7 @@ def stage_failure_kind(job: Job, pods: Sequence[Pod]) -> StageFailure:
 
 
 def pod_failure_kind(pod: Pod) -> PodFailure:
-    """Return why a pod failed, in the word of the metrics."""
+    """Return the reason of a pod's failure as the metrics' label names it."""
     containers = _terminated_containers(pod)
     if any(container.reason == "OOMKilled" for container in containers):
         return "oom"
@@ -106,13 +106,13 @@ def pod_failure_kind(pod: Pod) -> PodFailure:
 
 
 def pod_ended_at(pod: Pod) -> str:
-    """Return when a pod's last container ended, or when the pod was created if that is not known."""
+    """Return the time at which a pod's last container ended, or the pod's creation time if that is not known."""
     times = [container.finished_at for container in _terminated_containers(pod) if container.finished_at]
     return max(times, default=pod.metadata.creation_timestamp or "")
 
 
 def killed_pod_lines(job: Job, pods: Iterable[Pod]) -> list[str]:
-    """Return a log line for each pod that was killed, and so could not log itself how it ended."""
+    """Return a log line for each pod that was killed, and so could not log its own end."""
     container = _container(job)
     lines = []
     for pod in _failed_pods(pods):
@@ -124,7 +124,7 @@ def killed_pod_lines(job: Job, pods: Iterable[Pod]) -> list[str]:
 
 
 def waiting_reason(pods: Iterable[Pod]) -> str | None:
-    """Return why a pod cannot start, such as no node or no image for it; None when no pod waits."""
+    """Return the reason why a pod cannot start, such as a missing node or image; None when no pod waits."""
     for pod in pods:
         if pod.status.phase != "Pending":
             continue

@@ -55,7 +55,7 @@ class StageAttempt:
 
     @property
     def name(self) -> str:
-        """The name of the Job: it follows from the run, and each attempt has another."""
+        """The name of the Job, which follows from the run, the stage and the attempt."""
         suffix = f"-{self.stage}-{self.attempt}"
         if len(self.run + suffix) <= _LONGEST_NAME:
             return self.run + suffix
@@ -88,11 +88,11 @@ def read_blueprints() -> str:
 
 
 def job(work: StageAttempt, settings: Settings, blueprints: str, images: Mapping[str, str]) -> KubernetesObject:
-    """Fill in the blueprint of a stage, which is the common one where the stage has none of its own.
+    """Fill in the blueprint of a stage, or the common one if the stage has none of its own.
 
     Args:
-      blueprints: Those that the run began with.
-      images: The image of each kind, likewise.
+      blueprints: The blueprints with which the run began.
+      images: The image of each kind with which the run began.
     """
     by_name = yaml.safe_load(blueprints)
     # PyYAML shares the content of an anchor, but each container is filled in differently.
@@ -109,7 +109,7 @@ def job(work: StageAttempt, settings: Settings, blueprints: str, images: Mapping
 
 
 def service(work: StageAttempt, blueprints: str) -> KubernetesObject | None:
-    """Return the headless Service by which several workers find each other; None where there is one worker."""
+    """Return the headless Service by which several workers find each other; None if there is one worker."""
     if work.stage != "train" or work.workers == 1:
         return None
     manifest: KubernetesObject = yaml.safe_load(blueprints)["workers"]
@@ -145,7 +145,7 @@ def _set_limits(spec: dict[str, Any], work: StageAttempt, settings: Settings) ->
     if is_indexed:
         spec["backoffLimitPerIndex"] = settings.retries
     else:
-        spec["backoffLimit"] = settings.retries * work.workers  # with one that trains all the others fail too
+        spec["backoffLimit"] = settings.retries * work.workers  # when one worker of a training fails, all do
     if work.workers > 1 or is_indexed:
         spec |= {"completionMode": "Indexed", "completions": work.workers, "parallelism": work.workers}
     for rule in spec["podFailurePolicy"]["rules"]:
@@ -171,7 +171,7 @@ def _fill_pod(pod: dict[str, Any], work: StageAttempt, settings: Settings, image
 
 
 def _choose_nodes(pod: dict[str, Any], pool: Pool) -> None:
-    """Send the pod to the pool's nodes."""
+    """Set the fields that schedule the pod to the pool's nodes."""
     fields = {
         "nodeSelector": pool.node_selector,
         "tolerations": pool.tolerations,

@@ -1,4 +1,4 @@
-"""The controller's metrics of its own work; `collectors/` has those of the runs."""
+"""The metrics of the controller's own work; `collectors/` exports those of the runs."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -42,7 +42,7 @@ FAILURES = Counter(
 
 
 def count_request(verb: str, resource: str) -> None:
-    """Count one request."""
+    """Count one request to the API server."""
     REQUESTS.labels(verb, resource).inc()
 
 
@@ -50,7 +50,7 @@ def stage_ended(stage: str, status: StageStatus, failure: str) -> None:
     """Count an attempt of a stage that has ended.
 
     Args:
-      failure: Why it failed, in one of the words of `stage_failure_kind`; "" when it did not.
+      failure: Reason of the failure, as `stage_failure_kind` returns it; "" if the stage did not fail.
     """
     if failure:
         FAILURES.labels(stage, failure).inc()

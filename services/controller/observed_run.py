@@ -16,12 +16,12 @@ from services.controller.kube.objects import Job, Pod, TrainingRunObject
 
 @dataclass(frozen=True)
 class ObservedRun:
-    """Everything that is known of a run.
+    """A run, its stages and their objects, as they were read.
 
     Attributes:
-      units: Up to the first stage that is not done.
-      jobs: The newest of each stage.
-      pods: Of the first stage that is not done.
+      units: Each stage, up to the first that is not done.
+      jobs: The newest Job of each stage.
+      pods: The pods of the first stage that is not done.
     """
 
     run: TrainingRunObject
@@ -52,7 +52,7 @@ def observe(run: TrainingRunObject, spec: RunSpec, jobs: Iterable[Job], context:
     """Read the state of each stage, up to the first that is not done.
 
     Args:
-      jobs: Those that the run owns.
+      jobs: The Jobs that the run owns.
     """
     stage_jobs = newest_jobs(jobs)
     units: dict[Stage, Unit] = {}

@@ -30,21 +30,21 @@ from services.controller.work_queue import WorkQueue
 
 _WORKERS = 8  # reconciling mostly waits for the store or the API server
 _DEBOUNCE_SEC = 0.2  # several events lead to one reconciliation
-_RETRY_SEC = 15.0  # after a reconciliation that failed; also the age that progress may reach
-_SNAPSHOTS_SEC = 10.0  # the age that the metrics of stages may reach
-_REFRESH_SEC = 300.0  # how long an end stays unnoticed that no watch reported
-_EXIT_SEC = 20  # for tasks that still hang after kopf has failed; it waits five seconds for them by itself
+_RETRY_SEC = 15.0  # after a reconciliation that failed; also the greatest age of a training's progress
+_SNAPSHOTS_SEC = 10.0  # the greatest age of the metrics of stages
+_REFRESH_SEC = 300.0  # the longest time that a missed watch event stays unnoticed
+_EXIT_SEC = 20  # for tasks that still hang after kopf has failed; kopf itself waits five seconds for them
 
 
 def operate(
     context: ControllerContext, cluster: CachedCluster, namespace: str, health_port: int, metrics_port: int
 ) -> int:
-    """Reconcile the namespace's runs until the process is told to stop; return its exit code.
+    """Reconcile the namespace's runs until the process is asked to stop; return its exit code.
 
     None of kopf's features that write to objects is used: no finalizers, no annotations, no events. SIGTERM ends the
-    process at once, whatever hangs in the store or in a stream, because the next process continues from any state.
+    process at once, even if a request or a stream hangs, because the next process continues from any state.
     """
-    signal.signal(signal.SIGTERM, _exit)  # the first process of a container has no default
+    signal.signal(signal.SIGTERM, _exit)  # the first process of a container has no default action
     cluster.refresh()  # fails at once where the resource, or the right to read it, is missing
     operator = _Operator(context, cluster)
     event("controller_started", namespace=namespace, unsettled=len(unsettled_runs(cluster.runs())))
@@ -57,7 +57,7 @@ def operate(
 
 
 async def _watch(registry: kopf.OperatorRegistry, namespace: str, health_port: int) -> None:
-    identity: Any = "slipway-controller"  # kopf would ask for the user's name, and a numeric user has none
+    identity: Any = "slipway-controller"  # kopf would look up the user's name, and a numeric user has none
     tasks = await kopf.spawn_tasks(
         identity=identity,
         registry=registry,
@@ -66,7 +66,7 @@ async def _watch(registry: kopf.OperatorRegistry, namespace: str, health_port: i
         namespaces=[namespace],
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
     )
-    for number in (signal.SIGTERM, signal.SIGINT):  # kopf has just taken them over, to wait for what may hang
+    for number in (signal.SIGTERM, signal.SIGINT):  # in place of kopf's, which wait for tasks that may hang
         asyncio.get_running_loop().add_signal_handler(number, _exit)
     await kopf.run_tasks(tasks)
 
@@ -76,7 +76,7 @@ def _exit(*_: Any) -> None:
 
 
 def _or_exit(work: Callable[[], None]) -> None:
-    """Run a thread's work, and end the process if it fails: Kubernetes restarts a controller that is not there."""
+    """Run a thread's work, and end the process if it fails, so that Kubernetes restarts the controller."""
     try:
         work()
     except Exception:
@@ -129,7 +129,7 @@ class _Operator:
                 self.queue.put(name, _RETRY_SEC)
             except Exception:  # a bug that one run meets must not stop the others
                 metrics.ERRORS.inc()
-                logging.getLogger("slipway").exception("a look failed", extra={"fields": {"run": name}})
+                logging.getLogger("slipway").exception("a reconciliation failed", extra={"fields": {"run": name}})
                 self.queue.put(name, _RETRY_SEC)
             finally:
                 self.queue.done(name)
@@ -202,8 +202,8 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.process.ultimate_exiting_timeout = _EXIT_SEC  # then kopf kills the process; its default is ten minutes
-    settings.queueing.idle_timeout = 1.0  # each object that had an event holds a task for so long
-    settings.watching.server_timeout = 300  # a stream that died unnoticed is replaced after so many seconds
+    settings.queueing.idle_timeout = 1.0  # kopf keeps a task per object for so long after an event
+    settings.watching.server_timeout = 300  # after so many seconds a stream that died unnoticed is replaced
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
     for kind in ("jobs", "pods"):
@@ -212,7 +212,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
 
 
 def unsettled_runs(runs: Iterable[KubernetesObject]) -> list[KubernetesObject]:
-    """Return the runs for which something may remain to be done."""
+    """Return the runs that may still need work."""
     return [run for run in runs if not _is_settled(run)]
 
 
@@ -222,6 +222,6 @@ def _is_settled(run: KubernetesObject) -> bool:
 
 
 def _changes_without_event(run: KubernetesObject) -> bool:
-    """Check whether no watch reports the next change: a training's progress, or the end of a wait."""
+    """Check whether the next change is one that no watch reports: a training's progress, or the end of a wait."""
     status = run.get("status", {})
     return status.get("stage") == "train" or "reason" in status

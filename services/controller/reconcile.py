@@ -46,9 +46,9 @@ def reconcile(name: str, context: ControllerContext) -> bool:
     """Bring one run a step further; return whether there is more to do at once.
 
     Raises:
-      SlipwayError: The cluster or the store does not answer, refuses, or was changed meanwhile: reconcile again later.
+      SlipwayError: The cluster or the store does not answer or refuses, or an object has changed: reconcile later.
     """
-    jobs = context.cluster.jobs(name)  # before `confirm`: the end of a Job that expired since is in the status already
+    jobs = context.cluster.jobs(name)  # before `confirm`: if a Job expires in between, the status already has its end
     run = context.cluster.run(name)
     if run is None or run.is_being_deleted:
         return False
@@ -88,7 +88,7 @@ def _begin(run: TrainingRunObject, request: TrainingRun, jobs: Sequence[Job], co
 
 
 def _earlier_run(jobs: Iterable[Job], name: str, context: ControllerContext) -> str:
-    """Name the Jobs and pods of a deleted run of this name that may still write to the same keys.
+    """Return the reason to wait: Jobs and pods of a deleted run of this name, which may still write to the same keys.
 
     The run itself has no Job yet.
     """
@@ -97,10 +97,10 @@ def _earlier_run(jobs: Iterable[Job], name: str, context: ControllerContext) -> 
 
 
 def _admit(run: TrainingRunObject, request: TrainingRun, context: ControllerContext) -> RunStatus:
-    """Write the run to the store; return its status, with the images and blueprints that all of its stages will use.
+    """Write the run to the store; return its status, with the images and blueprints for all of its stages.
 
     Raises:
-      SpecError: It asks for what the installation does not have, or its name belongs to another run.
+      SpecError: The installation lacks something that the run requests, or its name belongs to another run.
     """
     check_request(request.spec, context.settings)
     begin_run(request, context.store)
@@ -129,7 +129,7 @@ def _advance(observed_run: ObservedRun, context: ControllerContext) -> bool:
     try:
         for action in actions:
             _act(action, observed_run, context)
-    except ClusterRefused as error:  # a quota that is used up, say: the next call tries again
+    except ClusterRefused as error:  # such as a quota that is used up; the next call tries again
         refusal = str(error)
     log_killed_pods(observed_run, context)
     conclusion = next((action for action in actions if isinstance(action, Conclude)), None)
@@ -150,7 +150,7 @@ def _act(action: Action, observed_run: ObservedRun, context: ControllerContext) 
             context.cluster.delete_job(observed_run.jobs[stage].name)
         case Suspend(stage):
             job = observed_run.jobs[stage]
-            if QUEUE_LABEL in job.metadata.labels:  # Kueue would start it again; a new one waits in the queue
+            if QUEUE_LABEL in job.metadata.labels:  # Kueue would resume it; a new Job waits in the queue
                 context.cluster.delete_job(job.name)
             else:
                 context.cluster.patch_job(job.name, {"suspend": True})
@@ -159,7 +159,7 @@ def _act(action: Action, observed_run: ObservedRun, context: ControllerContext) 
 
 
 def _start(stage: Stage, attempt: int, observed_run: ObservedRun, context: ControllerContext) -> None:
-    """Create the Job of a stage, and before it the Service by which several workers find each other."""
+    """Create the Service by which several workers find each other, if there are several, then the stage's Job."""
     owner = Owner(observed_run.name, observed_run.run.uid)
     work = StageAttempt(observed_run.name, observed_run.spec, stage, attempt, owner)
     blueprints = context.store.read(keys.blueprints(str(observed_run.status.blueprints))).decode()
@@ -181,7 +181,7 @@ def _count_ends(observed_run: ObservedRun, status: RunStatus) -> None:
 
 
 def _settle(run: TrainingRunObject, jobs: Iterable[Job], context: ControllerContext) -> None:
-    """Let the Jobs of a run that has ended expire, now that its end is recorded."""
+    """Set an expiry time on the Jobs of a run that has ended, now that its end is recorded."""
     status, is_over = run.status, True
     for job in jobs:
         if has_ended(job) and job.spec.ttl_seconds_after_finished is None:

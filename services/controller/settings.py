@@ -1,4 +1,4 @@
-"""The settings of an installation: one YAML file, mounted into the controller."""
+"""The settings of the controller: one YAML file, mounted into its pod."""
 
 from typing import Annotated, Any, Literal
 
@@ -14,7 +14,7 @@ Quantities = dict[str, str | int | float]
 
 
 class Resources(StrictModel):
-    """A container's requests and limits, as Kubernetes writes them."""
+    """A container's requests and limits, in Kubernetes' notation."""
 
     requests: Quantities = Field(default_factory=dict)
     limits: Quantities = Field(default_factory=dict)
@@ -24,11 +24,11 @@ class Pool(StrictModel):
     """A group of equal nodes, and the fields that a pod needs to be scheduled to one.
 
     Attributes:
-      resources: Of a stage's container; GPUs are added.
-      max_gpus: Of one node; a run that asks for more is refused.
-      max_workers: Pods that may train together; those that run wait for the others, and hold their GPUs meanwhile.
-      gpu_resource: The nodes' name for a GPU.
-      shared_memory: Limit of `/dev/shm`; of the container's memory when absent.
+      resources: Resources of a stage's container; GPUs are added.
+      max_gpus: Number of GPUs of one node; a run that requests more is refused.
+      max_workers: Number of pods that may train together; those that start first hold their GPUs while they wait.
+      gpu_resource: Name of the nodes' resource for GPUs.
+      shared_memory: Limit of `/dev/shm`; when absent, the container's memory limit.
     """
 
     node_selector: dict[str, str] = Field(default_factory=dict)
@@ -50,11 +50,11 @@ class Images(StrictModel):
 
 
 class Store(StrictModel):
-    """Where runs are kept.
+    """The object store of all runs.
 
     Attributes:
       url: `s3://bucket/prefix`.
-      secret: Name of the Secret whose keys are the store's variables, such as AWS_ACCESS_KEY_ID.
+      secret: Name of the Secret whose keys become environment variables, such as AWS_ACCESS_KEY_ID.
     """
 
     url: str
@@ -62,18 +62,18 @@ class Store(StrictModel):
 
 
 class Settings(StrictModel):
-    """Every choice about Jobs that a run does not make.
+    """The settings of Jobs that a run does not choose itself.
 
     Attributes:
-      env: Variables of every stage, such as HTTPS_PROXY.
-      ca_config_map: Whose key `ca.crt` holds the certificates that stages trust instead of the public ones.
-      pools: By the name that a run asks for.
+      env: Environment variables of every stage, such as HTTPS_PROXY.
+      ca_config_map: ConfigMap whose key `ca.crt` has the certificates that stages trust instead of the public ones.
+      pools: Pools by the name that a run requests.
       stages: The pool of each stage but train, whose pool the run chooses.
       evaluator: Resources of the sidecar.
-      retries: How often a stage's pod is started again within one attempt.
-      grace_period: Seconds between SIGTERM and SIGKILL: the upload of a checkpoint has to fit.
-      keep_jobs: Seconds that a finished Job, and with it its pods' logs, stays.
-      deadline: Seconds, a last resort: it also runs while a pod waits for its node. A run's own time limit is added.
+      retries: Number of times that a stage's pod is started again within one attempt.
+      grace_period: Seconds between SIGTERM and SIGKILL; must suffice for the upload of a checkpoint.
+      keep_jobs: Seconds for which a finished Job is kept, and with it its pods' logs.
+      deadline: Seconds after which a stage fails; a pod's wait for a node counts. A run's own time limit is added.
     """
 
     store: Store
@@ -102,10 +102,10 @@ class Settings(StrictModel):
 
 
 def check_request(spec: RunSpec, settings: Settings) -> None:
-    """Check that the installation has what the run asks for.
+    """Check that the installation can satisfy the run's requests.
 
     Raises:
-      SpecError: It has not; the message names the request and the offer.
+      SpecError: It cannot; the message names the request and the limit.
     """
     source = spec.dataset.source
     if source is not None and not source.startswith("s3://"):

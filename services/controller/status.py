@@ -1,4 +1,4 @@
-"""The status of a TrainingRun, built from what was observed of the run."""
+"""The status of a TrainingRun, built from an observation of the run."""
 
 import re
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ from slipway.store.interface import ObjectStore
 from services.controller.job_state import attempt_of, ended_at, waiting_reason
 from services.controller.observed_run import ObservedRun
 
-_STRIDE = 0.05  # of a training's steps
+_STRIDE = 0.05  # share of a training's steps
 _STEPS = re.compile(r"(?P<step>\d+)/(?P<total>\d+) steps")
 
 
 def build_status(
     observed_run: ObservedRun, conclusion: Conclude | None, store: ObjectStore, now: str, refusal: str | None
 ) -> RunStatus:
-    """Return the status that follows from what was observed_run.
+    """Return the status that follows from an observation.
 
     Args:
-      conclusion: The end of the run, where it has just been reached.
+      conclusion: The end of the run, if it has just ended.
       refusal: The API server's reason for not accepting a Job.
     """
     status, reason = observed_run.status, refusal or waiting_reason(observed_run.pods)
@@ -67,7 +67,7 @@ def refused_status(status: RunStatus, attempt: int, reason: str, now: str) -> Ru
 
 
 def conditions(run_state: State, reason: str | None, old_conditions: Sequence[Condition], now: str) -> list[Condition]:
-    """Return the state as conditions; one that still holds keeps the time since which it has held."""
+    """Return the state as conditions; a condition whose status has not changed keeps its transition time."""
     transition_times = {(c.type, c.status): c.last_transition_time for c in old_conditions}
     claims: dict[str, Literal["True", "False", "Unknown"]] = {
         "Running": "True" if run_state is State.RUNNING else "False",
@@ -87,7 +87,7 @@ def conditions(run_state: State, reason: str | None, old_conditions: Sequence[Co
 
 
 def _state(observed_run: ObservedRun, reason: str | None) -> State:
-    """Return the state of the run; one whose pods all wait for the reason does not run."""
+    """Return the state of the run; while all of its pods wait for the reason, it is not running."""
     run_state = state(observed_run.spec, Observation(observed_run.units))
     waits = run_state is State.RUNNING and reason and not any(pod.is_running for pod in observed_run.pods)
     return State.PENDING if waits else run_state
@@ -127,7 +127,7 @@ def _progress(observed_run: ObservedRun, store: ObjectStore) -> str | None:
 
 
 def _steps(observed_run: ObservedRun, store: ObjectStore) -> str | None:
-    """Return the progress of the training in strides, so that a status is written some twenty times in all."""
+    """Return the training's progress, rounded to strides so that the status is written some twenty times in all."""
     old_progress = _STEPS.fullmatch(observed_run.status.progress or "")
     line = read_last_line(store, keys.progress(observed_run.name), ProgressLine)
     if line is None:
@@ -147,7 +147,7 @@ def _total_steps(run: str, store: ObjectStore) -> int | None:
 
 
 def _is_unchanged(observed_run: ObservedRun, progress: str | None) -> bool:
-    """Check whether the training stands where it stood, so that its best checkpoint need not be read either."""
+    """Check whether the training has made no progress, so that its best checkpoint need not be read either."""
     return progress is not None and observed_run.current_stage == "train" and progress == observed_run.status.progress
 
 
@@ -159,11 +159,11 @@ def _best(observed_run: ObservedRun, store: ObjectStore) -> BestSoFar | None:
     if best is None:
         return observed_run.status.best
     ap, ap50 = best.metrics.ap, best.metrics.ap50
-    return BestSoFar(step=best.step, AP=round(ap, 4), AP50=round(ap50, 4))  # as a person reads them
+    return BestSoFar(step=best.step, AP=round(ap, 4), AP50=round(ap50, 4))  # readable for people
 
 
 def _artifacts(observed_run: ObservedRun, store: ObjectStore) -> dict[str, str]:
-    """Return the keys of the artifacts of each stage that has become done."""
+    """Return the keys of the artifacts of each stage that is done."""
     status_stages = observed_run.status.stages
     artifacts: dict[str, str] = {}
     for stage, unit in observed_run.units.items():

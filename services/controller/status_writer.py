@@ -23,7 +23,7 @@ def write_record_and_status(run: TrainingRunObject, status: RunStatus, context: 
 
 
 def write_failure(stage: Stage, observed_run: ObservedRun, reason: str, context: ControllerContext) -> None:
-    """Record in the store how a stage failed."""
+    """Write the failure of a stage to the store."""
     job = observed_run.jobs.get(stage)
     code = job_failure(job, observed_run.pods).exit_code if job else 1
     failure = StageFailure(attempt=observed_run.unit(stage).attempt, code=code, reason=reason)
@@ -31,7 +31,7 @@ def write_failure(stage: Stage, observed_run: ObservedRun, reason: str, context:
 
 
 def log_killed_pods(observed_run: ObservedRun, context: ControllerContext) -> None:
-    """Add to the stage's logs how pods were killed, each once: they could not log that themselves."""
+    """Add a line to the stage's logs for each pod that was killed, once: it could not log that itself."""
     stage = observed_run.current_stage
     if stage is None or stage not in observed_run.jobs:
         return

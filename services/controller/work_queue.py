@@ -8,12 +8,12 @@ import time
 class WorkQueue:
     """Names of runs to reconcile.
 
-    A name waits once however often it is put, and no two workers have it at the same time.
+    A name that is put several times waits once, and no two workers have it at the same time.
     """
 
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
-        self._order: list[tuple[float, str]] = []  # an entry that does not agree with `_due` is outdated, and skipped
+        self._order: list[tuple[float, str]] = []  # an entry that differs from `_due` is outdated, and is skipped
         self._in_work: set[str] = set()
         self._change = threading.Condition()
 
@@ -21,7 +21,7 @@ class WorkQueue:
         return len(self._due)
 
     def put(self, name: str, delay_sec: float = 0.0) -> None:
-        """Add a name that is due after the delay; one that is due earlier already stays as it is."""
+        """Add a name that becomes due after the delay; a name that is due earlier is left as it is."""
         due = time.monotonic() + delay_sec
         with self._change:
             if due < self._due.get(name, float("inf")):
@@ -29,7 +29,7 @@ class WorkQueue:
                 self._push(name)
 
     def get(self) -> str:
-        """Wait until a name is due and return it; nobody else gets it until `done`."""
+        """Wait until a name is due and return it; no other worker gets it until `done`."""
         with self._change:
             while True:
                 while self._order and self._due.get(self._order[0][1]) != self._order[0][0]:
@@ -44,7 +44,7 @@ class WorkQueue:
             return name
 
     def done(self, name: str) -> None:
-        """Give a name back: if it was put meanwhile, another worker may get it now."""
+        """Release a name: if it was put meanwhile, another worker may get it now."""
         with self._change:
             self._in_work.remove(name)
             if name in self._due:

@@ -1,1 +1,1 @@
-"""Event files in the store → curves and images in TensorBoard."""
+"""TensorBoard, which shows the event files in the store as curves and images."""

@@ -1,7 +1,7 @@
-"""Reading of runs by TensorBoard, made to survive a store that does not answer and runs that are deleted.
+"""Patches of TensorBoard's reading of runs, so that it survives an unavailable store and deleted runs.
 
-One thread of TensorBoard reads every run. Unchanged, the first failed request would end that thread, and the pages
-would never be updated again.
+One thread of TensorBoard reads every run. Without the patches, the first failed request ends that thread, and the pages
+are never updated again.
 """
 
 import logging

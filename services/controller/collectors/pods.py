@@ -1,4 +1,4 @@
-"""Counters of events that only pods show: a run's first one has started, one has failed and will be replaced."""
+"""Counters of events that only pods show: the start of a run's first pod, and failures of pods that are replaced."""
 
 import threading
 
@@ -14,20 +14,20 @@ from services.controller.kube.objects import Job, Pod, TrainingRunObject
 
 
 class PodCounters:
-    """Counts each event once; those before this process began were counted by an earlier one.
+    """Counts each event once; an earlier process counted those from before the start of this one.
 
     Args:
-      start_time: When this process began, RFC 3339 in UTC.
+      start_time: Time at which this process started, RFC 3339 in UTC.
     """
 
     def __init__(self, cache: ObjectCache, start_time: str) -> None:
         self._cache, self._start_time = cache, start_time
         self._begun_runs: set[str] = set()  # uids
-        self._failures: dict[str, dict[str, str]] = {}  # by Job: the uid of each failed pod, and its share of the limit
+        self._failures: dict[str, dict[str, str]] = {}  # by Job: each failed pod's uid, and its limit
         self._lock = threading.Lock()
 
     def observe(self, manifest: KubernetesObject) -> None:
-        """Count the events that a pod shows, as it is now."""
+        """Count the events that the current state of a pod shows."""
         pod = Pod.model_validate(manifest)
         labels = pod.metadata.labels
         if RUN_LABEL not in labels or JOB_LABEL not in labels:
@@ -77,7 +77,7 @@ class PodCounters:
 
 
 def _began_at(pod: Pod) -> str:
-    """Return when the stage's container began, "" before."""
+    """Return the time at which the stage's container started, or "" before that."""
     for container in pod.status.container_statuses:
         state = container.state.running or container.state.terminated
         if state and state.started_at:
@@ -86,12 +86,12 @@ def _began_at(pod: Pod) -> str:
 
 
 def _share(job: Job, pod: Pod) -> str:
-    """Return the share of a Job's limit that a failure counts against: that of its index, or of all pods."""
+    """Return the limit that a pod's failure counts against: that of its index, or that of all of the Job's pods."""
     return pod.metadata.labels.get(INDEX_LABEL, "all") if job.spec.backoff_limit_per_index is not None else "all"
 
 
 def _is_replaced(job: Job, kind: str, failures: int) -> bool:
-    """Check whether a failed pod gets a successor: not above the limit, nor when its Job has ended or is to end."""
+    """Check whether a failed pod is replaced: not above the limit, nor when its Job has ended or is about to."""
     if has_ended(job) or job.metadata.deletion_timestamp is not None or job.spec.suspend:
         return False
     limit = job.spec.backoff_limit if job.spec.backoff_limit_per_index is None else job.spec.backoff_limit_per_index

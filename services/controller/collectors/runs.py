@@ -1,4 +1,4 @@
-"""A Prometheus collector of the namespace's runs; it reads caches only, so that a scrape costs next to nothing."""
+"""A Prometheus collector of the namespace's runs; it reads only caches, so that a scrape is cheap."""
 
 import heapq
 from collections import Counter
@@ -19,11 +19,11 @@ from slipway.store import measured
 from services.controller.collectors.stage_snapshots import SnapshotCache, Values, seconds
 from services.controller.kube.objects import TrainingRunObject, state_of
 
-ENDED_RUNS = 100  # a label whose values never end would fill Prometheus
+ENDED_RUNS = 100  # a label with ever more values would fill Prometheus
 
 
 class RunCollector(Collector):
-    """Exports the runs that have not ended and the newest that have.
+    """Exports the runs that have not ended, and the newest that have ended.
 
     Args:
       runs: Returns every TrainingRun of the namespace.
@@ -68,7 +68,7 @@ class RunCollector(Collector):
         yield from (state, attempt, stages, last_change)
 
     def _stage_metrics(self, values: Mapping[tuple[str, str], Values]) -> Iterator[Metric]:
-        """Yield the metrics of the stages, and under the same names those of this process's requests to the store."""
+        """Yield the metrics of the stages, and those of this process's store requests, which share their names."""
         store_families = {metric.name: metric for metric in self._store_registry.collect()}
         families = {
             name: store_families.get(name) or Metric(name, metric.help, metric.type) for name, metric in KNOWN.items()
@@ -81,7 +81,7 @@ class RunCollector(Collector):
 
 
 def exported_runs(runs: Iterable[KubernetesObject]) -> list[TrainingRunObject]:
-    """Return the runs that have metrics of their own: those that have not ended, and the newest hundred that have."""
+    """Return the runs to export: those that have not ended, and the newest hundred that have ended."""
     live_runs: list[KubernetesObject] = []
     ended_runs: list[KubernetesObject] = []
     for run in runs:
@@ -91,7 +91,7 @@ def exported_runs(runs: Iterable[KubernetesObject]) -> list[TrainingRunObject]:
 
 
 def _readable(run: KubernetesObject) -> TrainingRunObject:
-    """Return a run, without its status where that cannot be read: one such run must not fail the whole scrape."""
+    """Parse a run, without its status if that cannot be read: one such run must not fail the whole scrape."""
     try:
         return TrainingRunObject.model_validate(run)
     except ValidationError:
@@ -99,7 +99,7 @@ def _readable(run: KubernetesObject) -> TrainingRunObject:
 
 
 def _end_time(run: KubernetesObject) -> str:
-    """Return when the run ended: of times in UTC, the later is the greater text."""
+    """Return the time at which the run ended; such texts sort by time, since all are in UTC."""
     return str(run.get("status", {}).get("finishedAt") or run["metadata"].get("creationTimestamp", ""))
 
 
@@ -127,7 +127,7 @@ def _change_times(run: TrainingRunObject) -> Iterator[float]:
 
 
 def _progress_times(values: Mapping[tuple[str, str], Values]) -> dict[str, float]:
-    """Return when each run's stages last made progress."""
+    """Return the time of the last progress of each run's stages."""
     times: dict[str, float] = {}
     for (run, _), samples in values.items():
         times[run] = max(times.get(run, 0.0), samples.get((PROGRESS_TIME.spec.name, ()), 0.0))

@@ -18,9 +18,9 @@ from slipway.text import parse_timestamp
 from services.controller import metrics
 from services.controller.kube.objects import TrainingRunObject
 
-_SETTLED_SEC = 60.0  # a process writes its last snapshot after its result, which is when its stage counts as done
+_SETTLED_SEC = 60.0  # a process writes its last snapshot after its result, from which on its stage counts as done
 
-_TRANSIENT = (DURATION.name, ERROR_COUNT.name)  # four of five series of a run: they matter only while its stage runs
+_TRANSIENT = (DURATION.name, ERROR_COUNT.name)  # four fifths of the series; needed only while the stage runs
 
 Labels = tuple[tuple[str, str], ...]
 Values = Mapping[tuple[str, Labels], float]  # by a sample's name and labels
@@ -53,10 +53,10 @@ class SnapshotCache:
         self._lock = threading.Lock()
 
     def refresh(self, runs: Iterable[TrainingRunObject]) -> None:
-        """Read the snapshots of these runs and drop all others; those of ended stages are read until they are final.
+        """Read the snapshots of these runs and drop all others; those of an ended stage are read until they are final.
 
         Raises:
-          SlipwayError: The store does not answer, or refuses.
+          SlipwayError: The store does not answer, or refuses a request.
         """
         sources = {source: end for run in runs for source, end in _sources(run)}
         with self._lock:
@@ -64,12 +64,12 @@ class SnapshotCache:
         self._settled_sources = {(source, end) for source, end in self._settled_sources if sources.get(source) == end}
         self._ignored_sources &= sources.keys()
         due_sources = [source for source, end in sources.items() if (source, end) not in self._settled_sources]
-        for source in due_sources:  # one by one: there is time, and a pool's threads would outlive the process's end
+        for source in due_sources:  # not in threads, which would delay the end of the process
             self._read(source)
         self._settle({(source, sources[source]) for source in due_sources if self._is_settled(sources[source])})
 
     def values(self) -> dict[tuple[str, str], Values]:
-        """Return the values of each stage of each run; several workers are merged as the metric's table says."""
+        """Return the values of each stage of each run, with the workers merged as the metric's specification says."""
         with self._lock:
             samples_of = sorted(self._samples.items())
         stage_values: dict[tuple[str, str], dict[tuple[str, Labels], float]] = {}
@@ -94,7 +94,7 @@ class SnapshotCache:
             self._samples[source] = samples
 
     def _settle(self, sources: set[tuple[Source, str]]) -> None:
-        """Read these sources no more, and drop the metrics that matter only while a stage runs."""
+        """Stop reading these sources, and drop their metrics that matter only while a stage runs."""
         self._settled_sources |= sources
         with self._lock:
             for source in {source for source, _ in sources} & self._samples.keys():
@@ -106,12 +106,12 @@ class SnapshotCache:
 
 
 def seconds(moment: str) -> float:
-    """Return an RFC 3339 time in seconds since 1970."""
+    """Convert an RFC 3339 time to seconds since 1970."""
     return parse_timestamp(moment).timestamp()
 
 
 def _sources(run: TrainingRunObject) -> Iterator[tuple[Source, str]]:
-    """Yield the processes of the stages that have begun, each with when its stage ended, "" while it runs."""
+    """Yield the processes of the stages that have started, each with the time its stage ended ("" while it runs)."""
     for stage, status in run.status.stages.items():
         if status.started_at is None:
             continue
@@ -125,7 +125,7 @@ def _merge(values: dict[tuple[str, Labels], float], samples: Iterable[MetricSamp
     """Add the samples of one worker.
 
     Args:
-      rule: The values of several workers: those of the "first", the "max", or else their sum.
+      rule: "first" keeps worker 0's values, "max" the largest; any other rule adds them up.
     """
     if rule == "first" and worker:
         return

@@ -58,7 +58,7 @@ def crd() -> dict[str, Any]:
 
 
 def flatten(model: type[BaseModel]) -> Schema:
-    """Return a model's schema as a structural one: no references, no nulls, no closed objects."""
+    """Return a model's schema as a structural one, without references, nulls and closed objects."""
     schema = model.model_json_schema(by_alias=True)
     return _flat(schema, schema.get("$defs", {}))
 
@@ -118,5 +118,5 @@ def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schem
             for name, inner in properties.items()
         }
         if "default" in flat:
-            flat["default"] = {}  # the fields have their own
+            flat["default"] = {}  # its fields have defaults of their own
     return flat | ({"description": summary} if summary else {})

@@ -1,4 +1,4 @@
-"""The Secrets of a new installation: created once, and never shown to anyone who may not read Secrets."""
+"""The Secrets of a new installation: created once, and readable only with permission to read Secrets."""
 
 import hashlib
 import secrets
@@ -9,7 +9,7 @@ from slipway.kube.objects import KubernetesObject
 
 
 def store_keys(name: str, endpoint: str) -> KubernetesObject:
-    """Return a Secret with new keys of a bundled S3 server, and what else a stage needs to find it."""
+    """Return a Secret with new keys of a bundled S3 server, its address and its region."""
     return _secret(
         name,
         {
@@ -24,7 +24,7 @@ def store_keys(name: str, endpoint: str) -> KubernetesObject:
 def first_token(name: str) -> KubernetesObject:
     """Return a Secret with a new token of the role admin, for its owner, and with the list of digests, for the API.
 
-    Both are in one Secret, which is there or is not: of two, the second could be another token's.
+    Both are in one Secret, so that they always belong together: two could be of different tokens.
     """
     token = secrets.token_urlsafe(32)
     digests = [{"name": "admin", "role": "admin", "sha256": hashlib.sha256(token.encode()).hexdigest()}]

@@ -16,8 +16,8 @@ from services.controller.kube.objects import Job, Pod, TrainingRunObject
 class Cluster(Protocol):
     """One namespace of Kubernetes.
 
-    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the API server says no. Reads see the latest
-    write of this process; those of others they may see later.
+    Every method raises `ClusterUnavailable`, and `ClusterRefused` where the API server refuses. Reads see the latest
+    write of this process; writes of others may appear later.
     """
 
     def run(self, name: str) -> TrainingRunObject | None:
@@ -27,35 +27,35 @@ class Cluster(Protocol):
         """Return the Jobs that have the run's label."""
 
     def pods(self, job: str, latest: bool = False) -> list[Pod]:
-        """Return those of the Job's pods that wait or have failed.
+        """Return the Job's pods that wait or have failed.
 
         Args:
-          latest: As they are now, because what follows from them is final.
+          latest: Read them from the API server instead of a cache, because the decision that follows is final.
         """
 
     def live_pods(self, run: str) -> list[str]:
-        """Return the names of the pods that have the run's label and have not ended, as they are now."""
+        """Return the names of the pods that have the run's label and have not ended, read from the API server."""
 
     def confirm(self, run: TrainingRunObject) -> None:
-        """Check that the run is as it was read, before a Job is created or ended. Raises `Conflict`."""
+        """Check that the run has not changed since it was read, before a Job is created or ended. Raises `Conflict`."""
 
     def create(self, manifest: KubernetesObject) -> None:
-        """Create a Job, a Service or a Secret; it is not an error when there is one of that name."""
+        """Create a Job, a Service or a Secret; it is not an error when one of that name exists."""
 
     def patch_job(self, name: str, spec: dict[str, Any]) -> None:
         """Change fields of a Job's spec; it is not an error when the Job is gone."""
 
     def delete_job(self, name: str) -> None:
-        """Delete a Job, which exists until its pods are gone; it is not an error when it is gone."""
+        """Delete a Job, which exists until its pods are gone; it is not an error when it does not exist."""
 
     def write_status(self, run: TrainingRunObject, status: RunStatus) -> None:
-        """Replace the run's status. Raises `Conflict` when the run is not as it was read."""
+        """Replace the run's status. Raises `Conflict` when the run has changed since it was read."""
 
 
 class ApiServer(Protocol):
     """The requests that `CachedCluster` sends to the API server.
 
-    Writes return the object as it is afterwards, or None when there is nothing new to know of it.
+    Writes return the new version of the object, or None when there is none.
     """
 
     def get_run(self, name: str) -> KubernetesObject | None: ...
@@ -69,7 +69,7 @@ class ApiServer(Protocol):
 
 
 class KubernetesCluster:
-    """An `ApiServer` that sends each request."""
+    """An `ApiServer` without a cache: each call is a request."""
 
     def __init__(self, client: KubernetesClient) -> None:
         self._client = client

@@ -1,6 +1,6 @@
 """A cluster whose runs, Jobs and pods are read from a cache that watches keep current.
 
-Reconciling a run therefore asks the API server for next to nothing.
+Reconciling a run therefore takes hardly any requests to the API server.
 """
 
 from typing import Any, Final
@@ -20,7 +20,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "TrainingRun",
 )  # runs last: their status names the newest Jobs
 
-# Every field that the controller reads: the others are most of the memory, and most changes are to them.
+# Every field that the controller reads: the others take most of the memory, and most changes are to them.
 _FIELDS: Final[dict[Kind, Fields]] = {
     "TrainingRun": {
         "metadata": ("name", "uid", "creationTimestamp", "deletionTimestamp", "resourceVersion"),
@@ -41,7 +41,7 @@ _FIELDS: Final[dict[Kind, Fields]] = {
 
 
 class CachedCluster(Cluster):
-    """A `Cluster` that reads from its cache, where its own writes are seen at once."""
+    """A `Cluster` that reads from its cache, in which its own writes appear at once."""
 
     def __init__(self, server: ApiServer) -> None:
         self.cache = ObjectCache(_FIELDS, _is_kept)
@@ -60,7 +60,7 @@ class CachedCluster(Cluster):
             self.cache.remove_absent(kind, uids, version)
 
     def runs(self) -> list[KubernetesObject]:
-        """Return every TrainingRun as JSON: there may be thousands, of which a caller needs a few."""
+        """Return every TrainingRun as JSON, unparsed: there may be thousands, of which a caller needs few."""
         return self.cache.all("TrainingRun")
 
     def run(self, name: str) -> TrainingRunObject | None:
@@ -108,5 +108,5 @@ class CachedCluster(Cluster):
 
 
 def _is_kept(kind: Kind, manifest: KubernetesObject) -> bool:
-    """Keep of the pods only those that wait or have failed: nobody asks for the others."""
+    """Check whether an object is kept: of the pods, only those that wait or have failed, since only these are read."""
     return kind != "Pod" or manifest.get("status", {}).get("phase") in ("Pending", "Failed")

@@ -14,7 +14,7 @@ _STATES = frozenset(State)
 
 
 def state_of(run: KubernetesObject) -> State:
-    """Return the state of a run: PENDING before its first status, and where a newer version wrote another word."""
+    """Return the state of a run; PENDING before its first status, or if a newer version wrote an unknown state."""
     name = run.get("status", {}).get("state", State.PENDING)
     return State(name) if name in _STATES else State.PENDING
 
@@ -61,7 +61,7 @@ class TrainingRunObject(CamelArtifactModel):
 
     @property
     def attempt(self) -> int:
-        """The attempt that the user asks for."""
+        """The attempt that the user requests."""
         return int(self.spec.get("attempt", 1))
 
     @property
@@ -122,7 +122,7 @@ class RunningContainer(CamelArtifactModel):
 
 
 class TerminatedContainer(CamelArtifactModel):
-    """How a container ended; all fields are empty where nothing is known of it."""
+    """The end of a container; all fields are empty if nothing is known of it."""
 
     exit_code: int | None = None
     reason: str | None = None
@@ -147,7 +147,7 @@ class PodSpec(CamelArtifactModel):
 
 
 class PodStatus(CamelArtifactModel):
-    """The status of a pod; `reason` is the kubelet's or the node controller's, such as Evicted."""
+    """The status of a pod; the kubelet or the node controller sets `reason`, such as Evicted."""
 
     phase: str = ""
     reason: str | None = None
@@ -177,6 +177,6 @@ class Pod(CamelArtifactModel):
         return self.status.phase == "Running"
 
     def termination(self, container: str) -> TerminatedContainer:
-        """Return how a container ended."""
+        """Return the end of a container."""
         states = (status.state.terminated for status in self.status.container_statuses if status.name == container)
         return next(states, None) or TerminatedContainer()

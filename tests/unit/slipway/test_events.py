@@ -137,6 +137,6 @@ def test_whatever_a_process_says_is_one_event_a_line_with_the_run(log_format, pa
 
 
 def test_what_a_library_logs_of_a_run_keeps_the_run(formatted):
-    record = logging.LogRecord("slipway", logging.ERROR, "", 0, "a look failed", None, None)
+    record = logging.LogRecord("slipway", logging.ERROR, "", 0, "a reconciliation failed", None, None)
     record.fields = {"run": "lakes"}
     assert json.loads(EventFormatter("controller", "", "json").format(record))["run"] == "lakes"
