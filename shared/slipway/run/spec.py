@@ -71,7 +71,7 @@ class TrainSpec(StrictModel):
       seed: Seed of initial weights, shuffling and augmentation.
       checkpoint_every: Steps between checkpoints, each of which is evaluated.
       patience: Evaluations without a better AP after which the training stops; unlimited when absent.
-      initial_checkpoint: `scratch`, or the pretrained weights: a name of `PACKAGED_WEIGHTS`, a folder, or the address
+      initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder, or the address
         of a `.tar.gz`.
       time_limit: Seconds after which the trainer saves and ends the training.
       gpus: Number of GPUs of each worker.
