@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 _FOLDER_HELP = "Annotated images: XML files of labelImg beside or near them."
+_THRESHOLD_HELP = "Detections below it are left out; by default, each class has its measured threshold."
 _Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
 _Out = Annotated[Path, typer.Option(help="Folder for all outputs; must not be inside FOLDER.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
@@ -94,7 +95,7 @@ def detect(
     model: Annotated[Path, typer.Argument(help="An export folder, or the folder or name of a run.")],
     images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],
     out: Annotated[Path, typer.Option(help="Folder for the pictures and detections.json.")] = Path("detections"),
-    score_threshold: Annotated[float, typer.Option(min=0, max=1, help="Detections below it are left out.")] = 0.4,
+    score_threshold: Annotated[float | None, typer.Option(min=0, max=1, help=_THRESHOLD_HELP)] = None,
     as_json: _Json = False,
 ) -> None:
     """Find objects in images with an exported model, and draw them."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from slipway import keys
 from slipway.artifacts.detections import BoxSides, DetectedBox
+from slipway.artifacts.export import ExportManifest
+from slipway.artifacts.json_io import parse_document
+from slipway.artifacts.operating_point import OperatingPoints, ScoreThresholds
 from slipway.dataset.boxes import Box, ImageSize, denormalize
 from slipway.dataset.labels import LabelMap
 from slipway.errors import InputError
@@ -39,8 +42,8 @@ class Detector:
     signature: Any
     labels: LabelMap
 
-    def detect(self, image: "Image", score_threshold: float) -> list[Detection]:
-        """Detect in one upright RGB image, best first.
+    def detect(self, image: "Image", thresholds: ScoreThresholds) -> list[Detection]:
+        """Detect in one upright RGB image, best first, leaving out what is below the threshold of its label.
 
         Raises:
           InputError: The model has classes that the label map lacks.
@@ -53,11 +56,11 @@ class Detector:
         boxes, classes, scores = (outputs[f"detection_{n}"][0, :count] for n in ("boxes", "classes", "scores"))
         rows = zip(boxes.numpy().tolist(), classes.numpy().tolist(), scores.numpy().tolist(), strict=True)
         size = ImageSize(*image.size)
-        return [
+        detections = [
             Detection(self.labels.name(int(class_id)), int(class_id), score, denormalize(ymin, xmin, ymax, xmax, size))
             for (ymin, xmin, ymax, xmax), class_id, score in rows
-            if score >= score_threshold
         ]
+        return [detection for detection in detections if detection.score >= thresholds.of(detection.label)]
 
 
 def load(folder: Path) -> Detector:
@@ -75,6 +78,18 @@ def load(folder: Path) -> Detector:
     except UnicodeDecodeError as error:
         raise InputError(f"{label_map}: {error}; expected text as the exporter writes it") from error
     return Detector(_signature(saved_model), labels)
+
+
+def read_operating_points(folder: Path) -> OperatingPoints | None:
+    """Read the thresholds from an export's manifest; None without one, or in an export of an older version.
+
+    Raises:
+      BrokenDocument: The manifest cannot be read.
+    """
+    manifest = _find(folder)[0].absolute().parent / Path(keys.export_manifest("")).name
+    if not manifest.is_file():
+        return None
+    return parse_document(manifest.read_bytes(), str(manifest), ExportManifest).operating_points
 
 
 def to_document(detections: Sequence[Detection]) -> tuple[DetectedBox, ...]:

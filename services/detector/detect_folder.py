@@ -12,12 +12,13 @@ from PIL.Image import Image
 
 from slipway.artifacts.detections import Detections, ImageDetections
 from slipway.artifacts.json_io import write_document
+from slipway.artifacts.operating_point import ScoreThresholds, choose_thresholds
 from slipway.errors import EXIT_DONE, InputError, SlipwayError
 from slipway.events import event, start_log
 from slipway.stage.progress import tracked
 from slipway.store.folder import FolderStore
 
-from services.detector.detect import load, to_document
+from services.detector.detect import load, read_operating_points, to_document
 from services.detector.images import draw_detections, drawn_names, is_image_name, read_image
 
 _DETECTIONS = "detections.json"
@@ -31,13 +32,13 @@ class Options:
       model: An export's folder, or its `saved_model`.
       images: A folder, which is searched with its subfolders, or one file.
       out: Folder for drawn images and `detections.json`.
-      score_threshold: Detections with a lower score are neither drawn nor listed.
+      score_threshold: Detections with a lower score are neither drawn nor listed; None for the model's own thresholds.
     """
 
     model: Path
     images: Path
     out: Path
-    score_threshold: float
+    score_threshold: float | None
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,18 @@ def detect_folder(options: Options) -> dict[str, int]:
     Raises:
       InputError: The model or the images are missing, no image could be read, or other files could be overwritten.
     """
-    if not 0 <= options.score_threshold <= 1:
+    if options.score_threshold is not None and not 0 <= options.score_threshold <= 1:
         raise InputError(f"--score-threshold is {options.score_threshold:g}, expected 0 to 1")
     images = _list_images(options.images)
     _check_out(options)
-    detector = load(options.model)
+    detector, thresholds = load(options.model), _choose_thresholds(options)
     store, out_names = FolderStore(options.out), drawn_names(images.names)
     rows = []
     for name in tracked(images.names, len(images.names)):
         image = _read_or_skip(images.folder, name)
         if image is None:
             continue
-        detections = detector.detect(image, options.score_threshold)
+        detections = detector.detect(image, thresholds)
         store.write(out_names[name], draw_detections(image, detections))
         boxes = to_document(detections)
         rows.append(ImageDetections(filename=name, width=image.width, height=image.height, detections=boxes))
@@ -99,6 +100,12 @@ def detect_folder(options: Options) -> dict[str, int]:
         "skipped": len(images.names) - len(rows),
         "ignored": images.ignored_files,
     }
+
+
+def _choose_thresholds(options: Options) -> ScoreThresholds:
+    """Return the threshold of the command, or those of the model; its manifest is read only for the latter."""
+    is_given = options.score_threshold is not None
+    return choose_thresholds(options.score_threshold, None if is_given else read_operating_points(options.model))
 
 
 def _read_or_skip(folder: Path, name: str) -> Image | None:
@@ -146,7 +153,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[Options, str]:
     parser.add_argument("--model", type=Path, required=True, help="export folder, or the saved_model folder in it")
     parser.add_argument("--images", type=Path, required=True, help="folder of images, or one image")
     parser.add_argument("--out", type=Path, required=True, help="folder for drawn images and detections.json")
-    parser.add_argument("--score-threshold", type=float, default=0.4, help="lowest score that counts (%(default)s)")
+    parser.add_argument("--score-threshold", type=float, help="lowest score that counts (the model's own)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     values = parser.parse_args(arguments)
     return Options(values.model, values.images, values.out, values.score_threshold), values.log_format

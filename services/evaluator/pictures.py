@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from slipway.artifacts.operating_point import ScoreThresholds
 from slipway.dataset.labels import LabelMap
 from slipway.report.box_drawing import Mark, draw, resize
 
@@ -40,13 +41,13 @@ class Album:
 
     pictures: Sequence[Picture]
     labels: LabelMap
-    score_threshold: float
 
-    def draw(self, detections: Iterable[Detection]) -> list[Image.Image]:
-        """Return each picture with annotated boxes on the left and detections on the right."""
+    def draw(self, detections: Iterable[Detection], thresholds: ScoreThresholds) -> list[Image.Image]:
+        """Return each picture with annotated boxes on the left and the detections that count on the right."""
         by_image: dict[int, list[Detection]] = {picture.source_id: [] for picture in self.pictures}
         for detection in detections:
-            if detection.image_id in by_image and detection.score >= self.score_threshold:
+            threshold = thresholds.of(self.labels.name(detection.class_id))
+            if detection.image_id in by_image and detection.score >= threshold:
                 by_image[detection.image_id].append(detection)
         return [_two_halves(picture, self._marks(picture, by_image[picture.source_id])) for picture in self.pictures]
 
@@ -58,13 +59,12 @@ class Album:
         ]
 
 
-def make_album(records: str, truth: GroundTruth, score_threshold: float) -> Album:
+def make_album(records: str, truth: GroundTruth) -> Album:
     """Choose the first images of a split that have boxes.
 
     Args:
       records: Pattern of the local TFRecord files.
       truth: The annotations of the split.
-      score_threshold: Lowest score of the detections that are drawn.
     """
     boxes: dict[int, list[TrueBox]] = defaultdict(list)
     for box in truth.boxes:
@@ -74,7 +74,7 @@ def make_album(records: str, truth: GroundTruth, score_threshold: float) -> Albu
         _picture(source_id, content, boxes[source_id], truth.labels)
         for source_id, content in itertools.islice(with_boxes, _MAX_IMAGES)
     ]
-    return Album(pictures, truth.labels, score_threshold)
+    return Album(pictures, truth.labels)
 
 
 def _images(records: str) -> Iterator[tuple[int, bytes]]:

@@ -2,7 +2,8 @@
 
 from slipway import keys
 from slipway.artifacts.evaluation import BestCheckpoint, MeasuredCheckpoint, MeasuredRow, Verdict
-from slipway.artifacts.json_io import read_document, read_lines, write_document, write_lines
+from slipway.artifacts.json_io import read_document, read_lines, read_optional, write_document, write_lines
+from slipway.artifacts.operating_point import OperatingPoints
 from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.store.interface import ObjectStore
@@ -41,6 +42,12 @@ class Scoreboard:
     def last_step(self) -> int:
         return max(self.measured_steps)
 
+    @property
+    def operating_points(self) -> OperatingPoints | None:
+        """The stored thresholds of the best checkpoint; None without one, or where an older version measured it."""
+        best = read_optional(self._store, keys.best(self._run), BestCheckpoint)
+        return best.operating_points if best else None
+
     def add(self, step: int, split: str, measurement: Measurement) -> None:
         """Add one measurement; `save` stores it."""
         self._rows.append(MeasuredRow.of(step, split, measurement.loss, measurement.metrics))
@@ -62,8 +69,8 @@ class Scoreboard:
                 gauge.set(value)
         stage_gauges.mark_progress()
 
-    def save_best(self, step: int, split: str, measurement: Measurement) -> None:
-        """Write the best checkpoint's metrics, classes and curves, as they were measured on a split."""
+    def save_best(self, step: int, split: str, measurement: Measurement, points: OperatingPoints) -> None:
+        """Write the best checkpoint's metrics, classes, thresholds and curves, as they were measured on a split."""
         best = BestCheckpoint(
             step=step,
             split=split,
@@ -72,6 +79,7 @@ class Scoreboard:
             images=measurement.images,
             metrics=measurement.metrics,
             per_class=measurement.per_class,
+            operating_points=points,
         )
         write_document(self._store, keys.curves(self._run), measurement.curves)
         write_document(self._store, keys.best(self._run), best)

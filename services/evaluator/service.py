@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from PIL.Image import Image
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
 from slipway.artifacts.inputs import RunInputs
+from slipway.artifacts.operating_point import OperatingPoints, choose_thresholds
 from slipway.errors import MissingKey
 from slipway.events import event
 from slipway.metrics import stage_gauges
@@ -24,7 +26,8 @@ from slipway.store.interface import ObjectStore
 from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
 from services.evaluator.evaluate import Evaluation
 from services.evaluator.event_file import EventFile
-from services.evaluator.pictures import Album, make_album
+from services.evaluator.operating_point import choose_operating_points, match_detections, report_on
+from services.evaluator.pictures import make_album
 from services.evaluator.scoreboard import Scoreboard
 
 _POLL_SEC = 0.5
@@ -77,7 +80,8 @@ class RunEvaluator:
         self._chosen_on = "val" if "val" in self._splits else "test"
         self._scoreboard = Scoreboard(store, params.name, self._chosen_on, params.run.spec.train.patience)
         self._event_file = EventFile(params.scratch / "events")
-        self._album = _make_album(self._splits[self._chosen_on], params)
+        self._album = make_album(self._splits[self._chosen_on].records, self._splits[self._chosen_on].truth)
+        self._requested_threshold = params.run.spec.detect.score_threshold
         self._picture_interval = _picture_interval(inputs.plan)
         self._scoreboard.set_gauges()
 
@@ -105,11 +109,13 @@ class RunEvaluator:
             return
         with stage_gauges.EVALUATION_SECONDS.time():
             measurement, detections = self._measure(checkpoint, self._chosen_on)
-        pictures = [] if len(self._scoreboard.measured_steps) % self._picture_interval else self._album.draw(detections)
+        matches = match_detections(self._splits[self._chosen_on].truth, detections)
+        points = choose_operating_points(self._chosen_on, matches)
+        pictures = self._draw(detections, points)
         self._scoreboard.add(step, self._chosen_on, measurement)
         if self._scoreboard.best_step == step:
             self._keep_best(step, checkpoint)
-            self._scoreboard.save_best(step, self._chosen_on, measurement)
+            self._scoreboard.save_best(step, self._chosen_on, measurement, report_on(points, matches))
         self._scoreboard.save()
         self._scoreboard.set_gauges()
         shutil.rmtree(checkpoint.parent)
@@ -128,16 +134,24 @@ class RunEvaluator:
         last_path = self._trained_checkpoints.fetch(board.last_step, self._scratch / "last")
         best_path = self._best_checkpoints.fetch(board.best_step, self._scratch / "best")
         board.add(board.last_step, "test", self._measure(last_path, "test")[0])
-        measurement, _ = self._measure(best_path, "test")
+        measurement, detections = self._measure(best_path, "test")
+        matches = match_detections(self._splits["test"].truth, detections)
+        points = board.operating_points or choose_operating_points("test", matches)
         if board.best_step != board.last_step:
             board.add(board.best_step, "test", measurement)
-        board.save_best(board.best_step, "test", measurement)
+        board.save_best(board.best_step, "test", measurement, report_on(points, matches))
 
     def _measure(self, checkpoint: Path, split: str) -> tuple[Measurement, Sequence[Detection]]:
         """Measure one checkpoint, and return its detections too; the path is TensorFlow's prefix."""
         self._model.load(checkpoint)
         detections, loss = self._model.detect(self._splits[split].records)
         return measure(self._splits[split].truth, detections, loss), detections
+
+    def _draw(self, detections: Sequence[Detection], points: OperatingPoints) -> list[Image]:
+        """Draw the pictures of every n-th checkpoint."""
+        if len(self._scoreboard.measured_steps) % self._picture_interval:
+            return []
+        return self._album.draw(detections, choose_thresholds(self._requested_threshold, points))
 
     def _keep_best(self, step: int, checkpoint: Path) -> None:
         """Publish a copy that the trainer does not delete, and delete the previous best."""
@@ -164,10 +178,6 @@ def _fetch_splits(store: ObjectStore, inputs: RunInputs, folder: Path) -> Mappin
             store.download(key, folder / Path(key).name)
         splits[name] = Split(truth, str(folder / f"{name}-*.tfrecord"))
     return splits
-
-
-def _make_album(split: Split, params: StageParams) -> Album:
-    return make_album(split.records, split.truth, params.run.spec.detect.score_threshold)
 
 
 def _picture_interval(plan: Plan) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint
 from slipway.artifacts.export import Parity
+from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
 
@@ -46,11 +47,12 @@ def model_card(facts: Facts) -> str:
         f"# Detector of {facts.run}": _origin(facts),
         "## What it detects": _classes(facts),
         "## How well": _quality(facts),
+        "## Score thresholds": _thresholds(facts),
         "## Input and output": _interface(facts),
         "## Limits": [f"- {limit}" for limit in _limits(facts)],
         "## Made with": [f"- {name} {version}" for name, version in facts.versions.items()],
     }
-    return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections.items()) + "\n"
+    return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines) + "\n"
 
 
 def _origin(facts: Facts) -> list[str]:
@@ -86,6 +88,28 @@ def _quality(facts: Facts) -> list[str]:
     ]
     lines = ["| metric | value |", "|---|---|"]
     lines += [f"| {name} | {_number(value)} |" for name, value in best.metrics.by_name().items()]
+    warning = [f"**{best.warning}**", ""] if best.warning else []
+    return [*warning, *lines, "", " ".join(filter(None, sentences))]
+
+
+def _thresholds(facts: Facts) -> list[str]:
+    """Write the measured thresholds; nothing for a checkpoint that an older version measured."""
+    points = facts.best.operating_points
+    if not points:
+        return []
+    lines = ["| label | score threshold | precision | recall | F1 |", "|---|---|---|---|---|"]
+    rows = [(_cell(p.label) + ("*" if p.is_overall else ""), p) for p in points.per_class]
+    for name, point in [*rows, ("all, with one threshold", points.overall)]:
+        rates = (_number(rate) for rate in (point.precision, point.recall, point.f1))
+        lines.append(f"| {' | '.join([name, f'{point.threshold:.3f}', *rates])} |")
+    sentences = [
+        f"Thresholds of the best F1 at IoU 0.5, chosen and measured on the {points.split} split.",
+        f"*The one over all labels: of this one the split has fewer than {MIN_BOXES} boxes, or none was found."
+        if any(point.is_overall for point in points.per_class)
+        else "",
+        facts.best.threshold_note,
+        "The model itself returns detections of any score: leave out those below the threshold of their label.",
+    ]
     return [*lines, "", " ".join(filter(None, sentences))]
 
 

@@ -134,6 +134,7 @@ def _publish(store: ObjectStore, folder: Path, facts: Facts) -> None:
         preset=facts.plan.preset,
         image_size=facts.plan.image_size,
         labels=facts.labels,
+        operating_points=facts.best.operating_points,
         dataset=DatasetIdentity(name=facts.dataset.name, sha256=facts.dataset.sha256),
         signatures=SIGNATURES,
         parity=facts.parity,

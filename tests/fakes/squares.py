@@ -109,4 +109,6 @@ def write_training(store: ObjectStore, scratch: Path) -> None:
     best: dict[str, Any] = {"step": 10, "split": "test", "chosen_on": "test", "note": "It flatters.", "images": 4}
     row = {"label": "square", "AP": 0.1, "AP50": 0.2, "images": 4, "boxes": 4}
     best |= {"metrics": {"AP": 0.1, "AP50": 0.2}, "per_class": [row]}
+    rates = {"precision": 0.5, "recall": 0.25, "f1": 1 / 3}
+    best["operating_points"] = {"split": "test", "overall": {"threshold": 0.2, **rates}, "reported": rates}
     write_document(store, keys.best(NAME), BestCheckpoint.model_validate(best))

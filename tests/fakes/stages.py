@@ -58,6 +58,11 @@ BEST = BestCheckpoint.model_validate(
             {"label": "duck", "AP": 0.512, "AP50": 0.834, "images": 2, "boxes": 3},
             {"label": "swan", "AP": -1, "AP50": -1, "images": 0, "boxes": 0},
         ],
+        "operating_points": {
+            "split": "test",
+            "overall": {"threshold": 0.35, "precision": 0.9, "recall": 0.8, "f1": 0.847},
+            "reported": {"precision": 0.91, "recall": 0.8, "f1": 0.851},
+        },
         "last": {"step": 30, "split": "test", "metrics": {"AP": 0.5, "AP50": 0.8, "AP75": 0.6}},
     }
 )

@@ -122,7 +122,10 @@ def test_detect_draws_and_lists_as_many_images_as_asked_and_writes_the_page(
     assert Image.open(io.BytesIO(exported.read(keys.drawn_image(NAME, "1.jpg")))).size == (90, 160)
     page = exported.read(keys.report(NAME)).decode()
     assert "AP50 0.20" in page
+    assert "AP50 is 0.20, below 0.5: do not rely on this detector" in page
+    assert "Score thresholds" in page
     assert "It flatters." in page
+    assert json.loads(exported.read(keys.export_manifest(NAME)))["operating_points"]["overall"]["threshold"] == 0.2
     assert "slipway detect runs/squares/export" in page
 
 

@@ -20,18 +20,24 @@ _MODULE = "services.detector.detect_folder"
 
 @dataclass(frozen=True)
 class DetectRequest:
-    """The model, the images, and the folder for pictures and detections."""
+    """The model, the images, and the folder for pictures and detections.
+
+    Attributes:
+      score_threshold: None for those of the model.
+    """
 
     model: Path
     images: Path
     out: Path
-    score_threshold: float
+    score_threshold: float | None
 
 
 def detect(request: DetectRequest, as_json: bool) -> int:
     """Run an exported model over images, and return the exit code."""
     arguments = ["--model", str(find_export(request.model)), "--images", str(request.images)]
-    arguments += ["--out", str(request.out), "--score-threshold", str(request.score_threshold)]
+    arguments += ["--out", str(request.out)]
+    if request.score_threshold is not None:
+        arguments += ["--score-threshold", str(request.score_threshold)]
     with display(as_json) as show:
         status = _run_detector(arguments, show)
     if as_json:

@@ -73,6 +73,8 @@ class RunSummary:
             "last": best.get("last", {}),
             "note": best.get("note", ""),
             "per_class": best.get("per_class", []),
+            "operating_points": best.get("operating_points"),
+            "warning": self.best.warning if self.best else "",
             "durations_sec": dict(self.durations),
             "paths": self.paths.content(),
         }
@@ -108,7 +110,9 @@ def print_success(summary: RunSummary) -> None:
         print_line(console, f"{name}: {path}" if path else "")
     if best:
         print_line(console, f"AP50 {score_text(best.metrics.ap50)} on {best.split}, step {best.step}")
+        print_line(console, best.threshold_note)
         print_line(console, best.note)
+        print_line(console, best.warning)
     print_line(console, f"report: {paths.report or paths.data_report or paths.run}")
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from slipway import keys
 from slipway.artifacts.export import ExportManifest
 from slipway.artifacts.json_io import parse_document
+from slipway.artifacts.operating_point import ScoreThresholds, choose_thresholds
 from slipway.digests import sha256_file
 from slipway.errors import BrokenDocument, BrokenExport, InputError, MissingKey, StoreRefused
 from slipway.run.run_file import load_run
@@ -28,13 +29,13 @@ class Export:
 
     Attributes:
       digest: SHA-256 of its manifest, which has the digests of all its files.
-      score_threshold: The run's own.
+      thresholds: The run's own, or else those that were measured.
     """
 
     run: str
     digest: str
     manifest: ExportManifest
-    score_threshold: float
+    thresholds: ScoreThresholds
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,15 @@ def find_export(store: ObjectStore, run: str) -> Export:
     key = keys.export_manifest(run)
     try:
         content = store.read(key)
-        threshold = load_run(run, store).spec.detect.score_threshold
+        requested = load_run(run, store).spec.detect.score_threshold
     except MissingKey as error:
         raise MissingKey(f"run {run!r} has no export; GET /v1/models lists the runs that have one") from error
     try:
         manifest = parse_document(content, key, ExportManifest)
     except BrokenDocument as error:
         raise BrokenExport(f"{key}: not a manifest as the exporter writes it; export the run again") from error
-    return Export(run, hashlib.sha256(content).hexdigest(), manifest, threshold)
+    thresholds = choose_thresholds(requested, manifest.operating_points)
+    return Export(run, hashlib.sha256(content).hexdigest(), manifest, thresholds)
 
 
 def load_model(store: ObjectStore, export: Export, scratch: Path) -> Model:
@@ -80,7 +82,7 @@ def load_model(store: ObjectStore, export: Export, scratch: Path) -> Model:
             raise
         except (InputError, MissingKey) as error:
             raise BrokenExport(f"the export of run {export.run!r} cannot be served: {error}") from error
-    detector.detect(Image.new("RGB", (64, 64)), 1.0)
+    detector.detect(Image.new("RGB", (64, 64)), ScoreThresholds(1.0))
     return Model(export, detector, timestamp())
 
 

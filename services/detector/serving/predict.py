@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from slipway.artifacts.operating_point import ScoreThresholds
 from slipway.http.problems import Problem
 
 from services.detector.detect import to_document
@@ -24,7 +25,7 @@ class PredictionRequest:
 
     Attributes:
       media_type: Of the answer.
-      score_threshold: None for the run's own.
+      score_threshold: None for those of the export.
       max_pixels: Largest width times height of the image.
     """
 
@@ -43,8 +44,9 @@ def predict(model: Model, content: bytes, request: PredictionRequest, metrics: M
     start_time = time.perf_counter()
     image = read_image(content, "the image", ImageLimits(request.max_pixels, FORMATS))
     decode_end = time.perf_counter()
-    threshold = model.export.score_threshold if request.score_threshold is None else request.score_threshold
-    detections = model.detector.detect(image, threshold)[: request.max_detections]
+    requested = request.score_threshold
+    thresholds = model.export.thresholds if requested is None else ScoreThresholds(requested)
+    detections = model.detector.detect(image, thresholds)[: request.max_detections]
     inference_end = time.perf_counter()
     metrics.inference.observe(inference_end - decode_end)
     if request.media_type != "application/json":
@@ -53,7 +55,8 @@ def predict(model: Model, content: bytes, request: PredictionRequest, metrics: M
         model=Served(run=model.export.run, digest=model.export.digest),
         width=image.width,
         height=image.height,
-        score_threshold=threshold,
+        score_threshold=thresholds.overall,
+        class_score_thresholds=dict(thresholds.by_label),
         detections=[DetectionAnswer.model_validate(box.content()) for box in to_document(detections)],
         timing=Timing(
             decode_seconds=round(decode_end - start_time, 4),

@@ -23,6 +23,7 @@ router = APIRouter()
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "required": ["image"], "properties": {"image": _FILE["schema"]}}}
 _CONTENT = {"image/*": _FILE, "application/octet-stream": _FILE, "multipart/form-data": _FORM}
+_THRESHOLD_HELP = "Of every class. By default, the run's own, or the measured threshold of each class."
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"example": EXAMPLE}, "image/jpeg": _FILE, "image/png": _FILE}}
 }
@@ -66,7 +67,8 @@ async def get_model(_: Viewer, context: ContextDep, run: RunName) -> ModelAnswer
         step=manifest.step,
         classes=list(manifest.labels),
         image_size=manifest.image_size,
-        score_threshold=export.score_threshold,
+        score_threshold=export.thresholds.overall,
+        class_score_thresholds=dict(export.thresholds.by_label),
         loaded_at=context.models.loaded_at(export),
     )
 
@@ -83,7 +85,7 @@ async def predict_image(
     _: Viewer,
     run: RunName,
     score_threshold: Annotated[
-        float | None, Query(alias="scoreThreshold", ge=0, le=1, description="By default, the run's own.")
+        float | None, Query(alias="scoreThreshold", ge=0, le=1, description=_THRESHOLD_HELP)
     ] = None,
     max_detections: Annotated[int, Query(alias="maxDetections", ge=1, le=1000)] = 100,
     accept: Annotated[str, Header(max_length=1024)] = "*/*",

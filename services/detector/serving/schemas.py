@@ -25,6 +25,7 @@ class ModelAnswer(Served):
       classes: Labels in the order of their class ids, from 1.
       image_size: Side of the model's square input, pixels; an image of any size is scaled to it.
       score_threshold: Detections with a lower score are left out, unless a request sets another threshold.
+      class_score_thresholds: Thresholds of classes that have another one.
       step: Global step of the exported checkpoint.
       loaded_at: Time since which it is in memory; absent while it is not.
     """
@@ -34,6 +35,7 @@ class ModelAnswer(Served):
     classes: list[str]
     image_size: int
     score_threshold: float
+    class_score_thresholds: dict[str, float] = Field(default_factory=dict)
     loaded_at: str | None = None
 
 
@@ -74,12 +76,18 @@ class Timing(AnswerModel):
 
 
 class Prediction(AnswerModel):
-    """Detections in one image, best first; width and height are those of the upright image."""
+    """Detections in one image, best first; width and height are those of the upright image.
+
+    Attributes:
+      score_threshold: Detections with a lower score are left out.
+      class_score_thresholds: Thresholds of classes that have another one; empty if the request sent a threshold.
+    """
 
     model: Served
     width: int
     height: int
     score_threshold: float
+    class_score_thresholds: dict[str, float] = Field(default_factory=dict)
     detections: list[DetectionAnswer]
     timing: Timing
 
@@ -94,7 +102,8 @@ EXAMPLE: dict[str, Any] = {
     "model": {"run": "harbour-3f2a9c1b", "digest": "5b0d…"},
     "width": 640,
     "height": 480,
-    "scoreThreshold": 0.4,
+    "scoreThreshold": 0.41,
+    "classScoreThresholds": {"buoy": 0.28},
     "detections": [
         {
             "label": "boat",

@@ -1,5 +1,7 @@
 """Documents of the detector: the boxes of each image, and its result."""
 
+from collections.abc import Mapping
+
 from pydantic import RootModel
 
 from slipway.artifacts.outcome import StageResult
@@ -58,9 +60,11 @@ class DetectResult(StageResult):
 
     Attributes:
       images: Number of images on which the model was run.
-      detections: Number of detections with at least `score_threshold`.
+      detections: Number of detections with at least the threshold of their label.
+      score_threshold: Threshold of every label that `class_thresholds` lacks.
     """
 
     images: int
     detections: int
     score_threshold: float
+    class_thresholds: Mapping[str, float] = {}

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from pydantic import Field, RootModel
 
+from slipway.artifacts.operating_point import OperatingPoints
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
 
 FEW_IMAGES = 30  # with fewer, one detection more or less changes AP50 by several points
+USABLE_AP50 = 0.5  # below it, a detector misses or invents so much that its pictures mislead
 _NO_BOXES = -1.0
 
 
@@ -95,6 +97,7 @@ class BestCheckpoint(MeasuredCheckpoint):
       chosen_on: The split by whose AP it was chosen.
       note: A reason why the figures are too good, if there is one.
       images: Number of images of the split.
+      operating_points: None in a document of an older version.
       last: The last checkpoint on the same split, once all are measured.
     """
 
@@ -102,7 +105,28 @@ class BestCheckpoint(MeasuredCheckpoint):
     note: str = ""
     images: int = 0
     per_class: tuple[ClassScore, ...] = ()
+    operating_points: OperatingPoints | None = None
     last: MeasuredCheckpoint | None = None
+
+    @property
+    def warning(self) -> str:
+        """One sentence for a detector that is not to be relied on; otherwise empty."""
+        if not 0 <= self.metrics.ap50 < USABLE_AP50:
+            return ""
+        return (
+            f"AP50 is {self.metrics.ap50:.2f}, below {USABLE_AP50}: do not rely on this detector, "
+            "which misses objects or finds them where there are none; train it longer, or on more images."
+        )
+
+    @property
+    def threshold_note(self) -> str:
+        """One sentence on the detections that pass the measured thresholds; empty without them, or without boxes."""
+        points, rates = self.operating_points, self.operating_points and self.operating_points.reported
+        if not points or not rates or rates.recall < 0:
+            return ""
+        figures = f"precision {rates.precision:.2f}, recall {rates.recall:.2f}, F1 {rates.f1:.2f}"
+        note = f"With the score thresholds of the best F1 on {points.split}: {figures} on {self.split}"
+        return f"{note}, the same images, which flatters them." if points.split == self.split else f"{note}."
 
 
 class Verdict(ArtifactModel):

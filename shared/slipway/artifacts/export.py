@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from slipway.artifacts.operating_point import OperatingPoints
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
 from slipway.run.names import Sha256
@@ -43,6 +44,7 @@ class ExportManifest(ArtifactModel):
       step: Global step of the exported checkpoint.
       image_size: Side of the model's square input, pixels.
       labels: In the order of their class ids, from 1.
+      operating_points: The score thresholds of the exported checkpoint; None in a document of an older version.
       signatures: Signature to its input, and under `outputs` the names of its outputs.
       parity: Parity of the SavedModel.
       omitted: File that was requested to the reason why it is missing.
@@ -55,6 +57,7 @@ class ExportManifest(ArtifactModel):
     preset: str
     image_size: int
     labels: tuple[str, ...]
+    operating_points: OperatingPoints | None = None
     dataset: DatasetIdentity | None = None
     signatures: Mapping[str, Mapping[str, str | tuple[str, ...]]] = {}
     parity: Parity = Parity()

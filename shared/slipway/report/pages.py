@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.dataset import DataReport, SplitCounts
 from slipway.artifacts.evaluation import BestCheckpoint, Curve, MeasuredRow
+from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
 from slipway.report.sections import Chart, ClassRow, FindingGroup, measured
@@ -47,6 +48,7 @@ class RunReport:
       progress: Any number of lines.
       metrics: A row for each measured checkpoint and split.
       curves: Label to precision-recall curve.
+      requested_threshold: Score threshold of the run file, which replaces the measured ones; None where they were used.
       lineage: Names to digests, versions, seeds.
       durations: Seconds per stage, in the order they ran.
       usage: Shell commands that use the export.
@@ -60,6 +62,7 @@ class RunReport:
     metrics: Sequence[MeasuredRow] = ()
     best: BestCheckpoint | None = None
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    requested_threshold: float | None = None
     samples: Sequence[SamplePictures] = ()
     lineage: Mapping[str, str] = field(default_factory=dict)
     durations: Mapping[str, float] = field(default_factory=dict)
@@ -93,14 +96,15 @@ def run_report(report: RunReport) -> str:
     """Write the page of a run, from its dataset to the use of its export."""
     best = report.best
     scores = sections.class_scores(best.per_class if best else ())
-    notes = [best.note] if best and best.note else []
+    warnings, notes = ([best.warning], [best.note]) if best else ([], [])
     return _render(
         "report.html",
         run=report,
         name=report.name,
         sentence=_result_sentence(report),
         figures=_figures(report),
-        caveats=list(dict.fromkeys([*report.caveats, *notes])),
+        caveats=list(dict.fromkeys(filter(None, [*warnings, *report.caveats, *notes]))),
+        min_boxes=MIN_BOXES,
         data=_data(report.data) if report.data else None,
         charts=_training_charts(report),
         scores=scores,

@@ -40,6 +40,7 @@ def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictu
         metrics=read_lines(store, keys.metrics(name), MeasuredRow),
         best=best,
         curves=curves.root if curves else {},
+        requested_threshold=run.spec.detect.score_threshold,
         samples=samples,
         lineage=_lineage(inputs, manifest),
         durations=_durations(store, name) | {"detect": seconds},

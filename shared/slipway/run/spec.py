@@ -9,6 +9,8 @@ from slipway.digests import sha256_json
 from slipway.models import StrictModel
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
 
+UNMEASURED_SCORE_THRESHOLD = 0.4  # of a model whose best threshold was not measured, and the default of older versions
+
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -101,9 +103,15 @@ class ExportSpec(StrictModel):
 
 
 class DetectSpec(StrictModel):
-    """Detections that are drawn on the test images."""
+    """Detections that are drawn on the test images.
 
-    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.4
+    Attributes:
+      score_threshold: Detections with a lower score are neither drawn nor listed; by default, each class has the
+        threshold with the best F1 on the val split (on test without one).
+      max_images: Number of test images that are drawn.
+    """
+
+    score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     max_images: Annotated[int, Field(ge=0)] = 50
 
 
@@ -145,9 +153,11 @@ class RunSpec(StrictModel):
         """Return the sha256 of the fields that decide the run's results.
 
         Left out are the fields that decide where and with how many workers it runs, and the source's address once the
-        digest of its content is known.
+        digest of its content is known. A score threshold that is not given counts as 0.4, the default of older
+        versions: a run that was begun then continues, and keeps the threshold that its `run.json` names.
         """
         fields = self.model_dump(by_alias=True, exclude_none=True, exclude=_NOT_IN_DIGEST)
+        fields["detect"].setdefault("scoreThreshold", UNMEASURED_SCORE_THRESHOLD)
         if self.dataset.sha256:
             fields["dataset"].pop("source", None)
         return sha256_json(fields)

@@ -85,7 +85,7 @@ def test_statistics_equal_those_of_pycocotools():
     from pycocotools.cocoeval import COCOeval
 
     draw = random.Random(7)
-    truth, detections = _random_scene(draw)
+    truth, detections = random_scene(draw)
     ours = measure(truth, detections, loss=0)
     with contextlib.redirect_stdout(io.StringIO()):
         reference = COCO()
@@ -99,7 +99,7 @@ def test_statistics_equal_those_of_pycocotools():
     assert 0.05 < ours.metrics.by_name()["AP"] < 0.95  # the scene is neither empty nor perfect
 
 
-def _random_scene(draw):
+def random_scene(draw):
     images, detections = [], []
     for number in range(1, 60):
         boxes = [(draw.choice(LABELS.names), _random_box(draw)) for _ in range(draw.randrange(6))]

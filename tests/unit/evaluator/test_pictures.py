@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from slipway.artifacts.operating_point import ScoreThresholds
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.report.box_drawing import colour
@@ -35,7 +36,7 @@ def records(tmp_path):
 def album(records):
     boxes = [TrueBox(source_id, 1, Box(100, 100, 300, 300)) for source_id in (2, 3, 4, 5)]
     sizes = {source_id: ImageSize(*SIZE) for source_id in range(1, 6)}
-    return make_album(records, GroundTruth(LabelMap(("heron", "duck")), sizes, boxes), 0.5)
+    return make_album(records, GroundTruth(LabelMap(("heron", "duck")), sizes, boxes))
 
 
 def has_line(picture, side, class_id, point):
@@ -55,7 +56,7 @@ def test_first_images_with_boxes_are_taken(album):
 @pytest.mark.slow
 def test_annotations_are_left_and_detections_are_right(album):
     detections = [Detection(2, 2, Box(300, 200, 400, 300), 0.9), Detection(2, 1, Box(20, 300, 80, 360), 0.4)]
-    first, second, _ = album.draw(detections)
+    first, second, _ = album.draw(detections, ScoreThresholds(0.95, {"heron": 0.5, "duck": 0.8}))
     assert first.size == (640, 240)
     assert has_line(first, "left", 1, (50, 100))
     assert not has_line(first, "left", 2, (200, 125))

@@ -6,6 +6,7 @@ import pytest
 
 from slipway import keys
 from slipway.artifacts.evaluation import ClassScore, CocoMetrics, Curve, Curves
+from slipway.artifacts.operating_point import OperatingPoint, OperatingPoints
 from slipway.store.folder import FolderStore
 
 from services.evaluator.coco import NAMES, Measurement
@@ -23,12 +24,16 @@ def measurement(ap):
     return Measurement(3, 0.5, CocoMetrics.model_validate(dict.fromkeys(NAMES, ap)), (score,), curves)
 
 
+def points(split="test"):
+    return OperatingPoints(split=split, overall=OperatingPoint(threshold=0.3, precision=0.9, recall=0.8, f1=0.85))
+
+
 def board_of(store, *aps, patience=None, chosen_on="test"):
     board = Scoreboard(store, "r", chosen_on, patience)
     for index, ap in enumerate(aps, start=1):
         board.add(index * 10, chosen_on, measurement(ap))
         if board.best_step == index * 10:
-            board.save_best(index * 10, chosen_on, measurement(ap))
+            board.save_best(index * 10, chosen_on, measurement(ap), points(chosen_on))
         board.save()
     return board
 
@@ -81,7 +86,17 @@ def test_choice_on_the_reported_split_is_said_to_flatter(store):
 def test_choice_on_val_is_reported_on_test_without_that_note(store):
     board = board_of(store, 0.5, chosen_on="val")
     board.add(10, "test", measurement(0.4))
-    board.save_best(10, "test", measurement(0.4))
+    assert board.operating_points == points("val")
+    board.save_best(10, "test", measurement(0.4), board.operating_points)
     best = board.finish()
     assert (best.chosen_on, best.split, best.metrics.ap, best.note) == ("val", "test", 0.4, "")
+    assert best.operating_points == points("val")
     assert board.measured_steps == {10}
+
+
+def test_there_are_no_thresholds_before_a_checkpoint_is_measured_or_where_an_older_version_measured_it(store):
+    board = Scoreboard(store, "r", "test", None)
+    assert board.operating_points is None
+    old_best = {"step": 10, "split": "test", "chosen_on": "test", "metrics": {"AP": 0.5, "AP50": 0.8}}
+    store.write(keys.best("r"), json.dumps(old_best).encode())
+    assert board.operating_points is None

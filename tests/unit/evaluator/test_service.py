@@ -1,5 +1,7 @@
 """The evaluation of a training whose checkpoints are all listed; the model, which needs TensorFlow, is replaced."""
 
+import json
+import shutil
 import threading
 
 import pytest
@@ -53,7 +55,7 @@ def store(tmp_path, monkeypatch):
     """A run with one image in each split, and with the checkpoints of steps 5 and 10, the last."""
     monkeypatch.setattr(service, "_build_model", lambda store, inputs: FakeModel())
     monkeypatch.setattr(service, "EventFile", FakeEventFile)
-    monkeypatch.setattr(service, "make_album", lambda records, truth, threshold: Album([], truth.labels, threshold))
+    monkeypatch.setattr(service, "make_album", lambda records, truth: Album([], truth.labels))
     store = FolderStore(tmp_path / "store")
     write_inputs(store)
     checkpoints = Checkpoints(store, keys.stage("ponds", "train"))
@@ -85,8 +87,14 @@ def write_inputs(store):
 @pytest.fixture
 def params(tmp_path):
     (tmp_path / "scratch").mkdir()
-    run = TrainingRun.model_validate({"metadata": {"name": "ponds"}, "spec": {"dataset": {"source": "/ponds"}}})
-    return lambda index=0, stopping=None: StageParams(run, index, tmp_path / "scratch", stopping or threading.Event())
+
+    def make(index=0, stopping=None, **fields):
+        spec = {"dataset": {"source": "/ponds"}, **fields}
+        run = TrainingRun.model_validate({"metadata": {"name": "ponds"}, "spec": spec})
+        return StageParams(run, index, tmp_path / "scratch", stopping or threading.Event())
+
+    make.scratch = tmp_path / "scratch"
+    return make
 
 
 def test_the_best_on_val_is_reported_on_test_beside_the_last(store, params):
@@ -98,6 +106,36 @@ def test_the_best_on_val_is_reported_on_test_beside_the_last(store, params):
     assert read_document(store, keys.verdict("ponds"), Verdict) == Verdict(best=5, last=10, stop=False, final=True)
     assert read_document(store, keys.best("ponds"), BestCheckpoint).last == result.last
     assert store.read("runs/ponds/evaluate/events.out.tfevents.1") == b"10"
+
+
+def test_thresholds_are_chosen_on_val_and_reported_on_test(store, params):
+    evaluate(params(), store)
+    points = read_document(store, keys.best("ponds"), BestCheckpoint).operating_points
+    assert (points.split, points.overall.threshold, points.overall.f1) == ("val", 0.45, 1.0)
+    assert [(point.label, point.threshold, point.is_overall) for point in points.per_class] == [("duck", 0.45, True)]
+    assert (points.reported.precision, points.reported.recall) == (1.0, 1.0)
+
+
+def test_an_evaluation_that_an_older_version_began_has_thresholds_of_test(store, params):
+    """Its best checkpoint has none of val, and val is not measured a second time."""
+    evaluate(params(), store)
+    old_best = json.loads(store.read(keys.best("ponds")))
+    del old_best["operating_points"]
+    store.write(keys.best("ponds"), json.dumps(old_best).encode())
+    shutil.rmtree(params.scratch)
+    params.scratch.mkdir()
+    evaluate(params(), store)
+    assert read_document(store, keys.best("ponds"), BestCheckpoint).operating_points.split == "test"
+
+
+@pytest.mark.parametrize(("requested", "overall"), [(None, 0.45), (0.7, 0.7)], ids=["measured", "requested"])
+def test_pictures_have_the_measured_threshold_unless_the_run_requests_one(
+    store, params, requested, overall, monkeypatch
+):
+    thresholds = []
+    monkeypatch.setattr(Album, "draw", lambda album, detections, threshold: thresholds.append(threshold) or [])
+    evaluate(params(detect={"scoreThreshold": requested}), store)
+    assert thresholds[0].overall == overall
 
 
 def test_only_the_best_checkpoint_is_kept_a_second_time(store, params):

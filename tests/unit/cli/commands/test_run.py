@@ -15,8 +15,10 @@ def test_a_run_ends_with_its_figures_and_where_they_are(source, fake_stages, cap
     )
     assert any(line.split() == ["│", "swan", "│", "–", "│", "–", "│", "0", "│", "0", "│"] for line in lines)
     assert "took 1 min 6 s: ingest 0.1 s · preprocess 0.2 s · train 1 min 5 s · export 0.2 s · detect 0.2 s" in lines
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "AP50 0.834 on test, step 20",
+        "With the score thresholds of the best F1 on test: precision 0.91, recall 0.80, F1 0.85 on test, "
+        "the same images, which flatters them.",
         "chosen on the test images",
         f"report: {out}/runs/first/report.html",
     ]
@@ -33,6 +35,7 @@ def test_json_is_one_object_a_line_and_the_last_is_the_outcome(source, fake_stag
     last = events[-1]
     assert (last["event"], last["run"], last["state"], last["code"]) == ("run_over", "first", "SUCCEEDED", 0)
     assert (last["metrics"]["AP50"], last["step"], last["split"]) == (0.834, 20, "test")
+    assert (last["operating_points"]["overall"]["threshold"], last["warning"]) == (0.35, "")
     assert last["durations_sec"] == {"ingest": 0.1, "preprocess": 0.2, "train": 65.0}
     assert last["paths"]["run"] == str(source.parent / "out" / "runs" / "first")
 

@@ -39,13 +39,13 @@ class FakeDetector:
         self.may_end.set()
         self.starts = threading.Semaphore(0)
 
-    def detect(self, image, score_threshold):
+    def detect(self, image, thresholds):
         self.starts.release()
         assert self.may_end.wait(10)
         half = image.width / 2
         boat = Detection("boat", 1, 0.91237, Box(0, 0, half, image.height))
         buoy = Detection("buoy", 2, 0.5, Box(half, 0, image.width, image.height))
-        return [detection for detection in (boat, buoy) if detection.score >= score_threshold]
+        return [detection for detection in (boat, buoy) if detection.score >= thresholds.of(detection.label)]
 
 
 class Loader:
@@ -67,16 +67,17 @@ def image(width=40, height=20, file_format="JPEG", **options):
     return file.getvalue()
 
 
-def write_export(store, run="ponds", files=FILES, created_at="2026-01-31T12:00:00Z"):
+def write_export(store, run="ponds", files=FILES, created_at="2026-01-31T12:00:00Z", *, points=None, requested=0.3):
     """Write the documents and files of a run whose export is done."""
     run_file = {"apiVersion": "slipway.dev/v1alpha1", "kind": "TrainingRun", "metadata": {"name": run}}
-    run_file["spec"] = {"dataset": {"source": "s3://photos/ponds"}, "detect": {"scoreThreshold": 0.3}}
+    run_file["spec"] = {"dataset": {"source": "s3://photos/ponds"}, "detect": {"scoreThreshold": requested}}
     store.write(f"runs/{run}/run.json", json.dumps(run_file).encode())
     store.write(f"index/runs/{created_at}-{run}", b"{}")
     for name, content in files.items():
         store.write(f"runs/{run}/export/{name}", content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = {"step": 700, "preset": "small", "image_size": 320, "labels": ["boat", "buoy"], "files": digests}
+    manifest["operating_points"] = points
     store.write(f"runs/{run}/export/manifest.json", json.dumps(manifest).encode())
 
 

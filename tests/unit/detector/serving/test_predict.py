@@ -41,6 +41,40 @@ def test_a_request_may_ask_for_fewer(client, query, labels):
     assert [detection["label"] for detection in answer.json()["detections"]] == labels
 
 
+POINTS = {
+    "split": "val",
+    "overall": {"threshold": 0.45, "precision": 0.9, "recall": 0.8, "f1": 0.85},
+    "per_class": [{"label": "buoy", "boxes": 70, "threshold": 0.55, "precision": 0.9, "recall": 0.8, "f1": 0.85}],
+}
+
+
+@pytest.mark.parametrize(
+    ("export", "query", "expected"),
+    [
+        pytest.param({"points": POINTS, "requested": None}, "", (0.45, {"buoy": 0.55}, ["boat"]), id="measured"),
+        pytest.param(
+            {"points": POINTS, "requested": None},
+            "?scoreThreshold=0.2",
+            (0.2, {}, ["boat", "buoy"]),
+            id="of-the-client",
+        ),
+        pytest.param({"points": POINTS, "requested": 0.95}, "", (0.95, {}, []), id="of-the-run"),
+        pytest.param({"requested": None}, "", (0.4, {}, ["boat", "buoy"]), id="export-of-an-older-version"),
+    ],
+)
+def test_thresholds_are_the_clients_or_the_runs_or_the_measured_ones(client, store, export, query, expected):
+    write_export(store, "lakes", **export)
+    answer = client.post(f"/v1/models/lakes:predict{query}", content=image(), headers=JPEG).json()
+    labels = [detection["label"] for detection in answer["detections"]]
+    assert (answer["scoreThreshold"], answer["classScoreThresholds"], labels) == expected
+
+
+def test_a_model_is_described_with_its_measured_thresholds(client, store):
+    write_export(store, "lakes", points=POINTS, requested=None)
+    model = client.get("/v1/models/lakes").json()
+    assert (model["scoreThreshold"], model["classScoreThresholds"]) == (0.45, {"buoy": 0.55})
+
+
 def test_a_form_is_as_good_as_the_bare_image(client):
     answer = client.post(PREDICT, files={"image": ("a.png", image(file_format="PNG"), "image/png")})
     assert (answer.status_code, answer.json()["width"]) == (200, 40)

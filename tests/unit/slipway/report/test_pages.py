@@ -26,6 +26,18 @@ EMPTY = {"name": "raccoon", "splits": {}}
 METRICS = {"AP": 0.54, "AP50": 0.87, "AP75": 0.6, "APs": -1.0, "ARmax100": 0.62}
 BEST = {"step": 1800, "split": "test", "metrics": METRICS, "chosen_on": "test", "note": "Chosen on test."}
 
+RATES = {"precision": 0.9, "recall": 0.8, "f1": 0.847}
+NO_RATES = dict.fromkeys(RATES, -1.0)
+POINTS = {
+    "split": "val",
+    "overall": {"threshold": 0.35, **RATES},
+    "per_class": [
+        {"label": "raccoon", "boxes": 160, "threshold": 0.51, "precision": 0.92, "recall": 0.88, "f1": 0.9},
+        {"label": "fox", "boxes": 0, "is_overall": True, "threshold": 0.35, **NO_RATES},
+    ],
+    "reported": RATES,
+}
+
 
 class Page(HTMLParser):
     """What a browser would see: tags with their attributes, and text without tags."""
@@ -68,13 +80,14 @@ def finding(code, severity="warning", file="a.xml"):
 def hostile_run():
     curve = Curve(recall=(0, 1), precision=(1, 0.5))
     scores = [{"label": INJECTION, "AP": 0.5, "AP50": 0.5, "images": 1, "boxes": 1}]
+    points = POINTS | {"split": INJECTION, "per_class": [POINTS["per_class"][0] | {"label": INJECTION}]}
     choices = small_plan(preset=INJECTION, reasons={"preset": INJECTION})
     return RunReport(
         name=INJECTION,
         data=data(labels=[INJECTION], notes=[INJECTION], findings=[finding(INJECTION, file=INJECTION)]),
         plan=choices,
         metrics=rows(INJECTION, 1800),
-        best=best(note=INJECTION, split=INJECTION, chosen_on=INJECTION, per_class=scores),
+        best=best(note=INJECTION, split=INJECTION, chosen_on=INJECTION, per_class=scores, operating_points=points),
         curves={INJECTION: curve} | {f"{INJECTION}{i}": curve for i in range(9)},
         samples=[SamplePictures(INJECTION, b"jpeg", b"jpeg", INJECTION)],
         lineage={INJECTION: INJECTION},
@@ -93,6 +106,33 @@ def test_caveats_stand_before_the_first_section_and_only_once():
     html = run(best=best(), caveats=["Chosen on test.", "Few images."])
     assert html.count("Chosen on test.") == 1
     assert html.index("Few images.") < html.index("<section>")
+
+
+def test_a_model_below_half_of_ap50_is_called_unreliable_before_anything_else():
+    html = run(best=best(metrics={"AP": 0.1, "AP50": 0.31}), caveats=["Few images."])
+    assert html.index("AP50 is 0.31, below 0.5: do not rely on this detector") < html.index("Few images.")
+    assert "do not rely" not in run(best=best())
+
+
+def test_thresholds_are_listed_with_their_rates_and_the_split_that_chose_them():
+    text = Page(run(best=best(operating_points=POINTS))).text
+    assert "With the score thresholds of the best F1 on val: precision 0.90, recall 0.80, F1 0.85 on test." in text
+    assert "class score threshold precision recall F1 boxes in val" in text
+    assert (
+        "raccoon 0.510 0.92 0.88 0.90 160 fox 0.350* no boxes 0 all, with one threshold 0.350 0.90 0.80 0.85 160"
+        in text
+    )
+    assert "the class has fewer than 10 boxes there, or none of them was found" in text
+    assert "of its run file instead" not in text
+
+
+def test_thresholds_that_the_detections_of_the_page_do_not_have_are_told_apart():
+    text = Page(run(best=best(operating_points=POINTS), requested_threshold=0.2)).text
+    assert "The detections of this run have the score threshold of its run file instead, 0.2." in text
+
+
+def test_a_run_of_an_older_version_has_no_thresholds():
+    assert "Score thresholds" not in Page(run(best=best())).text
 
 
 def test_empty_run_is_a_page():

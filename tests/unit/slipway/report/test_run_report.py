@@ -106,6 +106,14 @@ def test_few_images_are_a_caveat_beside_the_evaluators_own(store: ObjectStore) -
     assert "It flatters." in run_report(report)
 
 
+@pytest.mark.parametrize("requested", [None, 0.2])
+def test_the_threshold_of_the_run_file_is_in_the_report(store: ObjectStore, requested: float | None) -> None:
+    detect = RUN.spec.detect.model_copy(update={"score_threshold": requested})
+    run = RUN.model_copy(update={"spec": RUN.spec.model_copy(update={"detect": detect})})
+
+    assert assemble(run, store, [], 2.5).requested_threshold == requested
+
+
 def test_the_python_example_compiles_and_names_the_export(store: ObjectStore) -> None:
     command, module, snippet = assemble(RUN, store, [], 2.5).usage
 

@@ -46,5 +46,19 @@ def test_the_digest_without_a_content_digest_goes_by_the_address():
     assert one.digest() != other.digest()
 
 
+@pytest.mark.parametrize(
+    ("detect", "digest"),
+    [
+        ({}, "0c960516fa83d63945b9e10362e19383766c663e8dff3c1df6b2c5663d15b662"),
+        ({"scoreThreshold": 0.4}, "0c960516fa83d63945b9e10362e19383766c663e8dff3c1df6b2c5663d15b662"),
+        ({"scoreThreshold": 0.3}, "b829154e54133431e379af68278b2d57f87b5d6876f52e4cea1dca87bbb12bc4"),
+        ({"maxImages": 3}, "c2d664947bac73853fc1f930757f325fa39f7ead3d55f6616501e9e4c24be3df"),
+    ],
+    ids=["default", "its-former-value", "another-threshold", "other-field"],
+)
+def test_the_digest_is_that_of_older_versions_which_had_a_fixed_threshold(detect, digest):
+    assert spec(detect=detect).digest() == digest
+
+
 def test_the_kind_is_a_training_run():
     assert TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec()}).kind == "TrainingRun"
