@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to over a pipe in its own DevTools protocol: what a test of pages needs of it."""
+"""A headless Chromium for tests of pages, driven through a pipe by the DevTools protocol."""
 
 import base64
 import fcntl
@@ -26,7 +26,7 @@ class Page:
     """One tab.
 
     Attributes:
-      errors: What the console showed as an error, and what no script caught.
+      errors: Errors in the console, and uncaught exceptions of scripts.
     """
 
     def __init__(self, browser: "Browser", session: str) -> None:
@@ -39,7 +39,7 @@ class Page:
         return self._browser.call(method, self._session, params)
 
     def look_like(self, width: int, height: int = 800, scheme: str = "light") -> None:
-        """Be a window of so many pixels; scheme is `light` or `dark`."""
+        """Emulate a window of that size, in pixels; scheme is `light` or `dark`."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
@@ -51,13 +51,13 @@ class Page:
         self.wait_for("!window.isOld && document.readyState === 'complete'")
 
     def evaluate(self, code: str):
-        """Return what an expression, or a promise of it, comes to."""
+        """Return the value of an expression, or of the promise that it returns."""
         answer = self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True, userGesture=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def wait_for(self, code: str) -> None:
-        """Wait until an expression is true, also over a change of page."""
+        """Wait until an expression is true, even if the page changes meanwhile."""
         deadline = time.monotonic() + _PATIENCE_SEC
         while time.monotonic() < deadline:
             try:
@@ -69,7 +69,7 @@ class Page:
         raise TimeoutError(f"waited {_PATIENCE_SEC} s for {code}; the page says: {self.text()[:500]}")
 
     def choose_file(self, selector: str, file: Path) -> None:
-        """Choose a file, as a person does in a dialog."""
+        """Choose a file in a file field, as a user does in the dialog."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
@@ -92,7 +92,7 @@ class Page:
 
 
 class ProtocolError(Exception):
-    """The browser would not do what it was asked."""
+    """The browser refused a command."""
 
 
 class Browser:
@@ -110,7 +110,7 @@ class Browser:
         return page
 
     def call(self, method: str, session: str | None, params: dict) -> dict:
-        """Ask, and take note of all that is told until the answer comes."""
+        """Send a command and return its answer; record the events that arrive before it."""
         self._asked += 1
         asked = {"id": self._asked, "method": method, "params": params} | ({"sessionId": session} if session else {})
         os.write(self._to, json.dumps(asked).encode() + b"\0")

@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""Settings and fixtures of all tests."""
 
 import gc
 import logging
@@ -20,7 +20,7 @@ _LONGEST = ("test_pipeline", "test_workers", "test_export", "test_faults", "test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that train, the longest modules first."""
+    """Sort the modules: those that train first, the longest of them at the start."""
     items.sort(key=_rank)
 
 
@@ -31,23 +31,23 @@ def _rank(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def collector_passes_over_what_stays() -> Iterator[None]:
-    """Spare the garbage collector all that a module has imported: it would go through TensorFlow again and again."""
+def exclude_imports_from_garbage_collection() -> Iterator[None]:
+    """Exclude the objects of imported modules from garbage collection, which would traverse TensorFlow repeatedly."""
     yield
     gc.collect()
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print why tests were skipped, each reason once."""
+    """Print the reason of each skip, once."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(autouse=True)
-def log_ends_with_the_test() -> Iterator[None]:
-    """Take away what `start_log` put in place: its stream is the test's own, and closed after it."""
+def end_the_log_with_the_test() -> Iterator[None]:
+    """Remove the handlers and hooks of `start_log`, whose stream belongs to the test and is closed after it."""
     level = logging.getLogger("slipway").level
     hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     yield

@@ -1,4 +1,4 @@
-"""The dashboards' panels and queries, and what Prometheus says to them."""
+"""The dashboards' panels and queries, and Prometheus' answers to them."""
 
 import json
 import math
@@ -19,7 +19,7 @@ class Query:
     """One query of a panel.
 
     Attributes:
-      may_be_empty: Why it may have nothing to show, as the panel says it; empty where it always has something.
+      may_be_empty: The panel's reason why it may have nothing to show; "" if it always has something.
     """
 
     panel: str
@@ -51,12 +51,12 @@ def queries() -> Iterator[Query]:
 
 
 def ask(prometheus: str, path: str, **parameters: str | float) -> Any:
-    """Return what Prometheus answers; a query that it does not understand is an error."""
+    """Return Prometheus' answer; an invalid query is an error."""
     with urllib.request.urlopen(f"{prometheus}{path}?{urlencode(parameters)}", timeout=30) as answer:
         return json.load(answer)["data"]
 
 
 def has_shown(prometheus: str, expr: str, now: float, seconds: float = 3600, step: float = 15) -> bool:
-    """Say whether the query had a number within the last hour."""
+    """Check whether the query had a value within the last hour."""
     found = ask(prometheus, "/api/v1/query_range", query=expr, start=now - seconds, end=now, step=step)["result"]
     return any(not math.isnan(float(value)) for series in found for _, value in series["values"])

@@ -1,4 +1,4 @@
-"""The programs that tests start, and what becomes of a test whose program is missing.
+"""The programs that tests start, and the skip or failure of a test whose program is missing.
 
 `.ci/programs` installs those of `.ci/programs.txt`. A test without its program is skipped, so that `make test` runs on
 any machine. `.ci/run` lists in SLIPWAY_REQUIRE_PROGRAMS what it has installed: a test that lacks one of these fails.

@@ -1,8 +1,8 @@
-"""How the controller fares with many runs at once: `python -m tests.benchmarks.controller --runs 200 2000`.
+"""A benchmark of the controller with many runs at once: `python -m tests.benchmarks.controller --runs 200 2000`.
 
-Takes the current kubectl context, as one who may make namespaces, nodes and the custom resource. The controller is the
-real one, a process of this machine. The nodes are kwok's, which must be in PATH; what happens in their pods, and what
-the stages would write, is this program's. It takes away again what it makes, but for the custom resource.
+Uses kubectl's current context, whose user must be allowed to create namespaces, nodes and the custom resource. The
+controller is the real one, a process of this machine. The nodes are kwok's, which must be on PATH; this program plays
+the pods and writes the documents of the stages. It deletes everything that it creates except the custom resource.
 """
 
 import argparse
@@ -41,11 +41,11 @@ _RUN = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "TrainingRun", "spec": {"dat
 
 @dataclass(frozen=True)
 class Figures:
-    """What one measurement found.
+    """The figures of one measurement.
 
     Attributes:
-      seconds: From the first run's submission until the last has succeeded.
-      requests: Of the controller to the API server, by verb and resource.
+      seconds: Time from the first run's submission until the last has succeeded.
+      requests: Number of the controller's requests to the API server, by verb and resource.
       peak_mb: The controller's resident memory at its highest, in 10⁶ bytes.
     """
 
@@ -60,10 +60,10 @@ class Figures:
 
 
 def measure(runs: int, options: argparse.Namespace) -> Figures:
-    """Submit so many runs at once, and wait until all have succeeded.
+    """Submit that number of runs at once, and wait until all have succeeded.
 
     Raises:
-      SystemExit: A run ended otherwise, a Job was made twice, or the controller left.
+      SystemExit: A run did not succeed, a Job was created twice, or the controller ended.
     """
     name = f"slipway-bench-{uuid.uuid4().hex[:6]}"
     with tempfile.TemporaryDirectory() as temporary, _namespace(name):
@@ -85,7 +85,7 @@ def measure(runs: int, options: argparse.Namespace) -> Figures:
 
 
 class Progress:
-    """How the runs stand: watched, for lists of all of them would weigh more than the controller's own work."""
+    """The states of the runs, from a watch, since lists of all runs would cost more than the controller's own work."""
 
     def __init__(self, namespace: str) -> None:
         self._namespace, self._status = namespace, dict[str, dict]()
@@ -125,12 +125,12 @@ def _namespace(name: str) -> Iterator[None]:
         yield
     finally:
         core.delete_namespace(name)
-        core.delete_collection_namespaced_pod(name, grace_period_seconds=0)  # no kubelet will say that they are gone
+        core.delete_collection_namespaced_pod(name, grace_period_seconds=0)  # no kubelet confirms their end
 
 
 @contextmanager
 def _controller(name: str, store: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the controller, its pods bound for the fake nodes, until it is no longer needed."""
+    """Run the controller until the end of the block; its pods go to the fake nodes."""
     place = {
         "nodeSelector": {LABEL: name},
         "tolerations": [{"key": LABEL, "operator": "Equal", "value": name, "effect": "NoSchedule"}],
@@ -173,7 +173,7 @@ def _peak_mb(pid: int) -> float:
 
 
 def _check(namespace: str, writer: Writer, runs: int) -> None:
-    """Compare what was seen of Jobs, and what is there, with what must be. Raises `SystemExit`."""
+    """Check that each Job was created, and only once. Raises `SystemExit`."""
     batch, after = client.BatchV1Api(), None
     while after != "":
         page = batch.list_namespaced_job(namespace, limit=500, _continue=after)
@@ -186,7 +186,7 @@ def _check(namespace: str, writer: Writer, runs: int) -> None:
 
 
 def _complaints(log: Path) -> str:
-    """Return the last of what the controller warned of."""
+    """Return the last warnings of the controller."""
     lines = [line for line in log.read_text().splitlines(keepends=True) if " INFO " not in line]
     return "".join(lines[-20:])
 
@@ -195,11 +195,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, nargs="+", default=[200, 2000])
     parser.add_argument("--store", help="s3://bucket/prefix; a temporary folder by default")
-    parser.add_argument("--stage-sec", type=float, default=2.0, help="how long each stage but train takes")
+    parser.add_argument("--stage-sec", type=float, default=2.0, help="duration of each stage but train")
     parser.add_argument("--train-sec", type=float, default=40.0)
-    parser.add_argument("--updates", type=int, default=8, help="how often a training writes its progress")
+    parser.add_argument("--updates", type=int, default=8, help="number of times that a training writes its progress")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and take everything away
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and delete everything
     config.load_kube_config()
     _install_crd()
     measured = [measure(runs, options) for runs in options.runs]

@@ -1,8 +1,8 @@
-"""Nodes that kwok pretends to be, and what happens in the pods that get them.
+"""Fake nodes, played by kwok, and fake pods on them, played by this module.
 
-kwok could play the pods as well, but its watch of them does not get on with an API server of 1.34 over an etcd of 3.4:
-it breaks, and is tried again ever more slowly. So pods are played here: each runs as soon as it has a node, and ends
-when what its stage would write has been written.
+kwok could play the pods as well, but its watch of them fails with an API server of 1.34 over an etcd of 3.4, and is
+retried at growing intervals. So pods are played here: each runs as soon as it has a node, and ends when the documents
+of its stage have been written.
 """
 
 import heapq
@@ -28,7 +28,7 @@ from tests.fakes.stages import BEST, DATASET, REPORT
 
 LABEL = "slipway.dev/benchmark"
 _NODES = 4
-# Without any stage for pods kwok would play its own.
+# Without a stage for pods, kwok would apply its default ones.
 _STAGES = """\
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -43,7 +43,7 @@ spec:
 
 @contextmanager
 def fake_nodes(name: str, folder: Path) -> Iterator[None]:
-    """Have nodes that only pods with the toleration `LABEL` go to, and kwok to play their kubelets."""
+    """Create nodes that accept only pods with the toleration `LABEL`, and run kwok to play their kubelets."""
     program = shutil.which("kwok")
     if program is None:
         raise SystemExit("kwok is not installed: https://kwok.sigs.k8s.io; put it into PATH")
@@ -67,7 +67,7 @@ def fake_nodes(name: str, folder: Path) -> Iterator[None]:
 
 
 class Writer:
-    """Writes what the stages in the namespace's pods would, and then lets the pods end.
+    """Writes the documents of the stages in the namespace's pods, and then ends the pods.
 
     Attributes:
       made: The uids of the Jobs that were seen of each name.
@@ -99,7 +99,7 @@ class Writer:
             self.made.setdefault(job["metadata"]["name"], set()).add(job["metadata"]["uid"])
 
     def _begin(self, pod: dict[str, Any]) -> None:
-        """Let a pod run, and plan what its stage will write, and when."""
+        """Start a pod, and schedule the documents of its stage."""
         run, stage = (pod["metadata"]["labels"][f"slipway.dev/{label}"] for label in ("run", "stage"))
         lasts = self._train_sec if stage == "train" else self._stage_sec
         self._later(0, lambda: self._turn(pod, "Running", {"running": {"startedAt": _now()}}))
@@ -159,7 +159,7 @@ class Writer:
 
 
 def events(listing: Callable[..., Any], *where: str) -> Iterator[dict[str, Any]]:
-    """Yield objects as they are and whenever they change, also over an API server that is away for a moment."""
+    """Yield the objects, and then their changes, even if the API server does not answer for a moment."""
     while True:
         try:
             for event in watch.Watch().stream(listing, *where):

@@ -1,4 +1,4 @@
-"""The same run here and in the cluster, in turn: `python -m tests.benchmarks.local_and_cluster FOLDER --pairs 3`.
+"""A benchmark of one run, local and in a cluster: `python -m tests.benchmarks.local_and_cluster FOLDER --pairs 3`.
 
 Prints for each pair the seconds from the command, or from apply, to the end, where they went, and AP50. The cluster is
 the one that kubectl's current context names; it has to have an installation (`make e2e` makes one). For a fair time it
@@ -61,7 +61,7 @@ def _seconds(stage: dict[str, Any]) -> float:
 
 
 def pair(folder: Path, number: int, spec: dict[str, Any]) -> dict[str, Any]:
-    """Do both, one after the other, the cluster first in every second pair; nothing is left from the pair before."""
+    """Run both, one after the other, the cluster first in every second pair; the previous pair's keys are deleted."""
     name = f"pair-{number}"
     with at.store() as store:
         for prefix in (f"runs/{name}", "records", "datasets", "blobs"):

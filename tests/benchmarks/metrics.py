@@ -1,4 +1,4 @@
-"""What a training's metrics cost: `python -m tests.benchmarks.metrics --steps 200`.
+"""A benchmark of the cost of a training's metrics: `python -m tests.benchmarks.metrics --steps 200`.
 
 Trains for real in this process, on drawn images and into a folder, and prints the processor time that was spent in code
 of metrics as a share of all that the trainer used: setting gauges, counting the store's operations, writing snapshots,
@@ -41,7 +41,7 @@ spent: Counter[str] = Counter()
 
 
 def timed(owner: Any, name: str) -> None:
-    """Add up the processor time of each call, that of calls inside it not twice."""
+    """Add up the processor time of the function's calls; nested calls count once."""
     call, is_inside = getattr(owner, name), []
 
     @functools.wraps(call)
@@ -59,7 +59,7 @@ def timed(owner: Any, name: str) -> None:
 
 
 def prepare(folder: Path, steps: int) -> FolderStore:
-    """Make records of drawn images, and say that the last checkpoint has been measured."""
+    """Write records of drawn images, and a verdict as if the last checkpoint had been measured."""
     draw(folder / "harbour", 100, seed=1)
     command = [sys.executable, "-m", "services.cli", "run", str(folder / "harbour"), "--out", str(folder / "out")]
     options = ["--until", "preprocess", "--steps", str(steps), "--image-size", "128", "--batch-size", "8"]
@@ -73,7 +73,7 @@ def prepare(folder: Path, steps: int) -> FolderStore:
 
 
 def clock_sec() -> float:
-    """Return what the input's clock adds to a step: a graph that does nothing else, with it and without."""
+    """Return the time that the input's clock adds to a step, measured on a graph that does nothing else."""
     import tensorflow as tf
 
     from services.trainer.input_wait import InputWait

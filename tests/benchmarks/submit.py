@@ -1,9 +1,10 @@
-"""How the API fares with many submissions: `python -m tests.benchmarks.submit`.
+"""A benchmark of the API with many submissions: `python -m tests.benchmarks.submit`.
 
-Takes the current kubectl context, as one who may make namespaces and TrainingRuns; the custom resource has to be there.
+Uses kubectl's current context, whose user must be allowed to create namespaces and TrainingRuns; the custom resource
+must exist.
 The API is the real one, a process of this machine, and so is the client: both share its processors. Every run is
-suspended, so nothing is trained; what was made is taken away again. Times are from when a request was due until its
-answer was there, so a server that falls behind cannot hide it.
+suspended, so nothing is trained; all runs are deleted at the end. Times are from the moment a request was due until its
+answer, so that a server cannot hide that it falls behind.
 """
 
 import argparse
@@ -42,7 +43,7 @@ Answer = tuple[int, float]  # status, seconds
 
 @dataclass(frozen=True)
 class Figures:
-    """What one measurement found; times in seconds, one a request."""
+    """The figures of one measurement; times in seconds, one per request."""
 
     name: str
     times: list[float]
@@ -56,14 +57,14 @@ class Figures:
 
 
 class Api:
-    """The API over HTTP, with a connection for each thread that asks."""
+    """The API over HTTP, with a connection for each thread."""
 
     def __init__(self, token: str) -> None:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._own = threading.local()
 
     def submit(self, key: str, due: float) -> Answer:
-        """Submit when it is due."""
+        """Submit at the moment it is due."""
         time.sleep(max(0.0, due - time.monotonic()))
         return self._ask("POST", key, due)
 
@@ -94,7 +95,7 @@ def burst(api: Api) -> Figures:
 
 
 def steady(api: Api, rate: int, seconds: int) -> Figures:
-    """Submit at a fixed rate, each time another key."""
+    """Submit at a fixed rate, each time with another key."""
     began = time.monotonic()
     due = [began + number / rate for number in range(rate * seconds)]
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -103,7 +104,7 @@ def steady(api: Api, rate: int, seconds: int) -> Figures:
 
 
 def lists(api: Api, runs: int) -> Figures:
-    """Get the first page, again and again."""
+    """Get the first page repeatedly."""
     return _figures(f"first page of {runs} runs", [api.first_page() for _ in range(200)])
 
 
@@ -161,7 +162,7 @@ def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def _namespace(given: str | None) -> Iterator[str]:
-    """Yield a new namespace, or the one that was given, from which the runs are taken away again."""
+    """Yield a new namespace, or the given one, and delete its runs at the end."""
     if given:
         yield given
         for run in _runs(given):
@@ -184,7 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.submit")
     parser.add_argument("--rate", type=int, default=50, help="submissions a second")
     parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--namespace", help="one that is there, and holds no runs; a new one unless given")
+    parser.add_argument("--namespace", help="an existing one without runs; by default a new one")
     options = parser.parse_args()
     config.load_kube_config()
     with (

@@ -1,4 +1,4 @@
-"""What an upload takes of the API: `python -m tests.benchmarks.upload`.
+"""A benchmark of uploads to the API: `python -m tests.benchmarks.upload`.
 
 Sends a zip of images that are noise (JPEGs do not compress either) to the real API, a process of its own, whose store
 is a folder, or an S3 server on this machine; all of them share its processors. Prints the seconds until the answer, in
@@ -77,7 +77,7 @@ def _write(archive: Path, mib: int) -> None:
 
 @contextmanager
 def _store(name: str, folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the store's address, and the variables that open it."""
+    """Yield the store's address, and the environment variables that open it."""
     place = folder / "store"
     place.mkdir()
     if name == "folder":

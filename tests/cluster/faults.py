@@ -1,6 +1,6 @@
 """Inject faults into a live installation and count how its runs end: `make e2e-faults`.
 
-A try is one run and one fault, at a moment drawn uniformly from the time that the struck pod runs; that time is
+A try is one run and one fault, at a moment drawn uniformly from the time that the affected pod runs; that time is
 measured first, without a fault, with as many runs at once. Each try is a line of the state file: an interrupted game
 continues there, and the table covers all lines. Faults of a run's own pods come first, then those of the
 installation, which strike every run in progress.
@@ -53,7 +53,7 @@ class Journal:
 
 
 def calm(journal: Journal, at_once: int) -> None:
-    """Measure how long pods run without a fault, unless the state file has it."""
+    """Measure the running time of pods without a fault, unless the state file has it."""
     if not journal.measured("faults"):
         with ThreadPoolExecutor(at_once) as pool:
             lines = list(pool.map(lambda number: measure(TRAINING, f"calm-{number}"), range(at_once)))
@@ -71,7 +71,7 @@ class Game:
     journal: Journal
     commands: Commands
     seed: int
-    _one_preprocess: threading.Lock = field(default_factory=threading.Lock)  # they make the same records
+    _one_preprocess: threading.Lock = field(default_factory=threading.Lock)  # they write the same records
 
     def play(self, fault: Fault, number: int) -> None:
         """Play one try, repeatedly until its fault comes in time."""
@@ -143,7 +143,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tries", type=int, default=10, help="of each fault")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--at-once", type=int, default=1, help="runs that are going on at a time")
+    parser.add_argument("--at-once", type=int, default=1, help="number of runs at a time")
     parser.add_argument("--state", type=Path, required=True, help="a file; an existing one is continued")
     parser.add_argument("--kill", default="", help="precedes a container's id and sends its first process SIGKILL")
     parser.add_argument("--restart-api", default="", help="kills the API server and starts it again")

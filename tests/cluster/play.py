@@ -16,7 +16,7 @@ from tests.cluster.strikes import Commands, Fault, is_running
 from tests.fakes.harbour import draw
 
 _TIMEOUT_SEC = 600.0
-_ORPHAN_SEC = 300.0  # the garbage collector has to find an API server that was away, too
+_ORPHAN_SEC = 300.0  # the garbage collector, too, has to reconnect to an API server that was away
 _MANY = 12_000  # images, which keep two preprocess pods busy for 20 s
 
 
@@ -102,7 +102,7 @@ def _strike(fault: Fault, name: str, delay_sec: float, commands: Commands) -> bo
         return False
     try:
         fault.strike(name, commands)
-    except (ValueError, IndexError):  # it ended in this very moment
+    except (ValueError, IndexError):  # the pod has just ended
         return False
     return True
 

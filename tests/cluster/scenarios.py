@@ -1,4 +1,4 @@
-"""Scenarios in which something goes wrong, and the alerts that each must raise."""
+"""Scenarios of failures, and the alerts that each must raise."""
 
 import json
 import re
@@ -202,7 +202,7 @@ def services_are_gone(lab: Lab) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something that goes wrong, and the alerts that follow.
+    """A failure, and the alerts that follow it.
 
     Attributes:
       alerts: Names, with `/component` if the alert has that label.

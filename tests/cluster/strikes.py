@@ -16,7 +16,7 @@ TRAINING: dict[str, Any] = {
     "export": {"tflite": False},
     "detect": {"maxImages": 4},
 }
-TO_TRAIN = TRAINING | {"until": "train"}  # what follows the struck pod would only take time
+TO_TRAIN = TRAINING | {"until": "train"}  # the later stages would only take time
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Fault:
     """A fault and its runs.
 
     Attributes:
-      spec: Of its runs; without one, a run has many images and ends with preprocess.
+      spec: Spec of its runs; without one, a run has many images and ends with preprocess.
       timed: The stage during whose pod the fault is injected; without one, it is injected at any time of the run.
       needs: Name of the command without which it cannot be injected.
       prepare: Called before each run.

@@ -18,7 +18,7 @@ KubernetesObject = dict[str, Any]
 
 
 def helm(*words: str, fails: bool = False) -> str:
-    """Run helm and return what it says; skip the test where there is no helm."""
+    """Run helm and return its output; skip the test if helm is not installed."""
     done = subprocess.run(
         [require("helm"), *words, "--kube-version", "1.31.0"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The stores that are held to the contract, and the servers behind them."""
+"""The stores that the contract covers, and the servers behind them."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.programs import require
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory):
-    """Start each server when a test first asks for it; stop all at the end."""
+    """Start each server when a test first needs it; stop all at the end."""
     running = {}
 
     def running_server(name):
@@ -27,13 +27,13 @@ def servers(tmp_path_factory):
 
 @pytest.fixture(params=PROGRAMS)
 def server(request, servers):
-    """Every S3 server at hand."""
+    """Return each installed S3 server in turn."""
     return servers(request.param)
 
 
 @pytest.fixture(params=["folder", *PROGRAMS])
 def store(request, tmp_path):
-    """Every store: each test has an empty one."""
+    """Return each kind of store in turn, empty for each test."""
     if request.param == "folder":
         return FolderStore(tmp_path / "store")
     return s3_store(request.getfixturevalue("servers")(request.param))

@@ -1,9 +1,9 @@
-"""A server against its own description: whatever is sent, what comes back is what it says, and never a 5xx."""
+"""Checks of a server against its OpenAPI description: every answer matches it, and none is a 5xx."""
 
 import warnings
 from typing import Any
 
-with warnings.catch_warnings():  # Starlette's test client asks for httpx2, and works with httpx
+with warnings.catch_warnings():  # Starlette's test client prefers httpx2, and works with httpx
     warnings.simplefilter("ignore")
     import schemathesis
     from hypothesis import HealthCheck, given, settings
@@ -22,7 +22,7 @@ CHECKS = [
 
 
 def description(app: Any) -> Any:
-    """Return the application's description, by way of which it is called."""
+    """Return the application's description, through which tests call it."""
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -31,7 +31,7 @@ def operations(app: Any) -> list[tuple[str, str]]:
 
 
 def hold_to(operation: Any, token: str) -> None:
-    """Send thirty requests, right and wrong ones."""
+    """Send thirty requests, valid and invalid ones."""
 
     @given(case=operation.as_strategy())
     @settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

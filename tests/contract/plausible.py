@@ -1,4 +1,4 @@
-"""An exporter of what an installation at work might tell, with the names, types and labels of docs/reference.md."""
+"""An exporter of plausible metrics of a busy installation, with the names, types and labels of docs/reference.md."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 RUN = {"run": "ponds", "stage": "train"}
-# Value at the n-th scrape; a tuple is a start and what is added each time.
+# Value at the n-th scrape; a tuple is a start and an increment.
 GAUGES = {
     "slipway_runs": [({"state": "RUNNING"}, 2), ({"state": "QUEUED"}, 1), ({"state": "SUCCEEDED"}, 40)],
     "slipway_run_state": [({"run": "ponds", "state": "RUNNING"}, 1)],
@@ -78,7 +78,7 @@ def names() -> set[str]:
 
 
 def scrapes() -> Iterator[bytes]:
-    """Yield what each scrape reads: gauges move, counters rise."""
+    """Yield the content of each scrape: gauges vary, counters rise."""
     registry = CollectorRegistry()
     gauges = {name: Gauge(name, name, [*cases[0][0]], registry=registry) for name, cases in GAUGES.items()}
     counters = {name: Counter(name, name, [*cases[0]], registry=registry) for name, cases in COUNTERS.items()}

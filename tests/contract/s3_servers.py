@@ -20,13 +20,13 @@ _START_SEC = 20.0
 
 @dataclass(frozen=True)
 class Program:
-    """How one server is started.
+    """The program of one server.
 
     Attributes:
       arguments: With `{address}` and `{folder}` to fill in.
-      environment: What it gets beside this process's own.
-      has_conditions: It refuses a second `If-None-Match: *`.
-      has_plain_files: An object is a file of its name in its folder.
+      environment: Environment variables in addition to this process's.
+      has_conditions: Whether it refuses a second `If-None-Match: *`.
+      has_plain_files: Whether an object is a file of the same name in the server's folder.
     """
 
     arguments: tuple[str, ...]
@@ -61,7 +61,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def settings(self, **changes: object) -> S3Settings:
-        """Return what reaches this server, with the changes."""
+        """Return the settings for this server, with the changes."""
         given = {"endpoint": f"http://{self.address}", "credentials": Keys(ACCESS_KEY, SECRET_KEY)}
         return S3Settings(**{**given, "region": "us-east-1", **changes})
 
@@ -94,7 +94,7 @@ def s3_store(server: Server, patience_sec: float = 10, **changes: object) -> Min
 
 
 def _answers(address: str) -> bool:
-    """Say whether it serves: minio listens a while before it does, and says 503."""
+    """Check whether the server serves: minio listens for a while before that, and answers 503."""
     host, port = address.split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=1)
     try:

@@ -1,4 +1,4 @@
-"""Every manifest is held to Kubernetes' own schema, as the official client carries it: no field that does not exist."""
+"""Every manifest has only fields that exist in Kubernetes' schema, as the official client has it."""
 
 import re
 from pathlib import Path
@@ -52,7 +52,7 @@ FILES = [p for p in sorted(ROOT.rglob("*.yaml")) if p.name not in ("kustomizatio
 
 
 def unknown(content, kind, where="") -> list[str]:
-    """Name the fields of a manifest that the type does not have."""
+    """Return the fields of a manifest that its type does not have."""
     if inner := re.fullmatch(r"(?:List\[|Dict\[str, )(.+)\]", kind):
         items = content.items() if isinstance(content, dict) else enumerate(content)
         return [field for key, item in items for field in unknown(item, inner[1], f"{where}[{key}]")]

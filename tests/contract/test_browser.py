@@ -33,7 +33,7 @@ class Heron:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     made = FolderStore(tmp_path_factory.mktemp("store"))
-    made.url = "s3://slipway"  # uploads are taken only where a cluster can see them
+    made.url = "s3://slipway"  # the API accepts uploads only into a store that a cluster can read
     split = {"images": 53, "boxes": 150, "per_class": {"duck": 148, HOSTILE: 2}, "shards": 1}
     manifest = {"name": "ponds", "sha256": SHA, "labels": ["duck", HOSTILE], "splits": {"train": split}}
     made.write(f"datasets/ponds/{SHA}/manifest.json", json.dumps(manifest | {"median_size": [640, 480]}).encode())
@@ -65,7 +65,7 @@ def address(cluster, store):
 
 @contextmanager
 def served(app):
-    """Serve at a free port of this machine."""
+    """Serve the application at a free port of this machine."""
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", 0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -106,7 +106,7 @@ def _no_error(page):
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_page_fits_a_phone_and_a_desk(page, address, path, scheme):
+def test_a_page_fits_a_phone_and_a_desktop(page, address, path, scheme):
     for width in (360, 1280):
         page.look_like(width, scheme=scheme)
         page.open(address + path)
@@ -124,7 +124,7 @@ def test_curves_are_drawn_in_the_pages_style(page, address):
     assert page.evaluate("getComputedStyle(document.querySelector('svg path.line')).fill") == "none"
 
 
-def test_what_changes_is_shown_without_a_reload(page, address, cluster):
+def test_a_change_is_shown_without_a_reload(page, address, cluster):
     page.open(f"{address}/runs/ponds")
     page.evaluate("window.isTheSame = true")
     cluster.report("ponds", progress="40/90 steps", best={"step": 39, "AP": 0.3, "AP50": 0.64})
@@ -139,7 +139,7 @@ def test_the_list_changes_too(page, address, cluster):
     page.wait_for("document.body.innerText.includes('71/90 steps')")
 
 
-def test_log_lines_come_as_they_are_written_and_are_no_html(page, address, store):
+def test_log_lines_appear_as_they_are_written_and_are_not_html(page, address, store):
     page.open(f"{address}/runs/ponds")
     page.wait_for("document.querySelector('.log pre').textContent.includes('first line')")
     store.write("runs/ponds/logs/train/1/train-0-1795568783-7-0001.log", b"second line\n")
@@ -148,7 +148,7 @@ def test_log_lines_come_as_they_are_written_and_are_no_html(page, address, store
     assert HOSTILE in page.evaluate("document.querySelector('.log pre').textContent")
 
 
-def test_a_form_with_a_slip_is_shown_again_and_then_makes_a_run(page, address, cluster):
+def test_a_form_with_a_mistake_is_shown_again_and_then_creates_a_run(page, address, cluster):
     page.open(f"{address}/submit")
     set_field(page, "/metadata/name", "rivers")
     set_field(page, "/spec/dataset/source", "s3://photos/rivers")

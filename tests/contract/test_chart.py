@@ -1,4 +1,4 @@
-"""Every variant of the chart: it renders, its pods are confined, and its values are those that the services take."""
+"""Every variant of the chart: it renders, its pods are restricted, and the services accept its settings."""
 
 import json
 import sys
@@ -86,12 +86,12 @@ def test_every_pod_of_a_variant_is_restricted(variant):
             }
 
 
-def test_only_who_talks_to_kubernetes_has_a_token(variant):
+def test_only_pods_that_talk_to_kubernetes_have_a_token(variant):
     having = {component for component, pod in pods(render(variant)) if pod["automountServiceAccountToken"]}
     assert having <= {"controller", "api", "keys"}
 
 
-def test_no_right_reaches_beyond_the_namespace_and_nobody_reads_secrets(variant):
+def test_no_role_reaches_beyond_the_namespace_or_reads_secrets(variant):
     manifests = render(variant)
     assert not of_kind(manifests, "ClusterRole", "ClusterRoleBinding")
     rules = [rule for role in of_kind(manifests, "Role") for rule in role["rules"]]
@@ -108,14 +108,14 @@ def test_no_secret_is_rendered(variant):
         assert not [v["name"] for v in given if "KEY" in v["name"] or "TOKEN" in v["name"]]
 
 
-def test_the_controller_takes_the_settings_of_a_variant(variant):
+def test_the_controller_accepts_the_settings_of_a_variant(variant):
     manifests = render(variant)
     name = next(m["metadata"]["name"] for m in of_kind(manifests, "ConfigMap") if "settings.yaml" in m["data"])
     settings = Settings.model_validate(settings_of(manifests, name))
     assert settings.images.tf.split("/")[-1].startswith("slipway-tf")
 
 
-def test_the_api_takes_its_settings():
+def test_the_api_accepts_its_settings():
     given = {"pageSize": 7, "limits": {"burst": 3}, "oidc": {"issuer": "https://id", "audience": "a", "roles": {}}}
     settings = settings_of(
         render("values.yaml", "--set-json", f"api.settings={json.dumps(given)}"), "slipway-api", "api.yaml"
@@ -159,7 +159,7 @@ def test_a_pod_is_replaced_when_its_settings_change(kind, name, change):
     assert named(before, kind, name)["spec"]["template"] != named(after, kind, name)["spec"]["template"]
 
 
-def test_a_job_that_would_change_is_another_job():
+def test_a_job_that_would_change_has_another_name():
     before, after = (of_kind(render("values.yaml", "--set", f"images.tag={tag}"), "Job") for tag in ("one", "two"))
     assert before[0]["metadata"]["name"] != after[0]["metadata"]["name"]
 
@@ -177,7 +177,7 @@ def test_an_unknown_key_is_refused_by_its_name():
     assert "'/api': additional properties 'replica' not allowed" in said
 
 
-def test_no_object_of_the_schema_takes_what_it_does_not_list():
+def test_no_object_of_the_schema_accepts_unlisted_keys():
     assert [schema for schema in objects(SCHEMA) if schema.get("additionalProperties") is not False] == []
 
 
@@ -195,18 +195,18 @@ def test_every_variant_is_described_in_the_readme():
     assert [name for name in VARIANTS[1:] if f"]({name})" not in text] == []
 
 
-def test_the_chart_takes_every_setting_of_the_controller():
+def test_the_chart_accepts_every_setting_of_the_controller():
     made_by_the_chart = {"env", "caConfigMap"}
     assert properties("settings") | made_by_the_chart == fields(Settings)
     assert set(SCHEMA["$defs"]["pool"]["properties"]) == fields(Pool)
 
 
-def test_the_chart_takes_every_setting_of_the_api_but_the_place_of_its_tokens():
+def test_the_chart_accepts_every_setting_of_the_api_but_the_path_of_its_tokens():
     assert properties("api", "settings") == fields(ApiSettings) - {"tokens"}
     assert properties("api", "settings", "limits") == fields(Limits)
     assert properties("api", "settings", "oidc") == fields(Oidc)
 
 
-def test_the_chart_takes_every_setting_of_the_detector_but_the_place_of_its_tokens():
+def test_the_chart_accepts_every_setting_of_the_detector_but_the_path_of_its_tokens():
     assert properties("detector", "settings") == fields(DetectorSettings) - {"tokens"}
     assert properties("detector", "settings", "limits") == fields(DetectorLimits)

@@ -1,4 +1,4 @@
-"""The dashboards of charts/slipway/dashboards: Grafana can lay them out, and Prometheus answers every query."""
+"""The dashboards of charts/slipway/dashboards: their layout is valid, and Prometheus answers every query."""
 
 import itertools
 import json
@@ -58,7 +58,7 @@ def test_dashboards_have_addresses_of_their_own():
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
-def test_panels_are_told_apart_and_cover_none(path):
+def test_panels_have_ids_of_their_own_and_do_not_overlap(path):
     numbers = [panel["id"] for panel in json.loads(path.read_text())["panels"]]
     assert len(set(numbers)) == len(numbers)
     assert [place for place in places(path) if place["x"] + place["w"] > _COLUMNS or place["h"] < 1] == []
@@ -82,7 +82,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=ids)
-def test_no_data_source_namespace_or_job_is_written_down(path):
+def test_no_data_source_namespace_or_job_is_hard_coded(path):
     found = json.loads(path.read_text())
     sources = {json.dumps(target["datasource"]) for panel in panels(path) for target in [panel, *panel["targets"]]}
     assert sources == {'{"type": "prometheus", "uid": "${datasource}"}'}
@@ -95,12 +95,12 @@ def test_no_data_source_namespace_or_job_is_written_down(path):
 @pytest.mark.parametrize(
     "path", [*FILES, CHART / "files/rules.yaml", *sorted((CHART / "tests/alerts").glob("*.yaml"))], ids=ids
 )
-def test_a_query_names_only_metrics_that_there_are(path):
-    """A slip in a name is no error to Prometheus: the panel stays empty, and the alert never fires."""
+def test_a_query_names_only_metrics_that_exist(path):
+    """A misspelled name is not an error to Prometheus: the panel stays empty, and the alert never fires."""
     assert set(re.findall(r"(?<![:\w])slipway_\w+", path.read_text())) <= names()
 
 
-def test_prometheus_takes_every_query(tmp_path):
+def test_prometheus_accepts_every_query(tmp_path):
     rules = [{"record": f"query:{number}", "expr": q.filled("ponds")} for number, q in enumerate(queries())]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
     command = [require("promtool"), "check", "rules", tmp_path / "queries.yaml"]
@@ -128,7 +128,7 @@ def metrics_handler():
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory):
-    """Start Prometheus beside an exporter, and give its address once it has read the exporter a few times."""
+    """Start Prometheus and an exporter, and yield its address once it has scraped the exporter a few times."""
     program = require("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     address = f"127.0.0.1:{free_port()}"
@@ -159,7 +159,7 @@ def await_scrapes(address):
 
 
 @pytest.mark.slow
-def test_every_panel_shows_something_of_an_installation_at_work(prometheus):
+def test_every_panel_shows_something_of_a_busy_installation(prometheus):
     now = time.time()
     silent = [q.panel for q in queries() if not has_shown(prometheus, q.filled("ponds"), now, seconds=2, step=1)]
     assert silent == []

@@ -1,4 +1,4 @@
-"""What `make manifests` would write is what is there."""
+"""The generated files are those that `make manifests` would write."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from tests.programs import require
 ROOT = Path(__file__).parents[2]
 
 
-def test_what_make_manifests_writes_is_not_stale():
+def test_the_output_of_make_manifests_is_not_stale():
     """Runs each of the target's commands, and compares instead of writing."""
     require("make")
     require("helm")

@@ -1,4 +1,4 @@
-"""The API does what its description says."""
+"""The API matches its OpenAPI description."""
 
 import json
 from pathlib import Path

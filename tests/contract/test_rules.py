@@ -54,12 +54,12 @@ def test_alerts_fire_where_something_is_wrong_and_only_there(path):
     promtool("test", "rules", path)
 
 
-def test_prometheus_takes_the_rules():
+def test_prometheus_accepts_the_rules():
     promtool("check", "rules", RULES)
 
 
 @pytest.mark.parametrize("variant", ["values.yaml", "ci/monitoring-values.yaml"])
-def test_prometheus_takes_the_rules_that_the_chart_makes(variant, tmp_path):
+def test_prometheus_accepts_the_rules_of_the_chart(variant, tmp_path):
     (rule,) = of_kind(render(variant, "--set", "monitoring.rules.enabled=true"), "PrometheusRule")
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
     promtool("check", "rules", tmp_path / "rules.yaml")

@@ -1,4 +1,4 @@
-"""What holds of the store on S3 servers only."""
+"""The behaviour of the store that only S3 servers show."""
 
 import logging
 import os
@@ -47,7 +47,7 @@ def plain_server(own_server):
 
 
 def uses(store, tmp_path):
-    """Every use of a store but `size`, whose answers have no reasons."""
+    """Return the operations of a store whose errors have a reason, by name."""
     (tmp_path / "file").write_bytes(b"1")
     return {
         "read": lambda: store.read("a"),
@@ -75,12 +75,12 @@ def test_a_wrong_secret_is_refused_without_telling_it(server, tmp_path, use, cap
     assert "not-the-secret" not in f"{refused.value!r} {store!r} {vars(store)} {caplog.text}"
 
 
-def test_a_wrong_secret_is_said_to_be_that(server):
+def test_a_wrong_secret_is_named_as_the_reason(server):
     with pytest.raises(StoreRefused, match="the secret key does not fit the access key; correct AWS_ACCESS_KEY_ID and"):
         s3_store(server, credentials=Keys(ACCESS_KEY, "not-the-secret")).read("a")
 
 
-def test_an_unknown_access_key_is_said_to_be_that(server):
+def test_an_unknown_access_key_is_named_as_the_reason(server):
     with pytest.raises(StoreRefused, match="the server does not know the access key"):
         s3_store(server, credentials=Keys("stranger", SECRET_KEY)).read("a")
 
@@ -173,7 +173,7 @@ def test_a_large_content_is_written_in_parts(store, large):
     assert store.read("large") == large.read_bytes()
 
 
-def test_parts_of_a_failed_upload_are_given_up(store, tmp_path, monkeypatch):
+def test_parts_of_a_failed_upload_are_aborted(store, tmp_path, monkeypatch):
     monkeypatch.setattr(s3_object, "LARGE_BYTES", 10 * MIB)
     part = store._client._upload_part
 
@@ -191,7 +191,7 @@ def test_parts_of_a_failed_upload_are_given_up(store, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("size", [1, 20 * MIB])
-def test_damage_is_found_out(plain_server, tmp_path, monkeypatch, size):
+def test_damage_is_detected(plain_server, tmp_path, monkeypatch, size):
     monkeypatch.setattr(s3_object, "LARGE_BYTES", 10 * MIB)
     store = s3_store(plain_server)
     store.write("a", bytes(size))
@@ -207,7 +207,7 @@ def test_damage_is_found_out(plain_server, tmp_path, monkeypatch, size):
         store.read("a")
 
 
-def test_what_others_stored_is_taken_as_it_comes(plain_server, tmp_path):
+def test_objects_of_other_clients_are_read_without_a_digest(plain_server, tmp_path):
     (tmp_path / BUCKET / "photos").mkdir()
     (tmp_path / BUCKET / "photos" / "a.jpg").write_bytes(b"jpeg")
     store = MinioStore(f"s3://{BUCKET}", plain_server.settings())
@@ -228,7 +228,7 @@ def test_a_server_that_comes_back_is_waited_for(own_server, tmp_path):
     assert sorted(answers, key=str) == [(b"1", None), [tmp_path / "to" / "a"]]
 
 
-def test_a_server_that_is_gone_is_given_up(own_server, tmp_path):
+def test_a_server_that_stays_away_is_an_error(own_server, tmp_path):
     store = s3_store(own_server, patience_sec=0.3)
     own_server.stop()
     started = time.monotonic()
@@ -238,21 +238,21 @@ def test_a_server_that_is_gone_is_given_up(own_server, tmp_path):
     assert time.monotonic() - started < 20  # rather than seven times the usual patience
 
 
-def test_of_many_that_create_a_key_one_is_told_so(server, store):
+def test_only_one_of_many_creators_of_a_key_succeeds(server, store):
     if not PROGRAMS[server.name].has_conditions:
         pytest.skip(f"{server.name} has no conditional put")
-    begin, told = threading.Barrier(8), {}
+    begin, results = threading.Barrier(8), {}
 
     def create(number):
         begin.wait()
-        told[number] = store.create("lock", b"%d" % number)
+        results[number] = store.create("lock", b"%d" % number)
 
     threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    [winner] = [number for number, created in told.items() if created]
+    [winner] = [number for number, created in results.items() if created]
     assert store.read("lock") == b"%d" % winner
 
 
@@ -263,7 +263,7 @@ def test_a_name_that_is_not_utf8_is_refused(store):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     openssl = require("openssl")
     folder = tmp_path_factory.mktemp("tls")
     made = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2"]
@@ -297,6 +297,6 @@ def test_a_certificate_that_nobody_trusts_is_refused_at_once(tls_server):
         store.read("a")
 
 
-def test_http_to_an_https_server_is_refused_with_what_it_says(tls_server):
+def test_http_to_an_https_server_is_refused_with_its_message(tls_server):
     with pytest.raises(StoreRefused, match=r"the server refuses.*HTTPS"):
         s3_store(tls_server).read("a")

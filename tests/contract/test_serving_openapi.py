@@ -1,4 +1,4 @@
-"""The detector's server does what its description says."""
+"""The detector's server matches its OpenAPI description."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ RUN = "harbour-3f2a9c1b"  # the example of the description
 
 
 class Wren:
-    """Whose the one token is."""
+    """Accepts one token: the user wren's."""
 
     async def user(self, secret):
         return User("wren", Role.VIEWER) if secret == "see" else None

@@ -1,4 +1,4 @@
-"""What every `ObjectStore` promises; `conftest.py` names the stores."""
+"""The contract of every `ObjectStore`; `conftest.py` lists the stores."""
 
 import threading
 import time
@@ -17,19 +17,19 @@ def test_write_then_read_returns_the_bytes(store):
     assert store.read("runs/a/run.json") == b"\x00\xff\n"
 
 
-def test_write_replaces_what_was_there(store):
+def test_write_replaces_the_previous_bytes(store):
     store.write("a", b"long before")
     store.write("a", b"now")
     assert store.read("a") == b"now"
 
 
-def test_create_writes_only_what_is_not_there(store):
+def test_create_writes_only_a_key_that_does_not_exist(store):
     assert store.create("a/b", b"first") is True
     assert store.create("a/b", b"second") is False
     assert store.read("a/b") == b"first"
 
 
-def test_an_empty_key_is_there(store):
+def test_an_empty_key_exists(store):
     store.write("a", b"")
     assert (store.read("a"), store.stat("a").size, list(list_keys(store))) == (b"", 0, ["a"])
 
@@ -60,7 +60,7 @@ def test_an_etag_changes_with_the_content_alone(store):
     assert after.etag != before.etag
 
 
-def taken(content: Content) -> bytes:
+def read_all(content: Content) -> bytes:
     return b"".join(content.chunks)
 
 
@@ -71,7 +71,7 @@ def taken(content: Content) -> bytes:
 def test_a_stream_is_of(store, start, end, expected):
     store.write("a/b", b"0123456789")
     content = store.stream("a/b", start, end)
-    assert taken(content) == expected
+    assert read_all(content) == expected
     assert content.stat == store.stat("a/b")
 
 
@@ -86,11 +86,11 @@ def test_a_stream_comes_in_pieces(store):
 def test_a_stream_of_an_empty_key_is_empty(store):
     store.write("a", b"")
     content = store.stream("a")
-    assert (taken(content), content.stat.size) == (b"", 0)
+    assert (read_all(content), content.stat.size) == (b"", 0)
 
 
 @pytest.mark.parametrize("key", ["none", "a", "a/b/c"])
-def test_a_stream_of_no_key_says_so_at_once(store, key):
+def test_a_stream_of_a_missing_key_fails_at_once(store, key):
     store.write("a/b", b"1")
     with pytest.raises(MissingKey, match=f"{key}: no such key"):
         store.stream(key)
@@ -135,7 +135,7 @@ def test_list_of_an_absent_folder_is_empty(store):
     assert list(list_keys(store, "none")) == []
 
 
-def test_a_scan_tells_size_and_age_of_what_a_list_names(store):
+def test_a_scan_has_size_and_age_of_the_listed_keys(store):
     before = time.time()
     for key, content in {"b/z": b"123", "b/a/1": b"", "bb/c": b"1"}.items():
         store.write(key, content)
@@ -151,7 +151,7 @@ def test_delete_removes_the_key(store):
     assert store.stat("a") is None
 
 
-def test_delete_of_an_absent_key_is_no_error(store):
+def test_delete_of_an_absent_key_is_not_an_error(store):
     store.delete("none")
 
 
@@ -171,7 +171,7 @@ def test_any_plain_name_is_a_key(store, key):
 
 
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/.", "a/", "a\0b"])
-def test_a_key_that_is_no_plain_path_is_refused(store, key):
+def test_a_key_that_is_not_a_plain_path_is_refused(store, key):
     for use in (store.read, store.stat, store.stream, store.delete, lambda k: store.write(k, b"1")):
         with pytest.raises(InputError, match="not a relative path"):
             use(key)

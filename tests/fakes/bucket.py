@@ -1,4 +1,4 @@
-"""A folder that passes for a bucket: it has an S3 address, and addresses for others."""
+"""A folder that imitates a bucket: it has an S3 address and presigned addresses."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ class FakeBucket(FolderStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.url = "s3://slipway/deep"
-        self.server: str | None = "https://store.example"  # where its addresses lead; None: it has none
+        self.server: str | None = "https://store.example"  # the server of presigned addresses; None if there are none
 
     def presign(self, key: str, method: str, seconds: int) -> str | None:
         return f"{self.server}/{key}?method={method}&seconds={seconds}" if self.server else None

@@ -1,4 +1,4 @@
-"""Kubernetes in memory: a `Cluster` and an `ApiServer`, with a control plane and a kubelet that act when told to."""
+"""Kubernetes in memory: a `Cluster` and an `ApiServer`, whose control plane and kubelet act at each `tick`."""
 
 import copy
 import json
@@ -16,11 +16,11 @@ RESULTS = {"ingest": {"dataset": "datasets/ponds/0ff1ce"}}
 
 
 class FakeCluster:
-    """Holds objects as JSON; `tick` is a moment of everything that is not the controller.
+    """Holds objects as JSON; `tick` advances everything but the controller.
 
     Attributes:
       log: Every change, as (verb, name), in order.
-      quota: How many Jobs may be.
+      quota: Number of Jobs that may exist.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class FakeCluster:
         return copy.deepcopy(current_run)
 
     def tick(self, store: ObjectStore, fails: Callable[[str], dict | None] = lambda job: None) -> None:
-        """Let each Job take one step: begin, then end; what may expire does so at once.
+        """Advance each Job by one step: start, then end; Jobs that may expire are deleted at once.
 
         Args:
           fails: For a Job's name, the status of the pod that fails, or None.
@@ -162,6 +162,6 @@ class FakeCluster:
 
 
 def failed_pod(container: str, **terminated) -> dict:
-    """Return the status of a pod whose container ended as given."""
+    """Return the status of a pod whose container ended with these fields."""
     ended = {"exitCode": 1, "finishedAt": "2026-01-31T12:29:00Z"} | terminated
     return {"phase": "Failed", "containerStatuses": [{"name": container, "state": {"terminated": ended}}]}

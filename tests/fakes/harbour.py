@@ -133,7 +133,7 @@ def draw(folder: Path, images: int, seed: int) -> None:
 
 
 def draw_scene(rng: Generator) -> tuple[Image.Image, list[DrawnBox]]:
-    """Draw one image, and return it with a tight box around what is visible of each object."""
+    """Draw one image, and return it with a tight box around the visible part of each object."""
     width, height = SIZES[rng.integers(len(SIZES))]
     light, horizon = LIGHTS[rng.integers(len(LIGHTS))], round(height * rng.uniform(0.1, 0.35))
     canvas = _background(rng, light, (height, width), horizon)
@@ -156,7 +156,7 @@ def draw_scene(rng: Generator) -> tuple[Image.Image, list[DrawnBox]]:
 
 
 def _cast(rng: Generator) -> list[tuple[Kind, float, float]]:
-    """Choose what is in the scene, the farthest first, how near (0 to 1) and how far right (0 to 1) each is."""
+    """Choose the objects, the farthest first, and how near (0 to 1) and how far right (0 to 1) each is."""
     labeled = 0 if rng.random() < 0.06 else rng.integers(1, 6)
     kinds = [LABELED[n] for n in rng.integers(len(LABELED), size=labeled)]
     kinds += [UNLABELED] * int(rng.integers(0, 4))
@@ -210,7 +210,7 @@ def _sprite(parts: list[Part], width: float, lean: float) -> Floats:
 
 
 def _paste(canvas: Floats, sprite: Floats, left: int, top: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
-    """Lay the sprite over the canvas where it is inside; return that area, and which of its pixels are covered."""
+    """Draw the part of the sprite that is inside the canvas; return that area, and a mask of its covered pixels."""
     height, width = canvas.shape[:2]
     x, y = max(left, 0), max(top, 0)
     cut = sprite[y - top : max(height - top, 0), x - left : max(width - left, 0)]

@@ -1,4 +1,4 @@
-"""As much of Kubernetes' HTTP as TrainingRuns need, in front of a `FakeRuns`."""
+"""The part of Kubernetes' HTTP API that TrainingRuns need, in front of a `FakeRuns`."""
 
 import json
 from contextlib import suppress
@@ -14,8 +14,8 @@ class KubernetesServer(ThreadingHTTPServer):
     """A server at a free port of this machine.
 
     Attributes:
-      runs: What it serves.
-      refusal: Status and message of the answer to everything, when set.
+      runs: The TrainingRuns that it serves.
+      refusal: Status and message of the answer to every request, if set.
       requests: Every request, as (method, content type, body).
     """
 
@@ -35,7 +35,7 @@ class KubernetesServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: KubernetesServer
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body go out apart
+    disable_nagle_algorithm = True  # headers and body are sent separately
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        with suppress(BrokenPipeError):  # who watched has gone
+        with suppress(BrokenPipeError):  # the watching client is gone
             self._tell(version)
             self._chunk(b"")
 
@@ -112,4 +112,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -15,5 +15,5 @@ _SMALL = {
 
 
 def small_plan(**others: Any) -> Plan:
-    """Return a plan whose training takes seconds, with other values where given."""
+    """Return a plan whose training takes seconds, with these fields changed."""
     return Plan.model_validate(_SMALL | others)

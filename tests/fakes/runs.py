@@ -1,4 +1,4 @@
-"""The TrainingRuns of a namespace in memory: the contract of `RunsCluster`, and of the watch below it."""
+"""The TrainingRuns of a namespace in memory: implements `RunsCluster`, and the watch that it uses."""
 
 import copy
 import queue
@@ -14,8 +14,8 @@ class FakeRuns:
     """Holds objects as JSON, and gives each change a higher version.
 
     Attributes:
-      is_away: The API server does not answer.
-      reads: How often something was read.
+      is_away: Whether the API server does not answer.
+      reads: Number of reads.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class FakeRuns:
             return str(self._version), copy.deepcopy([*self.objects.values()])
 
     def changes(self, version: str) -> Iterator[dict]:
-        """Yield what happens until `hang_up`."""
+        """Yield the changes until `hang_up` is called."""
         while change := self._changes.get():
             if int(change["object"]["metadata"]["resourceVersion"]) > int(version):
                 yield change

@@ -1,4 +1,4 @@
-"""A real HTTP server on this machine that gives the answers of a list."""
+"""A real HTTP server on this machine that sends the answers of a list."""
 
 import json
 import threading
@@ -47,7 +47,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServ
 
 @contextmanager
 def scripted_server() -> Iterator[ThreadingHTTPServer]:
-    """Serve the list `answers`, and note (method, path, headers, body) of each request in `requests`."""
+    """Send the answers in `answers`, and add (method, path, headers, body) of each request to `requests`."""
     with serving(Answers) as server:
         server.requests, server.answers = [], []
         yield server

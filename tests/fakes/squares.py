@@ -1,4 +1,4 @@
-"""A run of drawn squares in which everything is done but detecting: a small model with random weights."""
+"""A run of drawn squares that is done but for the detection: a small model with random weights."""
 
 import hashlib
 import io
@@ -54,7 +54,7 @@ def params(scratch: Path, stage: str) -> StageParams:
 
 
 def draw(size: ImageSize, number: int) -> File:
-    """Noise with one light square."""
+    """Draw noise with one light square."""
     image = Image.fromarray(np.random.default_rng(number).integers(0, 99, (size.height, size.width, 3), dtype=np.uint8))
     box = Box(10, 20, 50, 60)
     ImageDraw.Draw(image).rectangle(tuple(box), fill=(240, 230, 90))
@@ -64,7 +64,7 @@ def draw(size: ImageSize, number: int) -> File:
 
 
 def write_dataset(store: ObjectStore, files: list[File]) -> None:
-    """Write what ingest leaves, with every image in both splits, and the records."""
+    """Write the documents of ingest, with every image in both splits, and the records."""
     begin_run(RUN, store)
     images = []
     for number, (name, content, size, boxes) in enumerate(files, start=1):

@@ -88,7 +88,7 @@ def test_every_pod_is_restricted(name):
             }
 
 
-def test_only_who_talks_to_kubernetes_has_a_token():
+def test_only_pods_that_talk_to_kubernetes_have_a_token():
     tokens = {name: [pod["automountServiceAccountToken"] for pod in pods(name)] for name in PODS}
     assert tokens == {
         "overlays/dev/all.yaml": [True, True, False, False, False, True],  # api, controller, detector, s3, …, keys
