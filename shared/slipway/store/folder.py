@@ -147,5 +147,5 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_key(entry: os.DirEntry[str]) -> bool:
-    """Tell files, and links that lead nowhere, from pipes and devices, which a reader would wait for."""
+    """Check for a file or a dangling link, as opposed to a pipe or a device, for which a reader would wait."""
     return entry.is_file() or not Path(entry.path).exists()

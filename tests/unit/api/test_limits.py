@@ -1,4 +1,4 @@
-"""How much one client may take."""
+"""Tests of the rate limits of clients."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What went wrong, in one form, whoever found it."""
+"""Every error answer has the same form, whatever part of the API raises it."""
 
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError

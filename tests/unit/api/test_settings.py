@@ -1,4 +1,4 @@
-"""What the operator of an installation may write, and what is said of what is wrong."""
+"""Tests of the API's settings, and of the messages on wrong ones."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """The controller is killed between any two of its calls: the run ends all the same, and no Job is made twice.
 
-Each of two controllers, one of which is there by mistake, sees runs, Jobs and pods as its own watches have told, which
-may be long ago, and of each kind another time.
+Each of two controllers, one of which runs by mistake, sees runs, Jobs and pods as its own watches have delivered them:
+each kind as of a different time, which may be long ago.
 """
 
 import random
@@ -60,7 +60,7 @@ class Controller:
         )
         self._seen = {}
         for kind in KINDS:
-            self.hear(kind)
+            self.deliver_events(kind)
 
     def look(self):
         try:
@@ -70,16 +70,16 @@ class Controller:
         except SlipwayError:
             pass
 
-    def hear(self, kind):
-        """Let the watch tell all that has happened to objects of one kind."""
+    def deliver_events(self, kind):
+        """Deliver all pending watch events of objects of one kind."""
         for page in self._world.cluster.pages(kind):
-            there = {manifest["metadata"]["uid"]: manifest for manifest in page["items"]}
+            manifests = {manifest["metadata"]["uid"]: manifest for manifest in page["items"]}
         for uid, manifest in self._seen.get(kind, {}).items():
-            if uid not in there:
+            if uid not in manifests:
                 self._watched.cache.remove(kind, manifest)
-        for manifest in there.values():
+        for manifest in manifests.values():
             self._watched.cache.put(kind, manifest)
-        self._seen[kind] = there
+        self._seen[kind] = manifests
 
 
 class World:
@@ -98,7 +98,7 @@ class World:
             if moment < 0.4:
                 self.dice.choice(self.controllers).look()
             elif moment < 0.8:
-                self.dice.choice(self.controllers).hear(self.dice.choice(KINDS))
+                self.dice.choice(self.controllers).deliver_events(self.dice.choice(KINDS))
             else:
                 self.cluster.tick(self.store, fails)
 
@@ -108,7 +108,7 @@ class World:
         for _ in range(60):
             for controller in self.controllers:
                 for kind in KINDS:
-                    controller.hear(kind)
+                    controller.deliver_events(kind)
                 controller.look()
             self.cluster.tick(self.store, fails)
 

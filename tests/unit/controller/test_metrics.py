@@ -1,4 +1,4 @@
-"""What a look counts: each stage's end once, whoever looks how often."""
+"""A reconciliation counts the end of each stage once, however often it is repeated."""
 
 import pytest
 from prometheus_client import REGISTRY

@@ -20,14 +20,14 @@ def look(context):
 
 @pytest.fixture
 def go_on(cluster, store, look):
-    """Let everybody take turns."""
+    """Return a function that runs the controller and the cluster in turn."""
 
-    def turns(number=20, fails=lambda job: None):
+    def run_in_turn(number=20, fails=lambda job: None):
         for _ in range(number):
             look(2)
             cluster.tick(store, fails)
 
-    return turns
+    return run_in_turn
 
 
 def status(cluster):

@@ -1,4 +1,4 @@
-"""Which image an annotation is of."""
+"""Tests of the assignment of annotations to images."""
 
 import pytest
 

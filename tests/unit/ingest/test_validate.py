@@ -1,4 +1,4 @@
-"""Which boxes are kept, and what is said of the others."""
+"""Tests of the boxes that are kept, and of the findings on the others."""
 
 import math
 

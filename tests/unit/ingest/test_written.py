@@ -1,4 +1,4 @@
-"""What is in the store after a harbour was taken in, and in which order it came there."""
+"""Tests of the keys that ingest writes for the harbour dataset, and of their order."""
 
 import hashlib
 import json

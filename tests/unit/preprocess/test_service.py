@@ -63,7 +63,7 @@ def params(tmp_path, index=0, workers=1):
 
 
 def written_digests(store):
-    """What is below the records, and the result, by digest."""
+    """Return the digests of the records' keys and of the result."""
     found = [key for key in list_keys(store) if key.startswith("records/") or key == keys.result("r", "preprocess")]
     return {key: hashlib.sha256(store.read(key)).hexdigest() for key in found}
 

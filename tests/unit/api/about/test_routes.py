@@ -1,4 +1,4 @@
-"""What can be asked for, and whether anybody is there to answer."""
+"""Tests of presets, schemas, version and health."""
 
 import threading
 

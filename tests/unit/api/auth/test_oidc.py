@@ -24,7 +24,7 @@ CURVE = ec.generate_private_key(ec.SECP256R1())
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

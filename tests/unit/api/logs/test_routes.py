@@ -32,7 +32,7 @@ def events_of(text):
 
 @pytest.fixture
 def script_changes(cluster):
-    """Let each change happen just before a look: the first before the second look, and so on."""
+    """Apply each change just before a read: the first before the second read, and so on."""
 
     def script(*changes):
         get, coming = (

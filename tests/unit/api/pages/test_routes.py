@@ -1,4 +1,4 @@
-"""What people see of runs and datasets."""
+"""Tests of the pages of runs and datasets."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What holds for all commands that speak to an installation."""
+"""Tests of all commands that talk to an installation."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What API and controller share of their access to Kubernetes; `test_runs.py` sends requests to a server."""
+"""Tests of the access to Kubernetes that API and controller share; `test_runs.py` sends requests to a server."""
 
 import pytest
 

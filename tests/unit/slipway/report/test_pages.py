@@ -40,7 +40,7 @@ POINTS = {
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags with their attributes, and text without tags."""
+    """Collects tags with their attributes, and text without tags, as a browser sees them."""
 
     def __init__(self, html):
         super().__init__()

@@ -19,7 +19,7 @@ DIGEST = "x-amz-meta-slipway-sha256"
 
 @dataclass
 class Reply:
-    """What the server says to one request.
+    """The server's answer to one request.
 
     Attributes:
       cut: End the connection after so many bytes of the body.
