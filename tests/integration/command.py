@@ -40,7 +40,7 @@ class FinishedRun:
 def slipway(*words, program=("-m", "services.cli")):
     """Run the command to its end."""
     command = [sys.executable, *program, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def digests(folder):
