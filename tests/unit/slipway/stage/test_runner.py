@@ -16,8 +16,8 @@ from slipway.errors import InputError, MissingKey, Stopped, StoreUnavailable
 from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.run.run_file import begin_run, parse_run
+from slipway.stage import log_saver
 from slipway.stage import metric_snapshots as snapshots
-from slipway.stage import runner as shell
 from slipway.stage.runner import run_stage, write_result
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
@@ -130,7 +130,7 @@ def test_a_bug_leaves_its_traceback_in_the_log(store):
 
 
 def test_a_long_log_is_kept_in_segments_without_loss(store, monkeypatch):
-    monkeypatch.setattr(shell, "_SEGMENT_BYTES", 100)
+    monkeypatch.setattr(log_saver, "_SEGMENT_BYTES", 100)
 
     def stage(_params, _store):
         for number in range(5):
@@ -218,7 +218,7 @@ def test_the_numbers_of_a_stage_that_fails_are_kept_too(store):
 
 
 def test_the_numbers_are_kept_while_the_stage_runs(store, monkeypatch):
-    monkeypatch.setattr(shell, "_FLUSH_SEC", 0.02)
+    monkeypatch.setattr(log_saver, "_FLUSH_SEC", 0.02)
     monkeypatch.setattr(snapshots, "_EVERY_SEC", 0.02)
 
     def stage(_params, given):
