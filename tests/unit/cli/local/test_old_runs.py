@@ -35,7 +35,10 @@ def test_a_finished_run_is_shown_and_nothing_is_written(store, fake_stages, caps
     assert outcome == Outcome(State.SUCCEEDED, is_new=False)
     assert content(store) == before
     assert shown[0] == f"nothing to do: finished {store.root}/runs/harbour"
-    assert shown[-2:] == ["AP50 0.182 on test, step 20", f"report: {store.root}/runs/harbour/report.html"]
+    figures, warning, report = shown[-3:]
+    assert figures == "AP50 0.182 on test, step 20"
+    assert warning.startswith("AP50 is 0.18, below 0.5: do not rely on this detector")
+    assert report == f"report: {store.root}/runs/harbour/report.html"
 
 
 def test_a_run_that_was_stopped_in_its_training_is_continued_there(store, fake_stages):
