@@ -23,7 +23,8 @@ SHORT: dict[str, Any] = {
     "export": {"tflite": False},
     "detect": {"maxImages": 4},
 }
-LONG = SHORT | {"train": SHORT["train"] | {"steps": 2000, "checkpointEvery": 100}}
+MEDIUM = SHORT | {"train": SHORT["train"] | {"steps": 800, "checkpointEvery": 100}, "until": "train"}
+LONG = SHORT | {"train": SHORT["train"] | {"steps": 2000, "checkpointEvery": 100}}  # longer than the upgrade
 ARTIFACTS = {
     "run.json",
     "record.json",
@@ -73,7 +74,7 @@ def upgrade(tmp_path_factory):
         with logged_in(release, tmp_path_factory.mktemp("earlier"), command) as earlier:
             dataset = earlier.push(source)
             earlier.submit("ended", dataset, **SHORT)
-            earlier.submit("suspended", dataset, **LONG, until="train")
+            earlier.submit("suspended", dataset, **MEDIUM)
             await_checkpoint(earlier, "suspended")
             earlier("suspend", "suspended")
             earlier("status", "ended", "--watch")
