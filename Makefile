@@ -41,7 +41,7 @@ demo: $(ready)  ## Draw 400 images of a harbour and run the whole pipeline on th
 	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
 test: $(ready)  ## Run every test, including those that train
-	$(bin)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(bin)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(ready)  ## Check format, style, types and imports; change nothing
 	$(bin)/ruff format --check .
