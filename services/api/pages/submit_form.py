@@ -130,7 +130,7 @@ def build_form(store: ObjectStore, values: Mapping[str, str], problem: HTTPExcep
     errors = _errors_by_pointer(problem)
     choices = {
         "/spec/dataset/ref": _dataset_choices(store, values.get("/spec/dataset/ref", "")),
-        "/spec/train/preset": {preset.name: f"{preset.name} · {preset.summary}" for preset in presets()},
+        "/spec/train/preset": {preset.name: f"{preset.name} · {_purpose(preset)}" for preset in presets()},
     }
     empty_value = None if problem is None else ""
     fields = {
@@ -159,6 +159,10 @@ def run_file(values: Mapping[str, str]) -> bytes:
                 parent = parent.setdefault(part, {})
             parent[name] = bool(text) if is_checkbox else text
     return json.dumps(run).encode()
+
+
+def _purpose(preset: PresetAnswer) -> str:
+    return f"experimental: {preset.summary}" if preset.experimental else preset.summary
 
 
 @cache

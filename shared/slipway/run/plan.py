@@ -9,11 +9,10 @@ from pydantic import RootModel
 
 from slipway.errors import SpecError
 from slipway.models import ArtifactModel, broken, validate
-from slipway.run.presets import Preset, load_preset
+from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
 
-_CPU_PRESET = "retinanet_resnet10_320"
-_GPU_PRESET = "retinanet_resnet50_640"
+_BEST_MEASURED_PRESET = "retinanet_resnet10_320"
 _SMALLEST_IMAGE = 96
 _EVALUATIONS = 10  # enough for a curve; more would take too large a share of the training time
 
@@ -114,8 +113,16 @@ def _preset(spec: TrainSpec) -> tuple[str, str]:
     if spec.preset:
         return spec.preset, "as asked"
     if spec.gpus:
-        return _GPU_PRESET, f"{spec.gpus} GPU asked for: fine-tuning beats training from scratch"
-    return _CPU_PRESET, "no GPU asked for: the preset that learns most in minutes on a CPU"
+        reason = f"{spec.gpus} GPU asked for: the best preset with measured figures{_experimental_gpu_presets()}"
+        return _BEST_MEASURED_PRESET, reason
+    return _BEST_MEASURED_PRESET, "no GPU asked for: the preset that learns most in minutes on a CPU"
+
+
+def _experimental_gpu_presets() -> str:
+    """Name the presets that are made for a GPU and not measured yet, as the end of a sentence."""
+    names = [name for name in preset_names() if load_preset(name).gpus and load_preset(name).experimental]
+    options = " or ".join(f"--preset {name} (train.preset)" for name in names)
+    return f"; to try one that is made for a GPU and experimental: {options}" if names else ""
 
 
 def _image_size(spec: TrainSpec, preset: Preset, median_size: tuple[int, int]) -> tuple[int, str]:

@@ -52,6 +52,7 @@ def test_presets_are_chosen_from_with_what_was_measured(client):
     page = client.get("/submit").text
     assert '<option value="retinanet_resnet10_320">retinanet_resnet10_320 · small data on a CPU' in page
     assert "AP50 0.911" in page
+    assert "retinanet_resnet50_640 · experimental: fine-tuned from COCO, on a GPU</option>" in page
 
 
 def test_what_is_left_empty_is_left_out():

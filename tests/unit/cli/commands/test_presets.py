@@ -6,7 +6,7 @@ from tests.unit.cli.conftest import slipway
 def test_presets_are_listed_with_what_they_are_for(capsys):
     assert slipway("presets") == 0
     assert (
-        "retinanet_resnet50_640              640     16     1  fine-tuned from COCO, on a GPU"
+        "retinanet_resnet50_640              640     16     1  experimental: fine-tuned from COCO, on a GPU"
         in capsys.readouterr().out
     )
 

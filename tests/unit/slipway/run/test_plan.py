@@ -16,8 +16,13 @@ def test_spec_without_a_gpu_gets_the_preset_for_a_cpu():
     assert run_plan.reasons["preset"].startswith("no GPU asked for")
 
 
-def test_a_gpu_brings_the_preset_for_it():
-    assert plan(gpus=1).preset == "retinanet_resnet50_640"
+def test_gpu_gets_the_measured_preset_and_a_reason_that_names_the_experimental_one():
+    run_plan = plan(gpus=1)
+    assert run_plan.preset == "retinanet_resnet10_320"
+    assert run_plan.reasons["preset"] == (
+        "1 GPU asked for: the best preset with measured figures; to try one that is made for a GPU and experimental: "
+        "--preset retinanet_resnet50_640 (train.preset)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_preset_of_a_package_starts_from_its_weights():
 
 
 def test_scratch_means_no_initial_checkpoint():
-    assert plan(gpus=1, initial_checkpoint="scratch").initial_checkpoint is None
+    assert plan(preset="retinanet_resnet50_640", initial_checkpoint="scratch").initial_checkpoint is None
 
 
 def test_the_plan_is_read_back():
