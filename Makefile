@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 BUILDER ?= docker build
 REGISTRY ?= localhost
 TAG ?= dev
+# The lock of TensorFlow for `make demo` and `make images`: tf, or tf-gpu for one that brings CUDA's libraries.
 TF ?= tf
 # A checkout of an earlier version with its environment, and the tag of its images: the tests of an upgrade begin with it.
 export EARLIER ?=
@@ -32,13 +33,20 @@ export PATH := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway/bin:$(PATH)
 venv := .venv
 bin := $(venv)/bin
 ready := $(venv)/.ready
+gpu_venv := .venv-gpu
+gpu_ready := $(gpu_venv)/.ready
+demo_venv := $(if $(filter tf-gpu,$(TF)),$(gpu_venv),$(venv))
+
+ifeq ($(filter tf tf-gpu,$(TF)),)
+$(error TF is $(TF); choose tf, which trains on the CPU, or tf-gpu)
+endif
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
-demo: $(ready)  ## Draw 400 images of a harbour and run the whole pipeline on them
-	$(bin)/python tests/fakes/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
-	$(bin)/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
+demo: $(demo_venv)/.ready  ## Draw 400 images of a harbour and run the whole pipeline on them; TF=tf-gpu uses a GPU
+	$(demo_venv)/bin/python tests/fakes/harbour.py demo/harbour --images $(DEMO_IMAGES) --seed $(DEMO_SEED)
+	$(demo_venv)/bin/slipway run demo/harbour $(if $(PRESET),--preset $(PRESET))
 
 test: $(ready)  ## Run every test, including those that train
 	$(bin)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
@@ -115,12 +123,17 @@ as_tested := --constraints requirements/dev.txt
 
 # uv installs the lock in seconds, pip in minutes; pip checks the hash of uv. Bytecode is compiled here, in half a minute: if
 # Python may not write it later (PYTHONDONTWRITEBYTECODE), each process would compile TensorFlow for 5 s.
-$(ready): requirements/uv.txt requirements/dev.txt pyproject.toml
+# The environment for a GPU is beside .venv, where the tests run, and has none of their tools.
+$(ready): locks := requirements/dev.txt
+$(ready): requirements/dev.txt
+$(gpu_ready): locks := requirements/data.txt requirements/tf-gpu.txt
+$(gpu_ready): requirements/data.txt requirements/tf-gpu.txt
+$(ready) $(gpu_ready): requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"$(PYTHON) is {v[0]}.{v[1]}; Slipway needs 3.11 to 3.13: make PYTHON=python3.11")'
-	$(PYTHON) -m venv --clear $(venv)
-	$(bin)/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(bin)/uv pip install -q --python $(bin)/python --no-deps --require-hashes --compile-bytecode -r requirements/dev.txt
-	$(bin)/uv pip install -q --python $(bin)/python --no-deps --no-build-isolation -e .
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps --require-hashes --compile-bytecode $(addprefix -r ,$(locks))
+	$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: help demo test lint house fmt images e2e e2e-faults manifests chart lock

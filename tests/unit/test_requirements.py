@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from collections import defaultdict
 from importlib.metadata import packages_distributions
 from itertools import chain
@@ -86,3 +87,17 @@ def test_every_package_that_a_service_imports_is_in_its_image(lock):
     for package in imported_packages(SERVICES[lock]):
         names = {re.sub(r"[-_.]+", "-", name).lower() for name in distributions[package]}
         assert names & versions(lock).keys(), f"{lock}.txt has no {package}"
+
+
+def test_the_environment_of_a_gpu_has_every_package_of_a_run_on_a_cpu():
+    """TensorFlow is one package there, which brings CUDA's libraries."""
+    gpu_packages = versions("data").keys() | versions("tf-gpu").keys()
+    assert (versions("data").keys() | versions("tf").keys()) - gpu_packages == {"tensorflow-cpu"}
+    assert {"tensorflow", "nvidia-cudnn-cu12"} <= gpu_packages
+
+
+@pytest.mark.parametrize(("extra", "tensorflow"), [("cpu", "tf"), ("gpu", "tf-gpu")])
+def test_an_extra_for_one_machine_brings_the_packages_of_data_and_of_tensorflow(extra, tensorflow):
+    extras = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert extras[extra] == [f"slipway[data,{tensorflow}]"]
+    assert {"data", tensorflow} <= extras.keys()
