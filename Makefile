@@ -86,6 +86,9 @@ manifests: $(ready)  ## Write the generated files of charts/ and manifests/; nee
 	$(render) --set crds.install=false --values $(chart)/ci/quickstart-values.yaml > manifests/overlays/dev/all.yaml
 	$(render) --set crds.install=false --values $(chart)/ci/gpu-values.yaml > manifests/overlays/gpu/all.yaml
 
+model-garden: $(ready)  ## Write the list of Model Garden's fields that --set and presets may name
+	$(bin)/python tests/model_garden_fields.py shared/slipway/run/model_garden.json
+
 controller := PYTHONPATH=.:shared $(bin)/python -m services.controller
 chart := charts/slipway
 kube := --kube-version 1.31.0
@@ -136,4 +139,4 @@ $(ready) $(gpu_ready): requirements/uv.txt pyproject.toml
 	$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint house fmt images e2e e2e-faults manifests chart lock
+.PHONY: help demo test lint house fmt images e2e e2e-faults manifests model-garden chart lock

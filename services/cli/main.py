@@ -57,6 +57,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")] = None,
     time_limit: Annotated[int | None, typer.Option(help="Seconds after which the training ends.")] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs to train on.")] = None,
+    set: remote.Set = None,
     workers: Annotated[int | None, typer.Option(help="Processes that write TFRecords.")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage: ingest, preprocess, train, export or detect.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; by default made from its content.")] = None,
@@ -65,10 +66,8 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
 ) -> None:
     """Ingest, preprocess, train, evaluate, export, detect; the same command again continues where it stopped."""
     from services.cli.commands import run as command
-    from services.cli.local.run_request import FIELDS, RunRequest
 
-    options = {option: ctx.params[option] for option in FIELDS}
-    raise typer.Exit(command.run(RunRequest(folder, options, name, file), out, as_json))
+    raise typer.Exit(command.run_with_options(ctx.params))
 
 
 @app.command()

@@ -60,10 +60,15 @@ def _origin(facts: Facts) -> list[str]:
     weights = f"fine-tuned from {plan.initial_checkpoint}" if plan.initial_checkpoint else "trained from scratch"
     packaged_weights = PACKAGED_WEIGHTS.get(plan.initial_checkpoint or "")
     credit_lines = [f"{plan.initial_checkpoint}: {packaged_weights.description}."] if packaged_weights else []
+    settings = ", ".join(f"`{key}` = {value}" for key, value in plan.overrides.items())
+    setting_lines = (
+        [f"Fields of Model Garden's configuration that were set for this run: {settings}."] if settings else []
+    )
     return [
         f"Preset {plan.preset}, {plan.image_size} px, {weights} on {facts.train.images:,} images with "
         f"{facts.train.boxes:,} boxes of the dataset {dataset.name} ({dataset.sha256[:12]}).",
         f"The exported checkpoint is that of step {facts.best.step:,} of {plan.steps:,}.",
+        *setting_lines,
         *credit_lines,
     ]
 

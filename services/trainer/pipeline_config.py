@@ -1,9 +1,13 @@
 """Preset and plan → pipeline config: a Model Garden experiment, written in full as YAML."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from slipway.errors import InputError, SpecError
+from slipway.run.model_garden import nest
 from slipway.run.plan import Plan
 from slipway.run.presets import load_preset
 
@@ -12,10 +16,11 @@ if TYPE_CHECKING:
 
 _WARMUP = 50  # steps; more would use up a tenth of a short training
 _CLIP_NORM = 10.0
+_LONGEST_REASON = 400  # characters: TensorFlow lists whole graphs
 
 
 def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> "ExperimentConfig":
-    """Override Model Garden's experiment with the preset, and that with the plan.
+    """Override Model Garden's experiment with the preset, that with the plan, and that with the fields a run sets.
 
     Args:
       num_labels: Labels of the label map; Model Garden counts the background as one more class.
@@ -35,6 +40,7 @@ def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpo
         "freeze_backbone": preset.freeze_backbone and initial_checkpoint is not None,
     }
     config.override({"task": task, "trainer": _trainer(plan)}, is_strict=True)
+    config.override(nest(plan.overrides), is_strict=True)
     config.validate()
     return config
 
@@ -46,6 +52,25 @@ def dump(config: "ExperimentConfig") -> bytes:
     `train.py --experiment=retinanet --config_file=pipeline.yaml` reads it too.
     """
     return yaml.safe_dump(config.as_dict(), sort_keys=False).encode()
+
+
+@contextmanager
+def user_errors(is_customized: bool) -> Iterator[None]:
+    """Translate Model Garden's errors, if the user has changed its configuration.
+
+    Raises:
+      SpecError: Model Garden cannot build what the configuration describes, although each value has the right type.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
+        if isinstance(error, InputError) or not is_customized:
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise SpecError(
+            f"Model Garden cannot use the configuration of this run: {reason[:_LONGEST_REASON]}; "
+            "correct train.overrides (--set) or the preset"
+        ) from error
 
 
 def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from slipway.store.interface import ObjectStore
 
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.journal import Journal
-from services.trainer.pipeline_config import dump, pipeline_config
+from services.trainer.pipeline_config import dump, pipeline_config, user_errors
 from services.trainer.stop_conditions import StopConditions
 from services.trainer.train import Training
 from services.trainer.train import train as train_steps
@@ -72,6 +72,7 @@ def _train(params: StageParams, store: ObjectStore, inputs: RunInputs, checkpoin
         ),
         scratch=params.scratch,
         journal=journal,
+        is_customized=bool(plan.overrides),
     )
     event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
     return train_steps(training, spec.seed)
@@ -82,7 +83,8 @@ def _prepare(inputs: RunInputs, params: StageParams, store: ObjectStore, group: 
     plan, records = inputs.plan, inputs.records
     group.check_batch(plan.batch_size, records.splits["train"].images)
     weights = _fetch_weights(plan.initial_checkpoint, params, store, group)
-    config = pipeline_config(plan, len(inputs.labels), records.max_boxes, weights)
+    with user_errors(bool(plan.overrides)):
+        config = pipeline_config(plan, len(inputs.labels), records.max_boxes, weights)
     if group.is_leader:
         store.write(keys.pipeline_config(params.name), dump(config))
     folder = params.scratch / "records"

@@ -12,6 +12,7 @@ from slipway.metrics import stage_gauges
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
 from services.trainer.journal import Journal, LoopMetrics
+from services.trainer.pipeline_config import user_errors
 from services.trainer.stop_conditions import StopConditions
 from services.trainer.workers import WorkerGroup
 
@@ -30,6 +31,7 @@ class Training:
     Attributes:
       scratch: An empty local folder.
       journal: Worker 0's; None in the others.
+      is_customized: The run has a configuration of its own, so its errors are the user's.
     """
 
     config: "ExperimentConfig"
@@ -38,6 +40,7 @@ class Training:
     stop: StopConditions
     scratch: Path
     journal: Journal | None
+    is_customized: bool = False
 
 
 def train(training: Training, seed: int) -> int:
@@ -105,7 +108,7 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
     tf_keras.utils.set_random_seed(seed + step)
     if config.runtime.mixed_precision_dtype:
         performance.set_mixed_precision_policy(config.runtime.mixed_precision_dtype)
-    with training.group.strategy.scope():
+    with training.group.strategy.scope(), user_errors(training.is_customized):
         task = task_factory.get_task(config.task)
         model = task.build_model()
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)

@@ -17,8 +17,9 @@ from services.api.auth import sessions
 from services.api.auth.audit import audit
 from services.api.auth.roles import Admin, Submitter
 from services.api.context import ContextDep
+from services.api.pages.form_fields import run_file
 from services.api.pages.render import PageRoute, render
-from services.api.pages.submit_form import build_form, run_file
+from services.api.pages.submit_form import build_form
 from services.api.parameters import RunsDep
 from services.api.runs.actions import Action
 from services.api.runs.listing import Runs

@@ -4,26 +4,21 @@ So the form has every field of a run file, also those that are added later, and 
 its pointers name.
 """
 
-import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 
 from slipway.http.problems import FieldError
-from slipway.http.problems import pointer as json_pointer
-from slipway.run.json_schema import Schema, resolve_schema, split_docstring
+from slipway.run.json_schema import Schema, split_docstring
 from slipway.store.interface import ObjectStore
 
 from services.api.about.routes import PresetAnswer, presets
 from services.api.datasets.listing import page_of_datasets
-from services.api.runs.submit import RunRequest
+from services.api.pages.form_fields import field_schemas, resolve_reference, run_schema
 
-_OMITTED_FIELDS = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
 _MAIN_SPEC_FIELDS = ("dataset/ref", "dataset/source", "train/preset", "train/steps", "until")
 _MAIN_FIELDS = ("/metadata/name", *(f"/spec/{field}" for field in _MAIN_SPEC_FIELDS))
 _LABELS = {
@@ -34,6 +29,7 @@ _LABELS = {
     "/spec/dataset/sha256": "SHA-256 of the source",
     "/spec/export/tflite": "TFLite",
     "/spec/train/gpus": "GPUs",
+    "/spec/train/overrides": "Fields of Model Garden",
     "/spec/until": "Last stage",
 }
 _HELP = {
@@ -42,21 +38,15 @@ _HELP = {
     "/spec/dataset/source": "An s3://bucket/prefix with annotated images, instead of a dataset.",
     "/spec/train/preset": "The size of the detector and how it is trained; chosen from GPUs and data when empty.",
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",
+    "/spec/train/overrides": "One key: value a line, such as task.losses.focal_loss_gamma: 2; applied last.",
     "/spec/until": "The run ends after it.",
 }
 _AUTOMATIC_FIELDS = {
     f"/spec/train/{name}"
     for name in ("preset", "steps", "batchSize", "imageSize", "learningRate", "checkpointEvery", "initialCheckpoint")
 }
-_KINDS = {"integer": "number", "number": "number", "boolean": "checkbox"}
+_KINDS = {"integer": "number", "number": "number", "boolean": "checkbox", "object": "yaml"}
 _MAX_DATASETS = 200  # in the list; the button on the page of a dataset adds that one
-
-
-class FieldSchema(NamedTuple):
-    """The JSON schema of a field, and the text about it in the docstring of its model."""
-
-    schema: Schema
-    help: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Field:
     """One field of the form.
 
     Attributes:
-      kind: `text`, `number`, `checkbox` or `select`.
+      kind: `text`, `number`, `checkbox`, `select`, or `yaml` for an object.
       default: The value that holds when the field is left empty.
       value: The user's input; `on` or empty for a checkbox.
       choices: Value to text.
@@ -134,60 +124,19 @@ def build_form(store: ObjectStore, values: Mapping[str, str], problem: HTTPExcep
     }
     empty_value = None if problem is None else ""
     fields = {
-        pointer: _build_field(pointer, values.get(pointer, empty_value), choices, errors)
-        for pointer in _field_schemas()
+        pointer: _build_field(pointer, values.get(pointer, empty_value), choices, errors) for pointer in field_schemas()
     }
     return FormView(
         key=values.get("key") or secrets.token_hex(16),
         main_fields=[fields.pop(pointer) for pointer in _MAIN_FIELDS],
         groups=_group(fields),
         presets=presets(),
-        errors=[error for pointer, error in errors.items() if pointer not in _field_schemas()],
+        errors=[error for pointer, error in errors.items() if pointer not in field_schemas()],
     )
-
-
-def run_file(values: Mapping[str, str]) -> bytes:
-    """Return the run file of the user's input; empty fields are left out."""
-    run: dict[str, Any] = {"spec": {"dataset": {}}}
-    for pointer, (schema, _) in _field_schemas().items():
-        text = values.get(pointer, "").strip()
-        is_checkbox = schema.get("type") == "boolean"
-        if text or is_checkbox:
-            *path, name = pointer.strip("/").split("/")
-            parent = run
-            for part in path:
-                parent = parent.setdefault(part, {})
-            parent[name] = bool(text) if is_checkbox else text
-    return json.dumps(run).encode()
 
 
 def _purpose(preset: PresetAnswer) -> str:
     return f"experimental: {preset.summary}" if preset.experimental else preset.summary
-
-
-@cache
-def _schema() -> Schema:
-    return RunRequest.model_json_schema(by_alias=True)
-
-
-def _resolve(schema: Schema) -> Schema:
-    return resolve_schema(schema, _schema().get("$defs", {}))
-
-
-@cache
-def _field_schemas() -> dict[str, FieldSchema]:
-    """Return the schema of every field, by pointer, in the order of the model."""
-    return {pointer: schema for pointer, schema in _walk(_schema(), []) if pointer not in _OMITTED_FIELDS}
-
-
-def _walk(schema: Schema, path: Sequence[str]) -> Iterator[tuple[str, FieldSchema]]:
-    _, help_texts = split_docstring(schema.get("description", ""))
-    for name, reference in schema.get("properties", {}).items():
-        field_schema, field_path = _resolve(reference), [*path, name]
-        if "properties" in field_schema:
-            yield from _walk(field_schema, field_path)
-        else:
-            yield json_pointer(field_path), FieldSchema(field_schema, help_texts.get(name, ""))
 
 
 def _build_field(
@@ -198,7 +147,7 @@ def _build_field(
     Args:
       value: None in a form that was not submitted: then a checkbox shows its default.
     """
-    schema, help_text = _field_schemas()[pointer]
+    schema, help_text = field_schemas()[pointer]
     kind = _KINDS.get(schema.get("type", ""), "text")
     default = "" if schema.get("default") is None else str(schema.get("default"))
     if kind == "checkbox":
@@ -221,10 +170,12 @@ def _build_field(
 def _group(fields: Mapping[str, Field]) -> list[Group]:
     """Group the fields by part of the spec; the docstring of the part is the help of its group."""
     groups = []
-    for part, reference in _resolve(_schema().get("properties", {}).get("spec", {})).get("properties", {}).items():
+    for part, reference in (
+        resolve_reference(run_schema().get("properties", {}).get("spec", {})).get("properties", {}).items()
+    ):
         part_fields = [field for pointer, field in fields.items() if pointer.split("/")[2] == part]
         if part_fields:
-            description, _ = split_docstring(_resolve(reference).get("description", ""))
+            description, _ = split_docstring(resolve_reference(reference).get("description", ""))
             groups.append(Group(part.capitalize(), description.partition(";")[0].rstrip("."), part_fields))
     return groups
 

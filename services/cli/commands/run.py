@@ -1,16 +1,25 @@
 """`slipway run`: every stage of a run on this machine."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from slipway import keys
 from slipway.errors import SpecError
 from slipway.store.folder import FolderStore
 
-from services.cli.local.run_request import RunRequest, training_run
+from services.cli.local.run_request import FIELDS, RunRequest, training_run
 from services.cli.local.runner import run_local
 from services.cli.screen.console import display, print_json
 from services.cli.screen.summary import RunSummary, failure_lines, print_success, summarize
+
+
+def run_with_options(options: Mapping[str, Any]) -> int:
+    """Run with the command's parameters, by their names, and return the exit code."""
+    spec_options = {option: options[option] for option in FIELDS}
+    request = RunRequest(options["folder"], spec_options, options["name"], options["file"])
+    return run(request, options["out"], options["as_json"])
 
 
 def run(request: RunRequest, out: Path, as_json: bool) -> int:

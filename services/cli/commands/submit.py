@@ -12,6 +12,7 @@ import yaml
 from slipway.digests import sha256_json
 from slipway.errors import EXIT_DONE, InputError, SpecError
 from slipway.retry import with_retries
+from slipway.run.model_garden import parse_assignments
 
 from services.cli.commands.status import watch
 from services.cli.remote.answers import Run
@@ -27,11 +28,13 @@ class SubmitRequest:
     Attributes:
       name: Name of the run; when absent, the file's, or else one that the server makes.
       key: Idempotency key; when absent, made from the file's content and the user.
+      assignments: `KEY=VALUE` of fields of Model Garden's configuration; they take precedence over the file's.
     """
 
     file: Path
     name: str | None = None
     key: str | None = None
+    assignments: tuple[str, ...] = ()
 
 
 def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
@@ -54,18 +57,33 @@ def submit(request: SubmitRequest, is_watched: bool, as_json: bool) -> int:
 
 
 def read_body(request: SubmitRequest) -> dict[str, Any]:
-    """Read a run file and replace the run's name, if one is given; the server checks everything else.
+    """Read a run file and apply the options to it; the server checks everything else.
 
     Raises:
       InputError: The file cannot be read.
-      SpecError: It is not YAML with an object in it, or its source is a local folder, which the server cannot read.
+      SpecError: It is not YAML with an object in it, its source is a local folder, which the server cannot read, or a
+        field or a value of Model Garden's configuration is wrong.
     """
     body = _read_object(request.file)
     if request.name:
-        metadata = body.get("metadata")
-        body["metadata"] = (metadata if isinstance(metadata, dict) else {}) | {"name": request.name}
+        _make_object(body, request.file, "metadata")["name"] = request.name
+    if request.assignments:
+        overrides = _make_object(body, request.file, "spec", "train", "overrides")
+        overrides |= parse_assignments(request.assignments)
     _check_source(body, request.file)
     return body
+
+
+def _make_object(body: dict[str, Any], file: Path, *path: str) -> dict[str, Any]:
+    """Return the object at a path, which is made if there is none. Raises `SpecError` if it is something else."""
+    content = body
+    for number, field in enumerate(path, start=1):
+        if content.get(field) is None:
+            content[field] = {}
+        content = content[field]
+        if not isinstance(content, dict):
+            raise SpecError(f"{file}: {'.'.join(path[:number])} is {content!r}, expected fields with values")
+    return content
 
 
 def _read_object(file: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
+from slipway.run.model_garden import parse_assignments
 from slipway.run.names import LONGEST_NAME, slug
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.presets import load_preset
@@ -30,6 +31,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "initial_checkpoint": ("train.initial_checkpoint",),
     "time_limit": ("train.time_limit",),
     "gpus": ("train.gpus",),
+    "set": ("train.overrides",),
     "seed": ("ingest.seed", "train.seed"),
     "test_ratio": ("ingest.test_ratio",),
     "val_ratio": ("ingest.val_ratio",),
@@ -93,7 +95,7 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
         for field in FIELDS[option] if value is not None else ():
             *section, last = field.split(".")
             fields = sections.setdefault(section[0], {}) if section else sections
-            fields[last] = _independent_of_folder(option, value, request.folder)
+            fields[last] = _field_value(option, value, request.folder, fields.get(last))
     try:
         return RunSpec.model_validate(sections)
     except ValidationError as error:
@@ -111,8 +113,14 @@ def _base_sections(request: RunRequest, base: TrainingRun | None) -> dict[str, A
     return (base.spec.model_dump(exclude_unset=True) if base else {}) | {"dataset": fields}
 
 
-def _independent_of_folder(option: str, value: Any, folder: Path | None) -> Any:
-    """Replace a label map's file by its text, and a checkpoint's relative path by its absolute one."""
+def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) -> Any:
+    """Return the value of an option's field, which depends on no file beside the source.
+
+    A label map's file is replaced by its text, a checkpoint's relative path by its absolute one, and `--set` changes
+    single fields of the run file's overrides.
+    """
+    if option == "set":
+        return (base_value or {}) | parse_assignments(value)
     if option == "label_map":
         files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
         if not files:

@@ -11,6 +11,10 @@ app.add_typer(dataset, name="dataset")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run; `slipway status` lists them.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="A field of Model Garden's configuration; may be given several times."),
+]
 _Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end, and exit with its code.")]
 
 
@@ -42,9 +46,10 @@ def push(
 
 
 @app.command()
-def submit(
+def submit(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     file: Annotated[Path, typer.Argument(metavar="RUN.YAML", help="A TrainingRun, as for kubectl.")],
     name: Annotated[str | None, typer.Option(help="Name of the run; by default the file's.")] = None,
+    set: Set = None,
     idempotency_key: Annotated[str | None, typer.Option(help="By default made from user and content.")] = None,
     watch: _Watch = False,
     as_json: _Json = False,
@@ -52,7 +57,8 @@ def submit(
     """Submit a run to an installation."""
     from services.cli.commands import submit as command
 
-    raise typer.Exit(command.submit(command.SubmitRequest(file, name, idempotency_key), watch, as_json))
+    request = command.SubmitRequest(file, name, idempotency_key, tuple(set or ()))
+    raise typer.Exit(command.submit(request, watch, as_json))
 
 
 @app.command()

@@ -111,6 +111,8 @@ def _flat(schema: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schem
     for inner in ("items", "additionalProperties"):
         if isinstance(schema.get(inner), dict):
             flat[inner] = _flat(schema[inner], definitions)
+    if schema.get("additionalProperties") is True:
+        flat["x-kubernetes-preserve-unknown-fields"] = True
     if "properties" in schema:
         properties = {name: _flat(inner, definitions) for name, inner in schema["properties"].items()}
         flat["properties"] = {

@@ -9,6 +9,7 @@ from pydantic import RootModel
 
 from slipway.errors import SpecError
 from slipway.models import ArtifactModel, broken, validate
+from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
 
@@ -34,6 +35,8 @@ class Plan(ArtifactModel):
       image_size: Side of the square input, pixels.
       steps: Length of the training in steps of one batch.
       checkpoint_every: Steps between checkpoints.
+      overrides: Fields of Model Garden's configuration that the run sets, by their dotted keys; each is a choice of its
+        own in `resolved.yaml`.
       reasons: Field to the sentence that explains it.
     """
 
@@ -44,12 +47,13 @@ class Plan(ArtifactModel):
     learning_rate: float
     checkpoint_every: int
     initial_checkpoint: str | None = None
+    overrides: Mapping[str, Any] = {}
     reasons: Mapping[str, str] = {}
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """Value and reason of each field."""
-        values = self.model_dump(exclude={"reasons"})
+        """Value and reason of each field, and of each override."""
+        values = self.model_dump(exclude={"overrides", "reasons"}) | dict(self.overrides)
         return {field: Choice(value=value, reason=self.reasons.get(field, "")) for field, value in values.items()}
 
     def dump(self) -> bytes:
@@ -69,8 +73,9 @@ class Plan(ArtifactModel):
         except yaml.YAMLError as error:
             raise broken(source, f"is not YAML ({' '.join(str(error).split())})") from error
         values = {field: choice.value for field, choice in choices.items()}
-        reasons = {field: choice.reason for field, choice in choices.items() if field in cls.model_fields}
-        return validate(cls, values | {"reasons": reasons}, source)
+        overrides = {field: value for field, value in values.items() if "." in field}
+        reasons = {field: choices[field].reason for field in choices if field in cls.model_fields or field in overrides}
+        return validate(cls, values | {"overrides": overrides, "reasons": reasons}, source)
 
 
 class _Choices(RootModel[dict[str, Choice]]):
@@ -84,13 +89,14 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
       images: Number of images of the train split.
       median_size: (width, height) of the dataset's images, pixels.
     """
-    reasons: dict[str, str] = {}
+    overrides = spec.overrides or {}
+    reasons = dict.fromkeys(overrides, "as asked")
     name, reasons["preset"] = _preset(spec)
-    preset = load_preset(name)
+    preset = load_preset(name).overridden(overrides)
     image_size, reasons["image_size"] = _image_size(spec, preset, median_size)
     batch_size, reasons["batch_size"] = _as_asked(spec.batch_size) or _batch_size(preset, images)
     steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
-    learning_rate, reasons["learning_rate"] = _as_asked(spec.learning_rate) or _learning_rate(preset, batch_size)
+    learning_rate, reasons["learning_rate"] = _learning_rate(spec, preset, batch_size)
     checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
     initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
     return Plan(
@@ -101,6 +107,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
         learning_rate=learning_rate,
         checkpoint_every=checkpoint_every,
         initial_checkpoint=initial_checkpoint,
+        overrides=overrides,
         reasons=reasons,
     )
 
@@ -142,6 +149,9 @@ def _image_size(spec: TrainSpec, preset: Preset, median_size: tuple[int, int]) -
     fitting = math.ceil(max(width, height, _SMALLEST_IMAGE) / stride) * stride
     if fitting < preset.image_size:
         return fitting, f"{median}: more would only enlarge them"
+    if rest := preset.image_size % stride:  # of a preset whose levels the run sets
+        size = preset.image_size + stride - rest
+        return size, f"the preset's {preset.image_size}, raised to a multiple of {stride}; {median}"
     return preset.image_size, f"the preset's; {median}"
 
 
@@ -162,7 +172,10 @@ def _steps(preset: Preset, images: int, batch: int) -> tuple[int, str]:
     return steps, reason
 
 
-def _learning_rate(preset: Preset, batch: int) -> tuple[float, str]:
+def _learning_rate(spec: TrainSpec, preset: Preset, batch: int) -> tuple[float, str]:
+    requested_rate = (spec.overrides or {}).get(LEARNING_RATE, spec.learning_rate)
+    if requested_rate is not None:
+        return requested_rate, "as asked"
     if batch == preset.batch_size:
         return preset.learning_rate, "the preset's"
     rate = round(preset.learning_rate * math.sqrt(batch / preset.batch_size), 7)

@@ -1,13 +1,14 @@
 """Presets: the configurations of Model Garden's detectors that are measured and shipped, one YAML file each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
 import yaml
 
 from slipway.errors import SpecError
+from slipway.run.model_garden import flatten, nest
 
 _FOLDER = resources.files("slipway.run") / "presets"
 _SUFFIX = ".yaml"
@@ -46,6 +47,10 @@ class Preset:
     def coarsest_stride(self) -> int:
         """Input pixels per cell of the coarsest feature map: the input's side must be a multiple of it."""
         return 1 << int(self.overrides["task"]["model"]["max_level"])
+
+    def overridden(self, overrides: Mapping[str, Any]) -> "Preset":
+        """Return the preset with other values of some fields of Model Garden, by their dotted keys."""
+        return replace(self, overrides=nest(flatten(self.overrides) | dict(overrides)))
 
 
 def preset_names() -> list[str]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from slipway import API_VERSION
 from slipway.digests import sha256_json
 from slipway.models import StrictModel
+from slipway.run.model_garden import Overrides
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
 
 UNMEASURED_SCORE_THRESHOLD = 0.4  # of a model whose best threshold was not measured, and the default of older versions
@@ -79,6 +80,8 @@ class TrainSpec(StrictModel):
       gpus: Number of GPUs of each worker.
       workers: Number of pods that train together; always 1 on the command line.
       pool: Pool of the cluster's nodes; when absent, `gpu` if GPUs are requested, otherwise `cpu`.
+      overrides: Fields of Model Garden's configuration by their dotted keys, such as `task.losses.focal_loss_gamma`;
+        applied last, over the preset and all other fields.
     """
 
     preset: str | None = None
@@ -94,6 +97,7 @@ class TrainSpec(StrictModel):
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     pool: Name | None = None
+    overrides: Overrides = None
 
 
 class ExportSpec(StrictModel):

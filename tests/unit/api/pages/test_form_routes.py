@@ -9,7 +9,8 @@ from slipway.http.problems import Problem
 from tests.unit.api.auth.test_sessions import OURS
 from tests.unit.api.conftest import bearer
 
-from services.api.pages.submit_form import build_form, run_file
+from services.api.pages.form_fields import run_file
+from services.api.pages.submit_form import build_form
 from services.api.runs.submit import RunRequest
 
 SHA = "ab" * 32
@@ -66,6 +67,21 @@ def test_what_is_left_empty_is_left_out():
         "metadata": {"name": "ponds"},
         "spec": {"dataset": {}, "train": {"steps": "300"}, "export": {"tflite": True}},
     }
+
+
+def test_fields_of_model_garden_are_written_as_yaml():
+    text = "task.losses.focal_loss_gamma: 2\ntask.freeze_backbone: true\n"
+    overrides = {"task.losses.focal_loss_gamma": 2, "task.freeze_backbone": True}
+    assert json.loads(run_file({"/spec/train/overrides": text}))["spec"]["train"] == {"overrides": overrides}
+    assert json.loads(run_file({"/spec/train/overrides": "a: ["}))["spec"]["train"] == {"overrides": "a: ["}
+
+
+def test_wrong_field_of_model_garden_is_said_at_its_field(client):
+    fields = {"/spec/dataset/source": "s3://photos/ponds", "/spec/train/overrides": "task.loss: 2"}
+    answer = client.post("/submit", data=fields, headers=OURS)
+    assert answer.status_code == 422
+    assert 'class="error">task.loss is not a field of Model Garden' in answer.text
+    assert ">task.loss: 2</textarea>" in answer.text
 
 
 def test_a_field_that_is_none_of_the_form_is_passed_over():

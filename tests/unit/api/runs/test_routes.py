@@ -67,6 +67,9 @@ def test_a_name_whose_results_are_another_runs_is_refused(client, store, cluster
             ],
             id="unknown-preset",
         ),
+        pytest.param(
+            SPEC | {"train": {"overrides": {"task.loss": 1}}}, "/spec/train/overrides", None, id="unknown-override"
+        ),
         pytest.param(SPEC | {"train": {"steps": 0}}, "/spec/train/steps", None, id="out-of-range"),
         pytest.param(
             SPEC | {"until": "eval"},

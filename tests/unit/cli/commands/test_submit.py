@@ -40,6 +40,35 @@ def test_a_name_that_is_given_wins(run_file, cluster):
     assert list(cluster.objects) == ["other"]
 
 
+def test_fields_of_model_garden_are_set_over_those_of_the_file(run_file, cluster):
+    run_file.write_text(
+        run_file.read_text().replace("steps: 30", "steps: 30, overrides: {task.losses.focal_loss_gamma: 1}")
+    )
+    assignments = ["--set", "task.losses.focal_loss_gamma=2", "--set", "task.freeze_backbone=true"]
+    assert slipway("submit", run_file, *assignments) == 0
+    assert cluster.objects["ponds"]["spec"]["train"] | {"gpus": 0, "workers": 1, "seed": 0} == {
+        "steps": 30,
+        "gpus": 0,
+        "workers": 1,
+        "seed": 0,
+        "overrides": {"task.losses.focal_loss_gamma": 2.0, "task.freeze_backbone": True},
+    }
+
+
+def test_wrong_field_of_model_garden_is_refused_before_anything_is_sent(run_file, cluster, capsys):
+    assert slipway("submit", run_file, "--set", "task.loss=2") == 65
+    assert capsys.readouterr().err.startswith(
+        "slipway: --set: task.loss is not a field of Model Garden's configuration"
+    )
+    assert cluster.objects == {}
+
+
+def test_overrides_of_a_file_that_are_a_list_are_refused_rather_than_replaced(run_file):
+    run_file.write_text(run_file.read_text().replace("steps: 30", "steps: 30, overrides: [a=1]"))
+    with pytest.raises(SpecError, match=r"spec\.train\.overrides is \['a=1'\], expected fields with values"):
+        read_body(SubmitRequest(run_file, assignments=("task.freeze_backbone=true",)))
+
+
 def test_a_name_that_is_taken_is_told(ponds, run_file, capsys):
     assert slipway("submit", run_file, "--idempotency-key", "another") == 65
     assert "there is a run ponds; give this one another name" in capsys.readouterr().err

@@ -50,6 +50,8 @@ def test_options_that_are_not_given_set_nothing(source):
         ({"seed": -1}, r"--seed: .* \(got -1\)"),
         ({"invalid": "ignore"}, r"--invalid: .*'fail' or 'drop' \(got 'ignore'\)"),
         ({"until": "lunch"}, r"--until: .*'ingest', 'preprocess'.* \(got 'lunch'\)"),
+        ({"set": ["task.loss=2"]}, r"^--set: task\.loss is not a field .*; nearest: task\.losses\."),
+        ({"set": ["trainer.train_steps=2"]}, r"^--set: trainer\.train_steps cannot be set: use --steps"),
         ({"preset": "yolo"}, "preset 'yolo' does not exist; choose one of retinanet"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -117,6 +119,15 @@ def test_a_run_files_source_is_beside_the_file(source):
 def test_options_beside_a_run_file_win(source):
     run = training_run(RunRequest(None, {"steps": 9}, "other", run_file(source)), source.parent / "out")
     assert (run.metadata.name, run.spec.train.steps, run.spec.train.batch_size) == ("other", 9, 2)
+
+
+def test_set_changes_single_fields_of_a_run_files_overrides(source):
+    overrides = "train: {overrides: {task.losses.focal_loss_gamma: 1, task: {losses: {focal_loss_alpha: 0.5}}}}"
+    request = RunRequest(None, {"set": ["task.losses.focal_loss_gamma=2"]}, file=run_file(source, overrides))
+    assert training_run(request, source.parent / "out").spec.train.overrides == {
+        "task.losses.focal_loss_gamma": 2.0,
+        "task.losses.focal_loss_alpha": 0.5,
+    }
 
 
 def test_a_run_file_that_suspends_is_for_a_cluster(source):

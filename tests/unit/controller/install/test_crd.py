@@ -102,6 +102,11 @@ def test_a_field_looks_like_this():
     }
 
 
+def test_fields_of_model_garden_are_kept_as_they_are():
+    overrides = SPEC["properties"]["train"]["properties"]["overrides"]
+    assert (overrides["type"], overrides["x-kubernetes-preserve-unknown-fields"]) == ("object", True)
+
+
 def test_the_schema_is_structural():
     for schema in walk(SCHEMA):
         assert "type" in schema

@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.errors import BrokenDocument, SpecError
-from slipway.run.plan import Plan, resolve
+from slipway.run.plan import Choice, Plan, resolve
 from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec
 
@@ -44,7 +44,33 @@ def test_field_of_the_spec_is_used_as_it_is(field, value):
 
 def test_every_choice_has_a_reason():
     run_plan = plan()
-    assert set(run_plan.reasons) == set(Plan.model_fields) - {"reasons"}
+    assert set(run_plan.reasons) == set(Plan.model_fields) - {"overrides", "reasons"}
+
+
+def test_fields_of_model_garden_that_the_run_sets_are_choices_of_their_own():
+    gamma, levels = "task.losses.focal_loss_gamma", "task.model.max_level"
+    run_plan = plan(overrides={gamma: 2, levels: 7})
+    assert run_plan.overrides == {gamma: 2.0, levels: 7}
+    assert run_plan.choices[gamma] == Choice(value=2.0, reason="as asked")
+    assert Plan.parse(run_plan.dump()) == run_plan
+    assert b"task.losses.focal_loss_gamma:\n  value: 2.0\n  reason: as asked\n" in run_plan.dump()
+
+
+def test_levels_that_the_run_sets_decide_the_multiple_of_the_image_size():
+    run_plan = plan(overrides={"task.model.max_level": 7})
+    assert (run_plan.image_size, plan(overrides={"task.model.max_level": 7}, median=(200, 100)).image_size) == (
+        384,
+        256,
+    )
+    assert run_plan.reasons["image_size"].startswith("the preset's 320, raised to a multiple of 128; ")
+    with pytest.raises(SpecError, match=r"imageSize is 320, .* needs a multiple of 128"):
+        plan(overrides={"task.model.max_level": 7}, image_size=320)
+
+
+def test_learning_rate_of_the_overrides_is_that_of_the_plan():
+    rate = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+    run_plan = plan(overrides={rate: 0.01}, learning_rate=0.5)
+    assert (run_plan.learning_rate, run_plan.reasons["learning_rate"]) == (0.01, "as asked")
 
 
 @pytest.mark.parametrize(

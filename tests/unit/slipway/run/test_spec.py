@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from slipway.run.spec import RunSpec, TrainingRun
 
@@ -58,6 +59,29 @@ def test_the_digest_without_a_content_digest_goes_by_the_address():
 )
 def test_the_digest_is_that_of_older_versions_which_had_a_fixed_threshold(detect, digest):
     assert spec(detect=detect).digest() == digest
+
+
+def test_the_digest_sees_overrides_and_not_how_they_are_written():
+    key = "task.losses.focal_loss_gamma"
+    digests = {
+        spec(train={"overrides": overrides}).digest()
+        for overrides in ({key: 2}, {key: 2.0}, {"task": {"losses": {"focal_loss_gamma": 2}}})
+    }
+    assert len(digests) == 1
+    assert digests != {spec().digest()}
+    assert spec(train={"overrides": {}}).digest() == spec(train={"overrides": None}).digest() == spec().digest()
+
+
+def test_null_of_a_group_is_kept():
+    overrides = {"task.train_data.parser.aug_type": None}
+    run = TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec(train={"overrides": overrides})})
+    assert TrainingRun.model_validate_json(run.dump()).spec.train.overrides == overrides
+    assert run.spec.digest() != spec().digest()
+
+
+def test_wrong_override_is_refused_with_the_nearest_field():
+    with pytest.raises(ValidationError, match=r"train\.overrides\n.*task\.loss is not .*nearest: task\.losses\."):
+        spec(train={"overrides": {"task.loss": 1}})
 
 
 def test_the_kind_is_a_training_run():

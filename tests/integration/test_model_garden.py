@@ -1,0 +1,74 @@
+"""The table of Model Garden's fields, compared with the installed Model Garden."""
+
+import json
+from importlib import resources
+
+import pytest
+import yaml
+
+from slipway.errors import SpecError
+from slipway.run.model_garden import check_overrides, flatten, table
+from slipway.run.plan import resolve
+from slipway.run.presets import load_preset
+from slipway.run.spec import TrainSpec
+from tests.model_garden_fields import dump, model_garden_fields
+
+from services.trainer.pipeline_config import dump as dump_config
+from services.trainer.pipeline_config import pipeline_config
+
+pytestmark = pytest.mark.slow
+
+
+def config_of(**overrides):
+    plan = resolve(
+        TrainSpec(overrides={key.replace("__", "."): value for key, value in overrides.items()}), 100, (640, 480)
+    )
+    return pipeline_config(plan, 2, 130, None)
+
+
+def test_table_is_that_of_the_installed_version():
+    text = (resources.files("slipway.run") / "model_garden.json").read_text()
+    assert text == dump(model_garden_fields()), "run make model-garden"
+
+
+@pytest.mark.parametrize("experiment", table().experiments)
+def test_every_value_of_an_experiment_has_the_type_of_the_table(experiment):
+    from official.core import exp_factory
+
+    values = flatten(exp_factory.get_exp_config(experiment).as_dict())
+    known_values = {key: value for key, value in values.items() if key in table().fields}
+    assert len(known_values) > 100
+    for key, value in known_values.items():
+        try:
+            assert check_overrides({key: value}) == {key: list(value) if isinstance(value, tuple) else value}
+        except SpecError as error:
+            assert "cannot be set" in str(error)
+
+
+def test_fields_of_a_run_are_applied_last():
+    rate = "trainer.optimizer_config.learning_rate.cosine.initial_learning_rate"
+    config = config_of(
+        **{
+            "task.losses.focal_loss_gamma": 2,
+            "task.train_data.parser.aug_rand_hflip": False,
+            "task.train_data.parser.aug_type.type": "ssd_random_crop",
+            "trainer.optimizer_config.optimizer.type": "sgd",
+            rate: 0.01,
+        }
+    )
+    text = yaml.safe_load(dump_config(config))
+    values = flatten(text)
+    assert values["task.losses.focal_loss_gamma"] == 2.0
+    assert values["task.train_data.parser.aug_rand_hflip"] is False
+    assert values["task.train_data.parser.aug_type.type"] == "ssd_random_crop"
+    assert values["trainer.optimizer_config.optimizer.type"] == "sgd"
+    assert values[rate] == 0.01
+    assert (
+        values["task.train_data.parser.aug_scale_min"]
+        == load_preset("retinanet_resnet10_320").overrides["task"]["train_data"]["parser"]["aug_scale_min"]
+    )
+    assert json.dumps(text)
+
+
+def test_coarser_levels_need_a_larger_multiple_of_the_image_size():
+    assert config_of(**{"task.model.max_level": 7}).task.model.input_size == [384, 384, 3]
