@@ -36,6 +36,7 @@ from services.ingest.manifest import (
 )
 from services.ingest.scan_source import ScannedSource, scan_source
 from services.ingest.splits.assign import assign, uses_source_split
+from services.ingest.train_boxes import read_train_boxes
 from services.ingest.validate import check_dataset
 
 _FAULTS_IN_MESSAGE = 5  # the file that the message names has all of them
@@ -49,7 +50,8 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
         folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
-        plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size)
+        boxes = read_train_boxes(store, manifest)
+        plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size, boxes)
         store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():
             stage_gauges.DATASET_IMAGES.set(counts.images, split=split)

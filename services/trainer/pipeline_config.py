@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from slipway.errors import InputError, SpecError
+from slipway.run.anchor_coverage import Anchors
 from slipway.run.model_garden import nest
 from slipway.run.plan import Plan
 from slipway.run.presets import load_preset
@@ -77,7 +78,11 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
     boxes = {"max_num_instances": max(100, max_boxes)}
     return {
         "annotation_file": None,
-        "model": {"num_classes": num_labels + 1, "input_size": [plan.image_size, plan.image_size, 3]},
+        "model": {
+            "num_classes": num_labels + 1,
+            "input_size": [plan.image_size, plan.image_size, 3],
+            **(_anchors(plan.anchors) if plan.anchors else {}),
+        },
         "train_data": {
             "input_path": "train-*.tfrecord",
             "global_batch_size": plan.batch_size,
@@ -92,6 +97,11 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
         },
         "export_config": {"output_normalized_coordinates": True},
     }
+
+
+def _anchors(anchors: Anchors) -> dict[str, Any]:
+    levels = {"min_level", "max_level"}
+    return {**anchors.model_dump(include=levels), "anchor": anchors.model_dump(mode="json", exclude=levels)}
 
 
 def _trainer(plan: Plan) -> dict[str, Any]:

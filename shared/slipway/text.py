@@ -1,7 +1,8 @@
-"""Numbers and times as text: bytes, durations, ages, timestamps."""
+"""Values as text: bytes, durations, ages, timestamps, settings."""
 
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -37,6 +38,20 @@ def format_age(seconds: float | None) -> str:
         if seconds >= length:
             return f"{int(seconds // length)} {unit} ago"
     return "just now"
+
+
+def format_value(value: object) -> str:
+    """Return a setting as text: "none", "0.002", "0.5, 1, 2", "min level 3; anchor size 2.5"."""
+    match value:
+        case None:
+            return "none"
+        case float():
+            return f"{value:g}"
+        case list() | tuple():
+            return ", ".join(map(format_value, value))
+        case Mapping():
+            return "; ".join(f"{str(name).replace('_', ' ')} {format_value(part)}" for name, part in value.items())
+    return str(value)
 
 
 def timestamp(moment: float | None = None) -> str:

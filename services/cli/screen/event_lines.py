@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slipway.text import format_duration
+from slipway.text import format_duration, format_value
 
 from services.cli.screen.events import Event
-from services.cli.screen.stage_progress import number
 
 _MOST_FINDINGS = 10  # the report has all of them
 
@@ -49,7 +48,7 @@ def finding_line(finding: Mapping[str, Any]) -> str:
 
 
 def _choice_line(field: str, value: Any, reason: str) -> str:
-    return f"  {field.replace('_', ' ')} {number(value)}: {reason}"
+    return f"  {field.replace('_', ' ')} {format_value(value)}: {reason}"
 
 
 def _finding_lines(counts: Mapping[str, int], findings: Sequence[Event], report: str) -> list[str]:

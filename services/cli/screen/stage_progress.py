@@ -1,7 +1,6 @@
 """The progress of a stage, as an amount and as text, from the events that it logs."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from slipway.text import format_duration
 
@@ -87,10 +86,3 @@ class StageProgress:
     def _time_left(self, now: float) -> str:
         speed, rest = self._speed(now), self.amount - self.amount_done
         return f"{format_duration(rest / speed)} left" if speed > 0 and rest > 0 else ""
-
-
-def number(value: Any) -> str:
-    """Return a choice's value as text: numbers short, None as "none"."""
-    if value is None:
-        return "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -17,7 +17,7 @@ from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
 from slipway.report.sections import Chart, ClassRow, FindingGroup, measured
 from slipway.run.plan import Plan
-from slipway.text import format_duration
+from slipway.text import format_duration, format_value
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -190,7 +190,8 @@ def _environment() -> "Environment":
 
     loader = PackageLoader("slipway.report")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"score": score, "duration": format_duration, "jpeg": _jpeg, "count": lambda n: f"{n:,}"}
+    pages.filters |= {"score": score, "duration": format_duration, "value": format_value}
+    pages.filters |= {"jpeg": _jpeg, "count": lambda n: f"{n:,}"}
     return pages
 
 

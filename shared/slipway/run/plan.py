@@ -9,6 +9,8 @@ from pydantic import RootModel
 
 from slipway.errors import SpecError
 from slipway.models import ArtifactModel, broken, validate
+from slipway.run.anchor_coverage import Anchors, TrainBoxes
+from slipway.run.anchors import ANCHOR_FIELDS, choose_anchors
 from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
@@ -16,6 +18,7 @@ from slipway.run.spec import TrainSpec
 _BEST_MEASURED_PRESET = "retinanet_resnet10_320"
 _SMALLEST_IMAGE = 96
 _EVALUATIONS = 10  # enough for a curve; more would take too large a share of the training time
+_NO_BOXES = TrainBoxes()
 
 
 class Choice(ArtifactModel):
@@ -35,6 +38,7 @@ class Plan(ArtifactModel):
       image_size: Side of the square input, pixels.
       steps: Length of the training in steps of one batch.
       checkpoint_every: Steps between checkpoints.
+      anchors: None in plans of older versions, whose runs have the preset's.
       overrides: Fields of Model Garden's configuration that the run sets, by their dotted keys; each is a choice of its
         own in `resolved.yaml`.
       reasons: Field to the sentence that explains it.
@@ -47,13 +51,15 @@ class Plan(ArtifactModel):
     learning_rate: float
     checkpoint_every: int
     initial_checkpoint: str | None = None
+    anchors: Anchors | None = None
     overrides: Mapping[str, Any] = {}
     reasons: Mapping[str, str] = {}
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """Value and reason of each field, and of each override."""
-        values = self.model_dump(exclude={"overrides", "reasons"}) | dict(self.overrides)
+        """Value and reason of each field that was chosen, which older versions did for fewer, and of each override."""
+        fields = (self.model_fields_set | self.reasons.keys()) - {"overrides", "reasons"}
+        values = self.model_dump(mode="json", include=fields) | dict(self.overrides)
         return {field: Choice(value=value, reason=self.reasons.get(field, "")) for field, value in values.items()}
 
     def dump(self) -> bytes:
@@ -82,12 +88,13 @@ class _Choices(RootModel[dict[str, Choice]]):
     """The content of `resolved.yaml`."""
 
 
-def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
+def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: TrainBoxes = _NO_BOXES) -> Plan:
     """Choose the values that the spec leaves open.
 
     Args:
       images: Number of images of the train split.
       median_size: (width, height) of the dataset's images, pixels.
+      boxes: Of the train split.
     """
     overrides = spec.overrides or {}
     reasons = dict.fromkeys(overrides, "as asked")
@@ -99,6 +106,9 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
     learning_rate, reasons["learning_rate"] = _learning_rate(spec, preset, batch_size)
     checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
     initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
+    anchors, reasons["anchors"] = _anchors_as_asked(spec, preset) or choose_anchors(
+        preset, image_size, initial_checkpoint, boxes
+    )
     return Plan(
         preset=name,
         image_size=image_size,
@@ -107,6 +117,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int]) -> Plan:
         learning_rate=learning_rate,
         checkpoint_every=checkpoint_every,
         initial_checkpoint=initial_checkpoint,
+        anchors=anchors,
         overrides=overrides,
         reasons=reasons,
     )
@@ -193,3 +204,9 @@ def _initial_checkpoint(spec: TrainSpec, preset: Preset) -> tuple[str | None, st
     if spec.initial_checkpoint:
         return spec.initial_checkpoint, "as asked"
     return preset.initial_checkpoint, "the preset's" if preset.initial_checkpoint else "the preset trains from scratch"
+
+
+def _anchors_as_asked(spec: TrainSpec, preset: Preset) -> tuple[Anchors, str] | None:
+    """Return the preset's anchors with what the run sets of them, or None if it sets nothing of them."""
+    is_asked = any(key.startswith(ANCHOR_FIELDS) for key in spec.overrides or {})
+    return (preset.anchors, "as asked") if is_asked else None

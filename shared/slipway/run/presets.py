@@ -8,10 +8,13 @@ from typing import Any
 import yaml
 
 from slipway.errors import SpecError
+from slipway.run.anchor_coverage import Anchors, ModelInput
 from slipway.run.model_garden import flatten, nest
 
 _FOLDER = resources.files("slipway.run") / "presets"
 _SUFFIX = ".yaml"
+# Source: tf-models-official, `official/vision/configs/retinanet.py`, `Anchor` and `RetinaNet`.
+_ANCHORS = {"min_level": 3, "max_level": 7, "anchor_size": 4.0, "num_scales": 3, "aspect_ratios": (0.5, 1.0, 2.0)}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,36 @@ class Preset:
     @property
     def coarsest_stride(self) -> int:
         """Input pixels per cell of the coarsest feature map: the input's side must be a multiple of it."""
-        return 1 << int(self.overrides["task"]["model"]["max_level"])
+        return 1 << self.anchors.max_level
+
+    @property
+    def anchors(self) -> Anchors:
+        """The anchors of its configuration; Model Garden's where it names none."""
+        return Anchors.model_validate(_ANCHORS | self._section("model") | self._section("model", "anchor"))
+
+    @property
+    def restored_modules(self) -> tuple[str, ...]:
+        """The parts of the network that an initial checkpoint has weights for, such as `backbone`."""
+        modules = self._section().get("init_checkpoint_modules", "all")
+        return (modules,) if isinstance(modules, str) else tuple(modules)
+
+    @property
+    def has_feature_pyramid(self) -> bool:
+        """Whether its configuration asks for an FPN, which makes any levels from those of the backbone."""
+        return bool(self._section("model", "decoder").get("type") == "fpn")
+
+    def model_input(self, size: int) -> ModelInput:
+        """Return how images are brought to an input of this many pixels a side."""
+        parser = self._section("train_data", "parser")
+        scale = parser.get("aug_scale_min", 1.0), parser.get("aug_scale_max", 1.0)
+        return ModelInput(size, parser.get("keep_aspect_ratio", True), scale)
+
+    def _section(self, *names: str) -> dict[str, Any]:
+        """Return a part of what the preset sets of the task's configuration, empty if it sets nothing of it."""
+        section: Any = self.overrides.get("task")
+        for name in names:
+            section = (section or {}).get(name)
+        return dict(section or {})
 
     def overridden(self, overrides: Mapping[str, Any]) -> "Preset":
         """Return the preset with other values of some fields of Model Garden, by their dotted keys."""

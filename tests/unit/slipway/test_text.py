@@ -2,7 +2,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from slipway.text import format_age, format_bytes, format_duration, parse_timestamp, seconds_between, timestamp
+from slipway.text import (
+    format_age,
+    format_bytes,
+    format_duration,
+    format_value,
+    parse_timestamp,
+    seconds_between,
+    timestamp,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,21 @@ def test_a_duration_reads(seconds, text):
 )
 def test_an_age_reads_in_one_unit(seconds, text):
     assert format_age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "none"),
+        (320, "320"),
+        (0.0020000001, "0.002"),
+        ("retinanet", "retinanet"),
+        ((0.5, 1.0), "0.5, 1"),
+        ({"min_level": 3, "aspect_ratios": [0.5, 2.0]}, "min level 3; aspect ratios 0.5, 2"),
+    ],
+)
+def test_a_setting_reads_as_text(value, text):
+    assert format_value(value) == text
 
 
 def test_a_timestamp_is_read_back():
