@@ -4,8 +4,8 @@ A threshold lies between the lowest score that it lets through and the next lowe
 scores differ in the last digits from those that were measured detects the same boxes.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,13 @@ from slipway.artifacts.operating_point import (
     ScoreThresholds,
     choose_thresholds,
 )
-from slipway.dataset.boxes import iou
 from slipway.dataset.labels import LabelMap
 from slipway.run.spec import UNMEASURED_SCORE_THRESHOLD
 
-from services.evaluator.coco import Detection, GroundTruth, TrueBox
+from services.evaluator.coco import Detection, GroundTruth
+from services.evaluator.matching import match_images
 
 _IOU = 0.5
-_MAX_DETECTIONS = 100  # of a class in an image, as in COCO's AP
 _NO_BOXES = Rates(precision=-1.0, recall=-1.0, f1=-1.0)
 
 
@@ -57,25 +56,15 @@ class Matches:
 
 
 def match_detections(truth: GroundTruth, detections: Iterable[Detection]) -> Matches:
-    """Match each detection, best first, with the free box of its image and class that it overlaps most, as COCO."""
+    """Match the detections of a split at IoU 0.5."""
     import numpy as np
 
-    boxes, groups = defaultdict(list), defaultdict(list)
-    for box in truth.boxes:
-        boxes[box.image_id, box.class_id].append(box)
-    for detection in detections:
-        groups[detection.image_id, detection.class_id].append(detection)
-    rows = [
-        (detection.class_id, detection.score, is_match)
-        for key, group in groups.items()
-        for detection, is_match in _match_group(boxes[key], group)
-    ]
-    class_ids, scores, is_match = zip(*rows, strict=True) if rows else ((), (), ())
+    images = match_images(truth, detections, (_IOU,))
     return Matches(
         labels=truth.labels,
-        class_ids=np.array(class_ids, int),
-        scores=np.array(scores, float),
-        is_match=np.array(is_match, bool),
+        class_ids=np.concatenate([image.class_ids for image in images]),
+        scores=np.concatenate([image.scores for image in images]),
+        is_match=np.concatenate([image.matches[:, 0] >= 0 for image in images]),
         boxes=Counter(box.class_id for box in truth.boxes),
     )
 
@@ -92,17 +81,6 @@ def choose_operating_points(split: str, matches: Matches) -> OperatingPoints:
 def report_on(points: OperatingPoints, matches: Matches) -> OperatingPoints:
     """Add the rates that the chosen thresholds have on another split, or on the same one."""
     return points.model_copy(update={"reported": _rates(matches, choose_thresholds(None, points))})
-
-
-def _match_group(boxes: Sequence[TrueBox], detections: Sequence[Detection]) -> Iterator[tuple[Detection, bool]]:
-    """Yield the best detections of one class in one image, and whether each matches a box."""
-    free_boxes = [box.box for box in boxes]
-    for detection in sorted(detections, key=lambda detection: -detection.score)[:_MAX_DETECTIONS]:
-        overlaps = [(iou(box, detection.box), index) for index, box in enumerate(free_boxes)]
-        overlap, index = max(overlaps, default=(0.0, -1))
-        if overlap >= _IOU:
-            del free_boxes[index]
-        yield detection, overlap >= _IOU
 
 
 def _class_points(matches: Matches, overall_threshold: float) -> Iterator[ClassOperatingPoint]:

@@ -9,6 +9,7 @@ from slipway.metrics import stage_gauges
 from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Measurement
+from services.evaluator.intervals import SplitIntervals
 
 _FLATTERS = (
     "The best checkpoint was chosen on the test images themselves, which flatters it; "
@@ -90,12 +91,16 @@ class Scoreboard:
         verdict = Verdict(best=self.best_step, last=self.last_step, stop=self._is_patience_used_up(), final=is_final)
         write_document(self._store, keys.verdict(self._run), verdict)
 
-    def finish(self) -> BestCheckpoint:
-        """Add the last checkpoint to `best.json`, write the final verdict, and return the best checkpoint."""
+    def finish(self, intervals: SplitIntervals) -> BestCheckpoint:
+        """Add intervals and the last checkpoint to `best.json`, write the final verdict, and return the best."""
         best = read_document(self._store, keys.best(self._run), BestCheckpoint)
         row = next(row for row in self._rows if (row.step, row.split) == (self.last_step, best.split))
         last = MeasuredCheckpoint(step=row.step, split=row.split, metrics=row.metrics)
-        best = best.model_copy(update={"last": last})
+        per_class = tuple(
+            score.model_copy(update={"intervals": of_class}) if of_class else score
+            for score, of_class in zip(best.per_class, intervals.per_class, strict=False)
+        )
+        best = best.model_copy(update={"last": last, "per_class": per_class, "intervals": intervals.overall})
         write_document(self._store, keys.best(self._run), best)
         self.save(is_final=True)
         return best

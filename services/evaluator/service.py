@@ -26,6 +26,8 @@ from slipway.store.interface import ObjectStore
 from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
 from services.evaluator.evaluate import Evaluation
 from services.evaluator.event_file import EventFile
+from services.evaluator.intervals import estimate_intervals
+from services.evaluator.matching import match_images
 from services.evaluator.operating_point import choose_operating_points, match_detections, report_on
 from services.evaluator.pictures import make_album
 from services.evaluator.scoreboard import Scoreboard
@@ -83,6 +85,7 @@ class RunEvaluator:
         self._album = make_album(self._splits[self._chosen_on].records, self._splits[self._chosen_on].truth)
         self._requested_threshold = params.run.spec.detect.score_threshold
         self._picture_interval = _picture_interval(inputs.plan)
+        self._best_detections: Sequence[Detection] | None = None
         self._scoreboard.set_gauges()
 
     def unmeasured_steps(self) -> Iterator[int]:
@@ -115,6 +118,7 @@ class RunEvaluator:
         self._scoreboard.add(step, self._chosen_on, measurement)
         if self._scoreboard.best_step == step:
             self._keep_best(step, checkpoint)
+            self._best_detections = detections
             self._scoreboard.save_best(step, self._chosen_on, measurement, report_on(points, matches))
         self._scoreboard.save()
         self._scoreboard.set_gauges()
@@ -124,12 +128,13 @@ class RunEvaluator:
 
     def finish(self) -> BestCheckpoint:
         """Report the best and the last checkpoint on test, write the final verdict, and return the best."""
-        if self._chosen_on != "test":
-            self._measure_on_test()
-        return self._scoreboard.finish()
+        detections = self._measure_on_test() if self._chosen_on != "test" else self._detect_with_best()
+        truth = self._splits["test"].truth
+        intervals = estimate_intervals(match_images(truth, detections), len(truth.labels.names))
+        return self._scoreboard.finish(intervals)
 
-    def _measure_on_test(self) -> None:
-        """Measure both checkpoints on images that did not take part in the choice."""
+    def _measure_on_test(self) -> Sequence[Detection]:
+        """Measure both checkpoints on images that did not take part in the choice; return the best one's detections."""
         board = self._scoreboard
         last_path = self._trained_checkpoints.fetch(board.last_step, self._scratch / "last")
         best_path = self._best_checkpoints.fetch(board.best_step, self._scratch / "best")
@@ -140,6 +145,14 @@ class RunEvaluator:
         if board.best_step != board.last_step:
             board.add(board.best_step, "test", measurement)
         board.save_best(board.best_step, "test", measurement, report_on(points, matches))
+        return detections
+
+    def _detect_with_best(self) -> Sequence[Detection]:
+        """Return the best checkpoint's detections on test; after a restart, they have to be made again."""
+        if self._best_detections is None:
+            best_path = self._best_checkpoints.fetch(self._scoreboard.best_step, self._scratch / "best")
+            self._best_detections = self._measure(best_path, "test")[1]
+        return self._best_detections
 
     def _measure(self, checkpoint: Path, split: str) -> tuple[Measurement, Sequence[Detection]]:
         """Measure one checkpoint, and return its detections too; the path is TensorFlow's prefix."""

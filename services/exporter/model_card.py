@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
-from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint
+from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, ScoreIntervals
 from slipway.artifacts.export import Parity
 from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
 
+_INTERVALS = "In brackets: the range in which AP and AP50 of very many images of the same kind lie, in 95 of 100 cases."
 _FEW_BOXES = 30  # of a label in the train split
 
 
@@ -78,8 +79,9 @@ def _classes(facts: Facts) -> list[str]:
     lines = ["| class id | label | boxes in train | AP | AP50 |", "|---|---|---|---|---|"]
     for class_id, label in enumerate(facts.labels, start=1):
         score = scores.get(label)
-        ap, ap50 = (score.ap, score.ap50) if score else (None, None)
-        cells = (class_id, _cell(label), facts.train.per_class.get(label, 0), _number(ap), _number(ap50))
+        figures = _figures({"AP": score.ap, "AP50": score.ap50} if score else {}, score.intervals if score else None)
+        ap, ap50 = (figures.get(name, _number(None)) for name in ("AP", "AP50"))
+        cells = (class_id, _cell(label), facts.train.per_class.get(label, 0), ap, ap50)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
@@ -90,9 +92,11 @@ def _quality(facts: Facts) -> list[str]:
         f"Measured on {best.images:,} images of the {best.split} split.",
         f"The checkpoint was chosen by its AP on the {best.chosen_on} split.",
         best.note,
+        _INTERVALS if best.intervals else "",
     ]
     lines = ["| metric | value |", "|---|---|"]
-    lines += [f"| {name} | {_number(value)} |" for name, value in best.metrics.by_name().items()]
+    figures = _figures(best.metrics.by_name(), best.intervals)
+    lines += [f"| {name} | {figure} |" for name, figure in figures.items()]
     warning = [f"**{best.warning}**", ""] if best.warning else []
     return [*warning, *lines, "", " ".join(filter(None, sentences))]
 
@@ -155,6 +159,17 @@ def _limits(facts: Facts) -> list[str]:
     if rare_labels:
         limits.append(f"Fewer than {_FEW_BOXES} training boxes: {', '.join(rare_labels)}.")
     return limits
+
+
+def _figures(values: Mapping[str, float], intervals: ScoreIntervals | None) -> dict[str, str]:
+    """Write metrics with the intervals that exist."""
+    figures = {name: _number(value) for name, value in values.items()}
+    if intervals:
+        figures |= {
+            "AP": f"{figures['AP']} ({intervals.ap})",
+            "AP50": f"{figures['AP50']} ({intervals.ap50})",
+        }
+    return figures
 
 
 def _number(value: float | None) -> str:

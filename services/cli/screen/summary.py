@@ -73,6 +73,7 @@ class RunSummary:
             "last": best.get("last", {}),
             "note": best.get("note", ""),
             "per_class": best.get("per_class", []),
+            "intervals": best.get("intervals"),
             "operating_points": best.get("operating_points"),
             "warning": self.best.warning if self.best else "",
             "durations_sec": dict(self.durations),
@@ -110,6 +111,7 @@ def print_success(summary: RunSummary) -> None:
         print_line(console, f"{name}: {path}" if path else "")
     if best:
         print_line(console, f"AP50 {score_text(best.metrics.ap50)} on {best.split}, step {best.step}")
+        print_line(console, best.interval_note)
         print_line(console, best.threshold_note)
         print_line(console, best.note)
         print_line(console, best.warning)

@@ -69,14 +69,37 @@ class MeasuredRow(CocoMetrics):
         return CocoMetrics.model_validate(self.by_name())
 
 
+class Interval(ArtifactModel):
+    """A range that covers, in 95 of 100 cases, what would be measured on very many images of the same kind."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.2f} to {self.high:.2f}"
+
+
+class ScoreIntervals(ArtifactModel):
+    """The intervals of AP and AP50, from the spread of both over resampled images."""
+
+    ap: Interval = Field(alias="AP")
+    ap50: Interval = Field(alias="AP50")
+
+
 class ClassScore(ArtifactModel):
-    """The metrics of one label; `images` and `boxes` count those of the split that have it."""
+    """The metrics of one label.
+
+    Attributes:
+      images, boxes: Numbers of those in the split that have the label.
+      intervals: None before the last checkpoint is measured, and where fewer than two images have the label.
+    """
 
     label: str
     ap: float = Field(_NO_BOXES, alias="AP")
     ap50: float = Field(_NO_BOXES, alias="AP50")
     images: int = 0
     boxes: int = 0
+    intervals: ScoreIntervals | None = None
 
 
 class MeasuredCheckpoint(ArtifactModel):
@@ -97,6 +120,7 @@ class BestCheckpoint(MeasuredCheckpoint):
       chosen_on: The split by whose AP it was chosen.
       note: A reason why the figures are too good, if there is one.
       images: Number of images of the split.
+      intervals: None before the last checkpoint is measured, with fewer than two images, and in an older document.
       operating_points: None in a document of an older version.
       last: The last checkpoint on the same split, once all are measured.
     """
@@ -105,6 +129,7 @@ class BestCheckpoint(MeasuredCheckpoint):
     note: str = ""
     images: int = 0
     per_class: tuple[ClassScore, ...] = ()
+    intervals: ScoreIntervals | None = None
     operating_points: OperatingPoints | None = None
     last: MeasuredCheckpoint | None = None
 
@@ -116,6 +141,16 @@ class BestCheckpoint(MeasuredCheckpoint):
         return (
             f"AP50 is {self.metrics.ap50:.2f}, below {USABLE_AP50}: do not rely on this detector, "
             "which misses objects or finds them where there are none; train it longer, or on more images."
+        )
+
+    @property
+    def interval_note(self) -> str:
+        """AP50 and AP with their intervals; empty without them."""
+        if not self.intervals:
+            return ""
+        return (
+            f"AP50 {self.metrics.ap50:.2f} ({self.intervals.ap50}), AP {self.metrics.ap:.2f} ({self.intervals.ap}): "
+            f"95 % intervals, from the spread over {self.images:,} {self.split} images"
         )
 
     @property

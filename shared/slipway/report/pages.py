@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.dataset import DataReport, SplitCounts
-from slipway.artifacts.evaluation import BestCheckpoint, Curve, MeasuredRow
+from slipway.artifacts.evaluation import BestCheckpoint, Curve, Interval, MeasuredRow
 from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
@@ -110,6 +110,7 @@ def run_report(report: RunReport) -> str:
         scores=scores,
         curves=sections.curve_charts(report.curves, [row.label for row in scores]),
         metric_rows=_metric_rows(best) if best else [],
+        intervals=_intervals(best) if best else {},
         choices=report.plan.choices if report.plan else {},
         longest=max(report.durations.values(), default=0) or 1,
     )
@@ -124,7 +125,9 @@ def _result_sentence(report: RunReport) -> str:
     split = report.splits.get(best.split)
     images = best.images or (split.images if split else 0)
     scope = f" on {images:,} {best.split} images" if images else f" on {best.split} images"
-    return f"AP50 {score(best.metrics.ap50)}, AP {score(best.metrics.ap)}{scope} (best checkpoint, step {best.step:,})"
+    ranges = {name: f" ({interval})" for name, interval in _intervals(best).items()}
+    ap50, ap = f"AP50 {score(best.metrics.ap50)}{ranges.get('AP50', '')}", score(best.metrics.ap) + ranges.get("AP", "")
+    return f"{ap50}, AP {ap}{scope} (best checkpoint, step {best.step:,})"
 
 
 def _data_sentence(data: DataSection) -> str:
@@ -141,10 +144,10 @@ def _data_sentence(data: DataSection) -> str:
 
 def _figures(report: RunReport) -> list[tuple[str, str, str]]:
     """List (name, number, explanation) of the big numbers on top."""
-    metrics = report.best.metrics.by_name() if report.best else {}
+    metrics, intervals = (report.best.metrics.by_name(), _intervals(report.best)) if report.best else ({}, {})
     meanings = {"AP50": "IoU at least 0.5", "AP": "IoU 0.50 to 0.95", "ARmax100": "recall, 100 detections"}
     figures = [
-        (name, score(metrics[name]), meaning)
+        (name, score(metrics[name]), f"{intervals[name]} · {meaning}" if name in intervals else meaning)
         for name, meaning in meanings.items()
         if measured(metrics.get(name)) is not None
     ]
@@ -157,6 +160,11 @@ def _figures(report: RunReport) -> list[tuple[str, str, str]]:
         longest_text = f"{longest} took {format_duration(report.durations[longest])}"
         figures.append(("total time", format_duration(total), longest_text))
     return figures
+
+
+def _intervals(best: BestCheckpoint) -> dict[str, Interval]:
+    """Return the intervals by the names of their metrics; none for a checkpoint that an older version measured."""
+    return {"AP50": best.intervals.ap50, "AP": best.intervals.ap} if best.intervals else {}
 
 
 def _metric_rows(best: BestCheckpoint) -> list[tuple[str, str, float | None, float | None]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.artifacts.dataset import DataReport, Finding, SplitCounts
-from slipway.artifacts.evaluation import ClassScore, Curve, MeasuredRow
+from slipway.artifacts.evaluation import ClassScore, Curve, MeasuredRow, ScoreIntervals
 from slipway.artifacts.training import ProgressLine
 from slipway.report.axes import Axis, Point, smooth
 from slipway.report.charts import MOST_COLOURS, Bar, Mark, Series, bar_chart, line_chart, small_line
@@ -75,13 +75,14 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """The metrics of one class; ap and ap50 are None where it has no boxes."""
+    """The metrics of one class; ap and ap50 are None where it has no boxes, intervals where there are none."""
 
     label: str
     ap: float | None
     ap50: float | None
     images: int
     boxes: int
+    intervals: ScoreIntervals | None = None
 
 
 def measured(value: object) -> float | None:
@@ -167,7 +168,10 @@ def curve_charts(curves: Mapping[str, Curve], order: Sequence[str]) -> list[Char
 
 def class_scores(per_class: Iterable[ClassScore]) -> list[ScoreRow]:
     """Order classes by AP, best first; those without boxes come last."""
-    rows = [ScoreRow(row.label, measured(row.ap), measured(row.ap50), row.images, row.boxes) for row in per_class]
+    rows = [
+        ScoreRow(row.label, measured(row.ap), measured(row.ap50), row.images, row.boxes, row.intervals)
+        for row in per_class
+    ]
     return sorted(rows, key=lambda row: -1.0 if row.ap is None else row.ap, reverse=True)
 
 

@@ -116,6 +116,20 @@ def test_thresholds_are_chosen_on_val_and_reported_on_test(store, params):
     assert (points.reported.precision, points.reported.recall) == (1.0, 1.0)
 
 
+def test_a_restart_after_the_last_checkpoint_measures_the_best_again(store, params):
+    """Without val, whose images are those of the report: the detections of the best were in memory only."""
+    manifest = read_document(store, keys.manifest(f"datasets/ponds/{'0' * 64}"), DatasetManifest)
+    splits = {split: manifest.splits[split] for split in ("train", "test")}
+    write_document(store, keys.manifest(manifest.folder), manifest.model_copy(update={"splits": splits}))
+    records = read_document(store, keys.result("ponds", "preprocess"), PreprocessResult)
+    splits = {split: records.splits[split] for split in ("train", "test")}
+    write_document(store, keys.result("ponds", "preprocess"), records.model_copy(update={"splits": splits}))
+    result = evaluate(params(), store)
+    shutil.rmtree(params.scratch)
+    params.scratch.mkdir()
+    assert evaluate(params(), store).metrics == result.metrics
+
+
 def test_an_evaluation_that_an_older_version_began_has_thresholds_of_test(store, params):
     """Its best checkpoint has none of val, and val is not measured a second time."""
     evaluate(params(), store)

@@ -1,6 +1,7 @@
 """The model card, as it is written from the facts of one run."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.fakes.plans import small_plan
 
 from services.exporter.model_card import Facts, model_card
 
-BEST = {
+BEST: dict[str, Any] = {
     "step": 900,
     "split": "test",
     "chosen_on": "val",
@@ -78,6 +79,18 @@ def test_the_card_says_what_was_measured_on_what_and_how_it_was_chosen(facts: Fa
     assert "| AP50 | 0.871 |" in card
     assert "Measured on 73 images of the test split. The checkpoint was chosen by its AP on the val split." in card
     assert "- tensorflow-cpu 2.20.0" in card
+
+
+def test_figures_have_the_intervals_that_there_are(facts: Facts) -> None:
+    intervals = {"AP": {"low": 0.49, "high": 0.57}, "AP50": {"low": 0.83, "high": 0.9}}
+    per_class = [BEST["per_class"][0] | {"intervals": intervals}, BEST["per_class"][1]]
+    best = BestCheckpoint.model_validate(BEST | {"intervals": intervals, "per_class": per_class})
+    card = model_card(replace(facts, best=best))
+
+    assert "| AP | 0.532 (0.49 to 0.57) |\n| AP50 | 0.871 (0.83 to 0.90) |\n| APs | no boxes |" in card
+    assert "| 1 | RBC | 3990 | 0.600 (0.49 to 0.57) | 0.900 (0.83 to 0.90) |" in card
+    assert "In brackets: the range in which AP and AP50 of very many images" in card
+    assert "In brackets" not in model_card(facts)
 
 
 def test_card_names_the_packages_weights_and_their_licence(facts: Facts) -> None:

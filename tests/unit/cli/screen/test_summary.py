@@ -1,6 +1,6 @@
 """What the summary of a run says of its detector."""
 
-from slipway.artifacts.evaluation import CocoMetrics
+from slipway.artifacts.evaluation import CocoMetrics, Interval, ScoreIntervals
 from slipway.run.pipeline import State
 from tests.fakes.stages import BEST
 
@@ -28,3 +28,16 @@ def test_a_better_one_is_not(capsys):
     print_success(summary(0.5))
     assert "do not rely" not in capsys.readouterr().out
     assert summary(0.5).event()["warning"] == ""
+
+
+def test_intervals_follow_the_figures_and_are_in_the_last_event(capsys):
+    intervals = ScoreIntervals(AP=Interval(low=0.43, high=0.58), AP50=Interval(low=0.75, high=0.9))
+    best = BEST.model_copy(update={"intervals": intervals})
+    measured = RunSummary("ponds", Outcome(State.SUCCEEDED), best, {}, Paths("runs/ponds", "runs/ponds/logs"))
+    print_success(measured)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[lines.index("AP50 0.834 on test, step 20") + 1] == (
+        "AP50 0.83 (0.75 to 0.90), AP 0.51 (0.43 to 0.58): 95 % intervals, from the spread over 2 test images"
+    )
+    assert measured.event()["intervals"]["AP"] == {"low": 0.43, "high": 0.58}
+    assert summary(0.5).event()["intervals"] is None

@@ -102,6 +102,18 @@ def test_result_is_one_sentence_at_the_top():
     assert "raccoon-7 AP50 0.87, AP 0.54 on 73 test images (best checkpoint, step 1,800)" in page.text
 
 
+def test_intervals_stand_beside_ap_and_ap50_over_all_and_of_each_class():
+    intervals = {"AP": {"low": 0.49, "high": 0.58}, "AP50": {"low": 0.83, "high": 0.9}}
+    scores = [{"label": "fox", "AP": 0.5, "AP50": 0.8, "images": 40, "boxes": 41, "intervals": intervals}]
+    text = Page(run(data=data(), best=best(images=73, intervals=intervals, per_class=scores))).text
+    assert "AP50 0.87 (0.83 to 0.90), AP 0.54 (0.49 to 0.58) on 73 test images" in text
+    assert "0.83 to 0.90 · IoU at least 0.5" in text
+    assert "AP mean over IoU 0.50 to 0.95 0.54 (0.49 to 0.58)" in text
+    assert "fox 0.50 (0.49 to 0.58) 0.80 (0.83 to 0.90) 40 41" in text
+    assert "in 95 of 100 cases; from the spread over 73 test images" in text
+    assert "95 of 100" not in Page(run(best=best())).text
+
+
 def test_caveats_stand_before_the_first_section_and_only_once():
     html = run(best=best(), caveats=["Chosen on test.", "Few images."])
     assert html.count("Chosen on test.") == 1
