@@ -23,18 +23,18 @@ from slipway.run.anchor_coverage import (
     input_size,
 )
 from slipway.run.presets import Preset
+from slipway.run.spec import TrainSpec
 
-ANCHOR_FIELDS = (
+_FIELDS = (
     "task.model.anchor.",
     "task.model.min_level",
     "task.model.max_level",
 )  # of Model Garden's configuration
-
 _WANTED = 0.98  # of all boxes
 _COVERED = 0.985  # of the sample: half a percent more, since the other boxes differ from them
 _COVERED_IN_TRAINING = 0.95  # crops leave remnants of any shape
 _LEAST_GAIN = 0.01  # of the share of boxes; less is not worth another set of anchors
-_MOST_COST = 5.0  # times the preset's anchors: one more level, or several times the anchors, but not both
+_MOST_COST = 5.0  # times the preset's: one more level, which doubles a step's time, or several times the anchors
 _CELL_COST = (
     16  # of a level's convolutions in each cell, in anchors; measured: 18 anchors in a cell take 1.6 times as long as 6
 )
@@ -66,30 +66,32 @@ class AnchorLimits:
 
     Attributes:
       preset: The preset's, which are kept where they cover the boxes.
-      preset_size: Side of the preset's input, pixels.
+      reference_size: Side of an input, pixels; the cost of the preset's anchors on it limits that of others.
       has_fixed_levels: The levels stay, since the initial checkpoint has weights for each.
     """
 
     preset: Anchors
-    preset_size: int
+    reference_size: int
     has_fixed_levels: bool = False
 
 
 def choose_anchors(
-    preset: Preset, image_size: int, initial_checkpoint: str | None, boxes: TrainBoxes
+    spec: TrainSpec, preset: Preset, image_size: int, initial_checkpoint: str | None, boxes: TrainBoxes
 ) -> tuple[Anchors, str]:
     """Return the anchors of a run, and the reason for them.
 
     The levels stay where the initial checkpoint has weights for them, or where the backbone makes them; everything
-    stays where the initial checkpoint has the head's weights.
+    stays where the initial checkpoint has the head's weights. An input that was enlarged gets no finer level as well.
     """
+    if any(key.startswith(_FIELDS) for key in spec.overrides or {}):
+        return preset.anchors, "as asked"
     modules = preset.restored_modules if initial_checkpoint else ()
     if not boxes.sample:
         return preset.anchors, "the preset's; no boxes are known"
     if not {*modules} <= {"backbone", "decoder"}:
         return preset.anchors, "the preset's: the initial checkpoint has weights for them"
     has_fixed_levels = "decoder" in modules or not preset.has_feature_pyramid
-    limits = AnchorLimits(preset.anchors, preset.image_size, has_fixed_levels)
+    limits = AnchorLimits(preset.anchors, max(preset.image_size, spec.image_size or 0), has_fixed_levels)
     result = fit(boxes.sample, preset.model_input(image_size), limits)
     return result.anchors, _reason(result, preset, boxes)
 
@@ -156,7 +158,7 @@ def _order(anchors: Anchors, view: ModelInput, limits: AnchorLimits) -> tuple[in
 
 
 def _candidates(boxes: Sequence[TrainBox], view: ModelInput, limits: AnchorLimits) -> Iterator[Anchors]:
-    most_cost = _MOST_COST * _cost(limits.preset, max(view.size, limits.preset_size))
+    most_cost = _MOST_COST * _cost(limits.preset, limits.reference_size)
     ratios = [limits.preset.aspect_ratios, *_aspect_ratios(boxes, view)]
     for min_level, max_level in _levels(view, limits):
         for anchor_size in _SIZES:

@@ -7,16 +7,15 @@ from typing import Any
 import yaml
 from pydantic import RootModel
 
-from slipway.errors import SpecError
 from slipway.models import ArtifactModel, broken, validate
 from slipway.run.anchor_coverage import Anchors, TrainBoxes
-from slipway.run.anchors import ANCHOR_FIELDS, choose_anchors
+from slipway.run.anchors import choose_anchors
+from slipway.run.input_size import choose_image_size
 from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
 
 _BEST_MEASURED_PRESET = "retinanet_resnet10_320"
-_SMALLEST_IMAGE = 96
 _EVALUATIONS = 10  # enough for a curve; more would take too large a share of the training time
 _NO_BOXES = TrainBoxes()
 
@@ -100,15 +99,13 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
     reasons = dict.fromkeys(overrides, "as asked")
     name, reasons["preset"] = _preset(spec)
     preset = load_preset(name).overridden(overrides)
-    image_size, reasons["image_size"] = _image_size(spec, preset, median_size)
+    image_size, reasons["image_size"] = choose_image_size(spec, preset, median_size, boxes)
     batch_size, reasons["batch_size"] = _as_asked(spec.batch_size) or _batch_size(preset, images)
     steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
     learning_rate, reasons["learning_rate"] = _learning_rate(spec, preset, batch_size)
     checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
     initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
-    anchors, reasons["anchors"] = _anchors_as_asked(spec, preset) or choose_anchors(
-        preset, image_size, initial_checkpoint, boxes
-    )
+    anchors, reasons["anchors"] = choose_anchors(spec, preset, image_size, initial_checkpoint, boxes)
     return Plan(
         preset=name,
         image_size=image_size,
@@ -141,29 +138,6 @@ def _experimental_gpu_presets() -> str:
     names = [name for name in preset_names() if load_preset(name).gpus and load_preset(name).experimental]
     options = " or ".join(f"--preset {name} (train.preset)" for name in names)
     return f"; to try one that is made for a GPU and experimental: {options}" if names else ""
-
-
-def _image_size(spec: TrainSpec, preset: Preset, median_size: tuple[int, int]) -> tuple[int, str]:
-    """Choose the preset's size, or a smaller one where the images have no more pixels.
-
-    Raises:
-      SpecError: The size that was asked for is not a multiple of the coarsest features' stride: Model Garden would pad
-        the images to one, and then they would not fit the model.
-    """
-    stride = preset.coarsest_stride
-    if spec.image_size and spec.image_size % stride:
-        raise SpecError(f"train.imageSize is {spec.image_size}, preset {preset.name} needs a multiple of {stride}")
-    if spec.image_size:
-        return spec.image_size, "as asked"
-    width, height = median_size
-    median = f"the images' median is {width}×{height} px"
-    fitting = math.ceil(max(width, height, _SMALLEST_IMAGE) / stride) * stride
-    if fitting < preset.image_size:
-        return fitting, f"{median}: more would only enlarge them"
-    if rest := preset.image_size % stride:  # of a preset whose levels the run sets
-        size = preset.image_size + stride - rest
-        return size, f"the preset's {preset.image_size}, raised to a multiple of {stride}; {median}"
-    return preset.image_size, f"the preset's; {median}"
 
 
 def _batch_size(preset: Preset, images: int) -> tuple[int, str]:
@@ -204,9 +178,3 @@ def _initial_checkpoint(spec: TrainSpec, preset: Preset) -> tuple[str | None, st
     if spec.initial_checkpoint:
         return spec.initial_checkpoint, "as asked"
     return preset.initial_checkpoint, "the preset's" if preset.initial_checkpoint else "the preset trains from scratch"
-
-
-def _anchors_as_asked(spec: TrainSpec, preset: Preset) -> tuple[Anchors, str] | None:
-    """Return the preset's anchors with what the run sets of them, or None if it sets nothing of them."""
-    is_asked = any(key.startswith(ANCHOR_FIELDS) for key in spec.overrides or {})
-    return (preset.anchors, "as asked") if is_asked else None

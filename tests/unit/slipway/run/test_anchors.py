@@ -47,19 +47,21 @@ def test_98_of_100_boxes_are_covered_those_of_the_sample_and_others(drawn, size)
 
 
 def test_presets_anchors_stay_where_they_cover_the_boxes():
-    anchors, reason = choose_anchors(PRESET, 320, None, TrainBoxes(SETS["as-the-preset"][0], 2345))
+    anchors, reason = choose_anchors(TrainSpec(), PRESET, 320, None, TrainBoxes(SETS["as-the-preset"][0], 2345))
     assert anchors == PRESET.anchors
     assert reason == "the preset's; 100 % of 1,000 of 2,345 boxes have an anchor of IoU 0.5"
 
 
 def test_fitted_anchors_are_compared_with_those_of_the_preset():
-    anchors, reason = choose_anchors(PRESET, 320, None, TrainBoxes(SETS["narrow"][0], 1000))
+    anchors, reason = choose_anchors(TrainSpec(), PRESET, 320, None, TrainBoxes(SETS["narrow"][0], 1000))
     assert (anchors.per_cell, anchors.min_level) == (2, 3)
     assert reason == "100 % of 1,000 boxes have an anchor of IoU 0.5; of the preset's, 10.9 % have one"
 
 
 def test_boxes_too_small_for_any_anchor_are_named_in_the_reason():
-    anchors, reason = choose_anchors(PRESET, 320, None, TrainBoxes(boxes(1000, (0.01, 0.02), (0.01, 0.02)), 1000))
+    anchors, reason = choose_anchors(
+        TrainSpec(), PRESET, 320, None, TrainBoxes(boxes(1000, (0.01, 0.02), (0.01, 0.02)), 1000)
+    )
     assert anchors.min_level == 2
     assert re.search(r"^\d\d[.\d]* % of 1,000 boxes .* too small for this input: a larger one \(--image-size\)", reason)
 
@@ -73,13 +75,16 @@ def test_finer_level_is_only_taken_where_the_boxes_need_it():
 def test_levels_stay_where_the_initial_checkpoint_has_weights_for_them():
     preset = load_preset("retinanet_resnet50_640")
     drawn = TrainBoxes(SETS["narrow"][0], 1000)
-    fitted, _ = choose_anchors(preset, 640, "https://slipway.example.org/weights.tar.gz", drawn)
+    fitted, _ = choose_anchors(TrainSpec(), preset, 640, "https://slipway.example.org/weights.tar.gz", drawn)
     assert (fitted.min_level, fitted.max_level) == (3, 7)
     assert fitted != preset.anchors
 
 
 def test_split_without_boxes_has_the_presets_anchors():
-    assert choose_anchors(PRESET, 320, None, TrainBoxes()) == (PRESET.anchors, "the preset's; no boxes are known")
+    assert choose_anchors(TrainSpec(), PRESET, 320, None, TrainBoxes()) == (
+        PRESET.anchors,
+        "the preset's; no boxes are known",
+    )
 
 
 def test_image_that_keeps_its_aspect_ratio_is_placed_in_the_upper_left():
