@@ -42,7 +42,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     ctx: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; other options override it.")] = None,
-    preset: Annotated[str | None, typer.Option(help="See `slipway presets`; by default chosen from the data.")] = None,
+    preset: remote.Preset = None,
     steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the model's square input, a multiple of 32.")] = None,

@@ -19,7 +19,6 @@ from slipway.errors import MissingKey
 from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.run.plan import Plan
-from slipway.run.presets import load_preset
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
@@ -179,7 +178,7 @@ def _build_model(store: ObjectStore, inputs: RunInputs) -> Evaluation:
     key = keys.pipeline_config(inputs.name)
     while store.stat(key) is None:
         time.sleep(_POLL_SEC)
-    return Evaluation(load_preset(inputs.plan.preset).experiment, yaml.safe_load(store.read(key)))
+    return Evaluation(inputs.preset.experiment, yaml.safe_load(store.read(key)))
 
 
 def _fetch_splits(store: ObjectStore, inputs: RunInputs, folder: Path) -> Mapping[str, Split]:

@@ -7,6 +7,7 @@ from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, ScoreIntervals
 from slipway.artifacts.export import Parity
 from slipway.artifacts.operating_point import MIN_BOXES
+from slipway.run.custom_preset import CustomPreset
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
 
@@ -23,6 +24,7 @@ class Facts:
       keeps_aspect_ratio: The image is scaled to fit and padded, rather than stretched.
       files: File of the export to its purpose and size.
       omitted_files: File that was asked for and is not in the export, to the reason.
+      custom_preset: The preset, if it is not a built-in one.
     """
 
     run: str
@@ -35,6 +37,7 @@ class Facts:
     versions: Mapping[str, str]
     files: Mapping[str, str]
     omitted_files: Mapping[str, str]
+    custom_preset: CustomPreset | None = None
 
     @property
     def train(self) -> ManifestSplit:
@@ -66,12 +69,19 @@ def _origin(facts: Facts) -> list[str]:
         [f"Fields of Model Garden's configuration that were set for this run: {settings}."] if settings else []
     )
     return [
-        f"Preset {plan.preset}, {plan.image_size} px, {weights} on {facts.train.images:,} images with "
+        f"Preset {_preset_name(facts)}, {plan.image_size} px, {weights} on {facts.train.images:,} images with "
         f"{facts.train.boxes:,} boxes of the dataset {dataset.name} ({dataset.sha256[:12]}).",
         f"The exported checkpoint is that of step {facts.best.step:,} of {plan.steps:,}.",
         *setting_lines,
         *credit_lines,
     ]
+
+
+def _preset_name(facts: Facts) -> str:
+    if facts.custom_preset is None:
+        return facts.plan.preset
+    base = f", based on {facts.custom_preset.base}" if facts.custom_preset.base else ""
+    return f"{facts.plan.preset} (of the run itself{base})"
 
 
 def _classes(facts: Facts) -> list[str]:

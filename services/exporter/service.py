@@ -15,7 +15,6 @@ from slipway.artifacts.json_io import read_document, write_document
 from slipway.digests import sha256_file
 from slipway.events import event
 from slipway.metrics import stage_gauges
-from slipway.run.presets import load_preset
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore, upload_all
 from slipway.text import format_bytes
@@ -61,6 +60,7 @@ def export(params: StageParams, store: ObjectStore) -> ExportResult:
         versions=_versions(),
         files=_describe_files(folder),
         omitted_files=omitted_files,
+        custom_preset=params.run.spec.train.custom_preset,
     )
     _write_texts(folder, inputs, facts)
     _publish(store, folder, facts)
@@ -71,7 +71,7 @@ def export(params: StageParams, store: ObjectStore) -> ExportResult:
 def _load(store: ObjectStore, inputs: RunInputs, step: int, scratch: Path) -> TrainedModel:
     checkpoint = Checkpoints(store, keys.best_checkpoint(inputs.name)).fetch(step, scratch / "checkpoint")
     pipeline = store.read(keys.pipeline_config(inputs.name))
-    return load_trained_model(load_preset(inputs.plan.preset).experiment, pipeline, checkpoint)
+    return load_trained_model(inputs.preset.experiment, pipeline, checkpoint)
 
 
 def _first_records(store: ObjectStore, inputs: RunInputs, scratch: Path) -> list[bytes]:

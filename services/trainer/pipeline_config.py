@@ -10,7 +10,7 @@ from slipway.errors import InputError, SpecError
 from slipway.run.anchor_coverage import Anchors
 from slipway.run.model_garden import nest
 from slipway.run.plan import Plan
-from slipway.run.presets import load_preset
+from slipway.run.presets import Preset, load_preset
 
 if TYPE_CHECKING:
     from official.core.config_definitions import ExperimentConfig
@@ -20,20 +20,23 @@ _CLIP_NORM = 10.0
 _LONGEST_REASON = 400  # characters: TensorFlow lists whole graphs
 
 
-def pipeline_config(plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None) -> "ExperimentConfig":
+def pipeline_config(
+    plan: Plan, num_labels: int, max_boxes: int, initial_checkpoint: str | None, preset: Preset | None = None
+) -> "ExperimentConfig":
     """Override Model Garden's experiment with the preset, that with the plan, and that with the fields a run sets.
 
     Args:
       num_labels: Labels of the label map; Model Garden counts the background as one more class.
       max_boxes: Boxes of the fullest image; Model Garden would silently drop boxes above the configured number.
       initial_checkpoint: A local path, or None to train from scratch: then no layer is frozen.
+      preset: The run's own; by default the built-in one that the plan names.
 
     The patterns of the records are relative; trainer and evaluator each prepend the folder of their local copies.
     """
     from official.core import exp_factory
     from official.vision.tasks import retinanet as _tasks  # noqa: F401  # registers experiments and task
 
-    preset = load_preset(plan.preset)
+    preset = preset or load_preset(plan.preset)
     config = exp_factory.get_exp_config(preset.experiment)
     config.override(dict(preset.overrides), is_strict=True)
     task = _task(plan, num_labels, max_boxes) | {

@@ -72,7 +72,7 @@ def _train(params: StageParams, store: ObjectStore, inputs: RunInputs, checkpoin
         ),
         scratch=params.scratch,
         journal=journal,
-        is_customized=bool(plan.overrides),
+        is_customized=spec.is_customized,
     )
     event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
     return train_steps(training, spec.seed)
@@ -83,8 +83,8 @@ def _prepare(inputs: RunInputs, params: StageParams, store: ObjectStore, group: 
     plan, records = inputs.plan, inputs.records
     group.check_batch(plan.batch_size, records.splits["train"].images)
     weights = _fetch_weights(plan.initial_checkpoint, params, store, group)
-    with user_errors(bool(plan.overrides)):
-        config = pipeline_config(plan, len(inputs.labels), records.max_boxes, weights)
+    with user_errors(params.run.spec.train.is_customized):
+        config = pipeline_config(plan, len(inputs.labels), records.max_boxes, weights, inputs.preset)
     if group.is_leader:
         store.write(keys.pipeline_config(params.name), dump(config))
     folder = params.scratch / "records"

@@ -70,5 +70,30 @@ def test_fields_of_a_run_are_applied_last():
     assert json.dumps(text)
 
 
+def test_preset_of_a_runs_own_makes_the_configuration():
+    spec = TrainSpec.model_validate(
+        {
+            "preset": "mine",
+            "customPreset": {
+                "base": "retinanet_resnet10_320",
+                "experiment": "retinanet_spinenet_coco",
+                "overrides": {
+                    "task.model.backbone.type": "spinenet",
+                    "task.model.backbone.spinenet.min_level": 3,
+                    "task.model.backbone.spinenet.max_level": 6,
+                    "task.model.decoder.type": "identity",
+                    "trainer.optimizer_config.optimizer.type": "sgd",
+                },
+            },
+        }
+    )
+    plan = resolve(spec, 100, (640, 480))
+    config = pipeline_config(plan, 2, 130, None, spec.find_preset(plan.preset))
+    assert config.trainer.optimizer_config.optimizer.type == "sgd"
+    task = config.task
+    assert (task.model.backbone.type, task.model.decoder.type) == ("spinenet", "identity")
+    assert task.model.head.num_filters == 64
+
+
 def test_coarser_levels_need_a_larger_multiple_of_the_image_size():
     assert config_of(**{"task.model.max_level": 7}).task.model.input_size == [384, 384, 3]

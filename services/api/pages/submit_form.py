@@ -28,6 +28,7 @@ _LABELS = {
     "/spec/dataset/name": "Name of the dataset",
     "/spec/dataset/sha256": "SHA-256 of the source",
     "/spec/export/tflite": "TFLite",
+    "/spec/train/customPreset": "A preset of your own",
     "/spec/train/gpus": "GPUs",
     "/spec/train/overrides": "Fields of Model Garden",
     "/spec/until": "Last stage",
@@ -38,6 +39,7 @@ _HELP = {
     "/spec/dataset/source": "An s3://bucket/prefix with annotated images, instead of a dataset.",
     "/spec/train/preset": "The size of the detector and how it is trained; chosen from GPUs and data when empty.",
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",
+    "/spec/train/customPreset": "YAML with the fields of a preset, such as base: NAME and those that differ from it.",
     "/spec/train/overrides": "One key: value a line, such as task.losses.focal_loss_gamma: 2; applied last.",
     "/spec/until": "The run ends after it.",
 }

@@ -96,7 +96,7 @@ def check_spec(spec: RunSpec, store: ObjectStore) -> None:
     if source is not None and not _S3.fullmatch(source):
         detail = "a cluster sees no folder: upload it with POST /v1/datasets, or give s3://bucket/prefix"
         raise wrong_field("/spec/dataset/source", f"{detail} (got {source!r})")
-    if preset is not None and preset not in preset_names():
+    if preset is not None and spec.train.custom_preset is None and preset not in preset_names():
         raise wrong_field("/spec/train/preset", f"there is no preset {preset!r}", preset_names())
     if ref is not None and store.stat(keys.manifest(keys.dataset(*ref.split("@")))) is None:
         raise wrong_field("/spec/dataset/ref", f"there is no dataset {ref}; GET /v1/datasets lists them")

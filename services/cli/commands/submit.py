@@ -13,8 +13,10 @@ from slipway.digests import sha256_json
 from slipway.errors import EXIT_DONE, InputError, SpecError
 from slipway.retry import with_retries
 from slipway.run.model_garden import parse_assignments
+from slipway.run.spec import TrainSpec
 
 from services.cli.commands.status import watch
+from services.cli.local.run_request import preset_fields
 from services.cli.remote.answers import Run
 from services.cli.remote.client import Call
 from services.cli.remote.credentials import connect
@@ -28,12 +30,14 @@ class SubmitRequest:
     Attributes:
       name: Name of the run; when absent, the file's, or else one that the server makes.
       key: Idempotency key; when absent, made from the file's content and the user.
+      preset: Name of a built-in preset, or a file; it takes precedence over the run file's.
       assignments: `KEY=VALUE` of fields of Model Garden's configuration; they take precedence over the file's.
     """
 
     file: Path
     name: str | None = None
     key: str | None = None
+    preset: str | None = None
     assignments: tuple[str, ...] = ()
 
 
@@ -67,11 +71,21 @@ def read_body(request: SubmitRequest) -> dict[str, Any]:
     body = _read_object(request.file)
     if request.name:
         _make_object(body, request.file, "metadata")["name"] = request.name
+    if request.preset:
+        _set_preset(_make_object(body, request.file, "spec", "train"), request.preset)
     if request.assignments:
         overrides = _make_object(body, request.file, "spec", "train", "overrides")
         overrides |= parse_assignments(request.assignments)
     _check_source(body, request.file)
     return body
+
+
+def _set_preset(train: dict[str, Any], preset: str) -> None:
+    """Name a preset in the object `train`, with its content if it is a file's."""
+    fields = TrainSpec.model_validate(preset_fields(preset))
+    for name in ("custom_preset", "customPreset"):
+        train.pop(name, None)
+    train |= fields.model_dump(mode="json", by_alias=True, exclude_none=True, include={"preset", "custom_preset"})
 
 
 def _make_object(body: dict[str, Any], file: Path, *path: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
+from slipway.run.custom_preset import parse_custom_preset
 from slipway.run.model_garden import parse_assignments
 from slipway.run.names import LONGEST_NAME, slug
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
-from slipway.run.presets import load_preset
+from slipway.run.presets import preset_names
 from slipway.run.run_file import parse_run
 from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun
 from slipway.store.from_url import open_store
@@ -40,6 +41,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "workers": ("preprocess.workers",),
     "until": ("until",),
 }
+_PRESET_SUFFIXES = (".yaml", ".yml")
 _LONGEST_FOLDER = LONGEST_NAME - 9  # "-" and eight digits of the digest follow
 
 
@@ -74,7 +76,7 @@ def training_run(request: RunRequest, out: Path) -> TrainingRun:
     if spec.suspend or spec.cancel:
         raise SpecError(f"{request.file}: suspend and cancel are for a cluster; remove them, and stop with Ctrl-C")
     if spec.train.preset:
-        load_preset(spec.train.preset)
+        spec.train.find_preset(spec.train.preset)
     source = "dataset"
     if spec.dataset.source:
         source = Path(spec.dataset.source).name
@@ -96,6 +98,8 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
             *section, last = field.split(".")
             fields = sections.setdefault(section[0], {}) if section else sections
             fields[last] = _field_value(option, value, request.folder, fields.get(last))
+    if request.options.get("preset"):
+        sections["train"] |= preset_fields(request.options["preset"])
     try:
         return RunSpec.model_validate(sections)
     except ValidationError as error:
@@ -113,6 +117,25 @@ def _base_sections(request: RunRequest, base: TrainingRun | None) -> dict[str, A
     return (base.spec.model_dump(exclude_unset=True) if base else {}) | {"dataset": fields}
 
 
+def preset_fields(value: str) -> dict[str, Any]:
+    """Return the fields of `train` that `--preset` sets: the name of a preset, and its content if it is a file's.
+
+    Raises:
+      InputError: The file cannot be read.
+      SpecError: The file is not a preset, or has the name of a built-in one.
+    """
+    path = Path(value)
+    if path.suffix not in _PRESET_SUFFIXES:
+        return {"preset": value, "custom_preset": None}
+    if path.stem in preset_names():
+        raise SpecError(f"--preset {path}: there is a built-in preset {path.stem}; give the file another name")
+    preset = parse_custom_preset(_read_text(path), f"--preset {path}")
+    weights = preset.initial_checkpoint
+    if weights is not None:
+        weights = _independent_of_folder(weights, path.parent)
+    return {"preset": path.stem, "custom_preset": preset.model_copy(update={"initial_checkpoint": weights})}
+
+
 def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) -> Any:
     """Return the value of an option's field, which depends on no file beside the source.
 
@@ -128,9 +151,14 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
         text = _read_text(files[0])
         LabelMap.parse(text, f"--label-map {files[0]}")
         return text
-    if option == "initial_checkpoint" and value not in ("scratch", *PACKAGED_WEIGHTS) and "://" not in value:
-        return str(Path(value).absolute())
-    return value
+    return _independent_of_folder(value, Path()) if option == "initial_checkpoint" else value
+
+
+def _independent_of_folder(weights: str, folder: Path) -> str:
+    """Return the absolute path of an initial checkpoint that is a path relative to a folder."""
+    if weights in ("scratch", *PACKAGED_WEIGHTS) or "://" in weights:
+        return weights
+    return str((folder / weights).absolute())
 
 
 def _read_text(path: Path) -> str:

@@ -11,6 +11,10 @@ app.add_typer(dataset, name="dataset")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run; `slipway status` lists them.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="See `slipway presets`, or a .yaml file of your own; by default chosen from the data."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="A field of Model Garden's configuration; may be given several times."),
@@ -49,6 +53,7 @@ def push(
 def submit(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     file: Annotated[Path, typer.Argument(metavar="RUN.YAML", help="A TrainingRun, as for kubectl.")],
     name: Annotated[str | None, typer.Option(help="Name of the run; by default the file's.")] = None,
+    preset: Preset = None,
     set: Set = None,
     idempotency_key: Annotated[str | None, typer.Option(help="By default made from user and content.")] = None,
     watch: _Watch = False,
@@ -57,7 +62,7 @@ def submit(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     """Submit a run to an installation."""
     from services.cli.commands import submit as command
 
-    request = command.SubmitRequest(file, name, idempotency_key, tuple(set or ()))
+    request = command.SubmitRequest(file, name, idempotency_key, preset, tuple(set or ()))
     raise typer.Exit(command.submit(request, watch, as_json))
 
 

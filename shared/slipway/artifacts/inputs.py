@@ -12,6 +12,7 @@ from slipway.dataset.annotations import AnnotatedImage
 from slipway.dataset.labels import LabelMap
 from slipway.errors import MissingKey
 from slipway.run.plan import Plan
+from slipway.run.presets import Preset
 from slipway.run.spec import TrainingRun
 from slipway.store.interface import ObjectStore
 
@@ -57,6 +58,11 @@ class RunInputs:
     @property
     def name(self) -> str:
         return self.run.metadata.name
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that the plan names, or the run's own. Raises `SpecError` if there is none."""
+        return self.run.spec.train.find_preset(self.plan.preset)
 
     @property
     def records(self) -> PreprocessResult:

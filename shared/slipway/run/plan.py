@@ -38,8 +38,8 @@ class Plan(ArtifactModel):
       steps: Length of the training in steps of one batch.
       checkpoint_every: Steps between checkpoints.
       anchors: None in plans of older versions, whose runs have the preset's.
-      overrides: Fields of Model Garden's configuration that the run sets, by their dotted keys; each is a choice of its
-        own in `resolved.yaml`.
+      overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
+        applied last, and each a choice of its own in `resolved.yaml`.
       reasons: Field to the sentence that explains it.
     """
 
@@ -95,10 +95,11 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
       median_size: (width, height) of the dataset's images, pixels.
       boxes: Of the train split.
     """
-    overrides = spec.overrides or {}
-    reasons = dict.fromkeys(overrides, "as asked")
-    name, reasons["preset"] = _preset(spec)
-    preset = load_preset(name).overridden(overrides)
+    overrides = spec.requested_overrides
+    name, preset_reason = _preset(spec)
+    reasons = {key: "as asked" if key in (spec.overrides or {}) else f"of the preset {name}" for key in overrides}
+    reasons["preset"] = preset_reason
+    preset = spec.find_preset(name).overridden(overrides)
     image_size, reasons["image_size"] = choose_image_size(spec, preset, median_size, boxes)
     batch_size, reasons["batch_size"] = _as_asked(spec.batch_size) or _batch_size(preset, images)
     steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
@@ -125,6 +126,9 @@ def _as_asked(value: Any) -> tuple[Any, str] | None:
 
 
 def _preset(spec: TrainSpec) -> tuple[str, str]:
+    if spec.custom_preset:
+        base = f", based on {spec.custom_preset.base}" if spec.custom_preset.base else ""
+        return spec.preset or "custom", f"as asked: a preset of one's own{base}"
     if spec.preset:
         return spec.preset, "as asked"
     if spec.gpus:

@@ -1,5 +1,6 @@
 """The specification of a run: one envelope for the YAML file, the HTTP body and the custom resource."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -7,8 +8,10 @@ from pydantic import Field, model_validator
 from slipway import API_VERSION
 from slipway.digests import sha256_json
 from slipway.models import StrictModel
+from slipway.run.custom_preset import BatchSize, CustomPreset, GpuCount, ImageSize, LearningRate, Steps
 from slipway.run.model_garden import Overrides
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
+from slipway.run.presets import Preset, load_preset, preset_names
 
 UNMEASURED_SCORE_THRESHOLD = 0.4  # of a model whose best threshold was not measured, and the default of older versions
 
@@ -66,7 +69,8 @@ class TrainSpec(StrictModel):
     """Settings of the training; absent values are chosen from the data, and each choice is explained.
 
     Attributes:
-      preset: Name of a file in `presets/`.
+      preset: Name of a file in `presets/`, or the name for the preset of one's own.
+      custom_preset: A preset of one's own, which the run uses instead of a built-in one.
       steps: Length of the training in steps of one batch.
       batch_size: Images per step, over all replicas.
       image_size: Side of the square input, pixels; a multiple of 32.
@@ -85,19 +89,41 @@ class TrainSpec(StrictModel):
     """
 
     preset: str | None = None
-    steps: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
-    image_size: Annotated[int, Field(ge=64, le=2048, multiple_of=32)] | None = None
-    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
+    custom_preset: CustomPreset | None = None
+    steps: Steps | None = None
+    batch_size: BatchSize | None = None
+    image_size: ImageSize | None = None
+    learning_rate: LearningRate | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     initial_checkpoint: str | None = None
     time_limit: Annotated[int, Field(ge=1)] | None = None
-    gpus: Annotated[int, Field(ge=0, le=64)] = 0
+    gpus: GpuCount = 0
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     pool: Name | None = None
     overrides: Overrides = None
+
+    @model_validator(mode="after")
+    def _check_preset_name(self) -> "TrainSpec":
+        if self.custom_preset is not None and self.preset in preset_names():
+            raise ValueError(f"there is a built-in preset {self.preset}; give your own another name")
+        return self
+
+    @property
+    def is_customized(self) -> bool:
+        """The run has a configuration that nobody measured before."""
+        return self.custom_preset is not None or self.overrides is not None
+
+    @property
+    def requested_overrides(self) -> Mapping[str, Any]:
+        """Fields of Model Garden's configuration that the run's own preset or the run sets, by their dotted keys."""
+        preset_overrides = (self.custom_preset and self.custom_preset.overrides) or {}
+        return {**preset_overrides, **(self.overrides or {})}
+
+    def find_preset(self, name: str) -> Preset:
+        """Return the preset of a run whose plan has this name for it. Raises `SpecError` if there is none."""
+        return load_preset(name) if self.custom_preset is None else self.custom_preset.build(name)
 
 
 class ExportSpec(StrictModel):

@@ -9,6 +9,7 @@ from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.export import Parity
 from slipway.artifacts.operating_point import OperatingPoints
+from slipway.run.custom_preset import CustomPreset
 from tests.fakes.plans import small_plan
 
 from services.exporter.model_card import Facts, model_card
@@ -68,6 +69,12 @@ def test_fields_of_model_garden_that_the_run_set_are_in_the_card(facts: Facts) -
         "`task.freeze_backbone` = True."
     ) in model_card(replace(facts, plan=plan))
     assert "that were set for this run" not in model_card(facts)
+
+
+def test_preset_of_the_runs_own_is_in_the_card_with_its_base(facts: Facts) -> None:
+    custom_preset = CustomPreset(base="retinanet_resnet10_320", epochs=5)
+    card = model_card(replace(facts, plan=small_plan(preset="mine"), custom_preset=custom_preset))
+    assert "Preset mine (of the run itself, based on retinanet_resnet10_320), 128 px, " in card
 
 
 def test_the_card_says_what_was_measured_on_what_and_how_it_was_chosen(facts: Facts) -> None:

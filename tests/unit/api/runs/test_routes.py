@@ -70,6 +70,15 @@ def test_a_name_whose_results_are_another_runs_is_refused(client, store, cluster
         pytest.param(
             SPEC | {"train": {"overrides": {"task.loss": 1}}}, "/spec/train/overrides", None, id="unknown-override"
         ),
+        pytest.param(
+            SPEC | {"train": {"customPreset": {"base": "yolo"}}}, "/spec/train/customPreset", None, id="unknown-base"
+        ),
+        pytest.param(
+            SPEC | {"train": {"customPreset": {"base": "retinanet_resnet10_320", "imageSize": 100}}},
+            "/spec/train/customPreset/imageSize",
+            None,
+            id="field-of-a-preset",
+        ),
         pytest.param(SPEC | {"train": {"steps": 0}}, "/spec/train/steps", None, id="out-of-range"),
         pytest.param(
             SPEC | {"until": "eval"},
@@ -100,6 +109,12 @@ def test_a_body_that_is_no_object_is_said_so(client):
 def test_several_wrong_fields_are_all_pointed_at(client):
     answer = submit(client, SPEC | {"until": "eval", "queue": "Not A Name"})
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/spec/until", "/spec/queue"]
+
+
+def test_run_may_bring_its_own_preset(client, cluster):
+    train = {"preset": "mine", "customPreset": {"base": "retinanet_resnet10_320", "epochs": 5}}
+    assert submit(client, SPEC | {"train": train}).status_code == 201
+    assert train.items() <= next(iter(cluster.objects.values()))["spec"]["train"].items()
 
 
 def test_a_dataset_that_is_there_may_be_named(client, store):

@@ -55,6 +55,22 @@ def test_fields_of_model_garden_are_set_over_those_of_the_file(run_file, cluster
     }
 
 
+def test_preset_of_a_file_is_sent_with_the_run(run_file, cluster):
+    file = run_file.parent / "mine.yaml"
+    file.write_text("base: retinanet_resnet10_320\nmin_steps: 10\n")
+    assert slipway("submit", run_file, "--preset", file) == 0
+    train = cluster.objects["ponds"]["spec"]["train"]
+    assert (train["preset"], train["customPreset"]) == ("mine", {"base": "retinanet_resnet10_320", "minSteps": 10})
+
+
+def test_named_preset_replaces_that_of_the_file(run_file, cluster):
+    own = "steps: 30, preset: mine, customPreset: {base: retinanet_resnet10_320}"
+    run_file.write_text(run_file.read_text().replace("steps: 30", own))
+    assert slipway("submit", run_file, "--preset", "retinanet_mobilenetv2_320") == 0
+    train = cluster.objects["ponds"]["spec"]["train"]
+    assert (train["preset"], "customPreset" in train) == ("retinanet_mobilenetv2_320", False)
+
+
 def test_wrong_field_of_model_garden_is_refused_before_anything_is_sent(run_file, cluster, capsys):
     assert slipway("submit", run_file, "--set", "task.loss=2") == 65
     assert capsys.readouterr().err.startswith(

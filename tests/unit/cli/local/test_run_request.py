@@ -130,6 +130,59 @@ def test_set_changes_single_fields_of_a_run_files_overrides(source):
     }
 
 
+def preset_file(source, text="base: retinanet_resnet10_320\nepochs: 5\n", name="mine.yaml"):
+    file = source.parent / name
+    file.write_text(text)
+    return str(file)
+
+
+def test_preset_of_a_file_is_in_the_run_so_that_the_run_does_not_need_the_file(source):
+    train = run_of(source, preset=preset_file(source)).spec.train
+    assert (train.preset, train.custom_preset.base, train.custom_preset.epochs) == ("mine", "retinanet_resnet10_320", 5)
+    name = run_of(source, preset=preset_file(source)).metadata.name
+    assert name != run_of(source, preset=preset_file(source, "base: retinanet_resnet10_320\nepochs: 6\n")).metadata.name
+
+
+def test_weights_of_a_preset_file_are_beside_it(source):
+    text = "base: retinanet_resnet10_320\ninitial_checkpoint: weights/ckpt-1\n"
+    train = run_of(source, preset=preset_file(source, text)).spec.train
+    assert train.custom_preset.initial_checkpoint == str(source.parent / "weights/ckpt-1")
+
+
+def test_named_preset_replaces_that_of_a_run_file(source):
+    base = "retinanet_resnet10_320"
+    file = run_file(source, f"train: {{preset: mine, customPreset: {{base: {base}}}}}")
+    assert training_run(RunRequest(None, {}, file=file), source.parent / "out").spec.train.custom_preset.base == base
+    train = training_run(RunRequest(None, {"preset": base}, file=file), source.parent / "out").spec.train
+    assert (train.preset, train.custom_preset) == (base, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "mine.yaml",
+            "base: retinanet_resnet10_320\nepoch: 5",
+            r"^--preset .*mine\.yaml: .*epoch is not .*nearest: epochs",
+        ),
+        (
+            "retinanet_resnet10_320.yaml",
+            "",
+            r"there is a built-in preset retinanet_resnet10_320; give the file another",
+        ),
+    ],
+    ids=["wrong-field", "built-in-name"],
+)
+def test_preset_file_that_cannot_be_used_is_named(source, name, text, message):
+    with pytest.raises(SpecError, match=message):
+        run_of(source, preset=preset_file(source, text, name))
+
+
+def test_missing_preset_file_is_named(source):
+    with pytest.raises(InputError, match=r"none\.yaml: cannot be read as text"):
+        run_of(source, preset="none.yaml")
+
+
 def test_a_run_file_that_suspends_is_for_a_cluster(source):
     with pytest.raises(SpecError, match="suspend and cancel are for a cluster"):
         training_run(RunRequest(None, {}, file=run_file(source, "suspend: true")), source.parent / "out")

@@ -40,8 +40,13 @@ def bounds(schema, prefix=""):
 
 
 def asked(name, value):
-    head, _, tail = name.partition(".")
-    return MINIMAL | ({head: {tail: value}} if tail else {head: value})
+    *path, last = name.split(".")
+    is_in_preset = "customPreset" in path
+    fields = {"base": "retinanet_resnet10_320", "minSteps": 1, "maxSteps": 10_000_000} if is_in_preset else {}
+    fields[last] = value
+    for part in reversed(path):
+        fields = {part: fields}
+    return MINIMAL | fields
 
 
 def walk(schema):

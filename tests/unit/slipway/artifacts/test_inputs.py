@@ -13,6 +13,7 @@ from slipway.dataset.boxes import ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.errors import BrokenDocument, MissingKey
 from slipway.run.plan import Plan, resolve
+from slipway.run.presets import load_preset
 from slipway.run.spec import TrainingRun, TrainSpec
 from slipway.store.folder import FolderStore
 
@@ -52,6 +53,16 @@ def test_what_a_stage_needs_is_read_at_once(store):
         preprocessed=result,
     )
     assert inputs.records.shard_keys("train") == ["records/a/b/train-00000-of-00001.tfrecord"]
+
+
+def test_preset_is_the_one_of_the_plan_or_the_runs_own(store):
+    assert RunInputs.load(store, RUN).preset == load_preset("retinanet_resnet10_320")
+    train = {"preset": "mine", "customPreset": {"base": "retinanet_resnet10_320", "epochs": 5}}
+    spec = {"dataset": {"source": "images"}, "train": train}
+    own_run = TrainingRun.model_validate({"metadata": {"name": "ponds-1"}, "spec": spec})
+    store.write(keys.plan("ponds-1"), resolve(own_run.spec.train, 2, MANIFEST.median_size).dump())
+    preset = RunInputs.load(store, own_run).preset
+    assert (preset.name, preset.epochs) == ("mine", 5)
 
 
 def test_before_preprocess_there_are_no_records(store):

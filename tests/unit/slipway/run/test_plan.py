@@ -150,6 +150,28 @@ def test_what_is_not_a_plan_is_refused(text):
         Plan.parse(text, "a.yaml")
 
 
+@pytest.mark.parametrize("name", ["mine", None])
+def test_preset_of_ones_own_is_the_runs_preset(name):
+    content = {"base": "retinanet_resnet10_320", "imageSize": 256, "epochs": 5, "minSteps": 10}
+    run_plan = plan(preset=name, custom_preset=content)
+    assert (run_plan.preset, run_plan.image_size, run_plan.steps) == (name or "custom", 256, 250)
+    assert run_plan.reasons["preset"] == "as asked: a preset of one's own, based on retinanet_resnet10_320"
+
+
+def test_fields_of_a_preset_of_ones_own_are_choices_and_those_of_the_run_win():
+    gamma, alpha = "task.losses.focal_loss_gamma", "task.losses.focal_loss_alpha"
+    content = {"base": "retinanet_resnet10_320", "overrides": {gamma: 2, alpha: 0.5}}
+    run_plan = plan(preset="mine", custom_preset=content, overrides={gamma: 1})
+    assert run_plan.choices[alpha] == Choice(value=0.5, reason="of the preset mine")
+    assert run_plan.choices[gamma] == Choice(value=1.0, reason="as asked")
+
+
+def test_anchors_of_a_preset_of_ones_own_are_kept_as_asked():
+    content = {"base": "retinanet_resnet10_320", "overrides": {"task.model.anchor.aspect_ratios": [0.2, 5]}}
+    run_plan = plan(custom_preset=content)
+    assert (run_plan.anchors.aspect_ratios, run_plan.reasons["anchors"]) == ((0.2, 5.0), "as asked")
+
+
 def test_an_unknown_preset_is_answered_with_those_there_are():
     with pytest.raises(SpecError, match=r"'yolo' does not exist; choose one of .*retinanet_resnet10_320"):
         plan(preset="yolo")

@@ -84,5 +84,29 @@ def test_wrong_override_is_refused_with_the_nearest_field():
         spec(train={"overrides": {"task.loss": 1}})
 
 
+def test_preset_of_ones_own_is_part_of_the_digest_by_its_content():
+    digests = {
+        spec(train={"preset": "mine", "customPreset": {"base": "retinanet_resnet10_320", "epochs": epochs}}).digest()
+        for epochs in (5, 6)
+    }
+    assert len(digests | {spec().digest()}) == 3
+
+
+def test_preset_of_ones_own_is_read_back_from_run_json():
+    content = {"base": "retinanet_resnet10_320", "overrides": {"task.losses.focal_loss_gamma": 2}}
+    train = {"preset": "mine", "customPreset": content}
+    run = TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec(train=train)})
+    read_run = TrainingRun.model_validate_json(run.dump())
+    assert read_run == run
+    assert read_run.spec.train.find_preset("mine").overrides["task"]["losses"]["focal_loss_gamma"] == 2.0
+
+
+def test_preset_of_ones_own_may_not_have_the_name_of_another():
+    with pytest.raises(
+        ValidationError, match="there is a built-in preset retinanet_resnet10_320; give your own another"
+    ):
+        spec(train={"preset": "retinanet_resnet10_320", "customPreset": {"base": "retinanet_resnet10_320"}})
+
+
 def test_the_kind_is_a_training_run():
     assert TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec()}).kind == "TrainingRun"
