@@ -22,11 +22,13 @@ class Scoreboard:
 
     Args:
       chosen_on: The split whose AP decides which checkpoint is best.
-      patience: Number of checkpoints without a better AP after which the training should stop; None never stops it.
+      patience: Number of checkpoints without a better AP after which the training should stop; 0 never stops it.
+      least_ap: The training does not stop before it has reached this AP.
     """
 
-    def __init__(self, store: ObjectStore, run: str, chosen_on: str, patience: int | None) -> None:
-        self._store, self._run, self._chosen_on, self._patience = store, run, chosen_on, patience
+    def __init__(self, store: ObjectStore, run: str, chosen_on: str, patience: int, least_ap: float = -1.0) -> None:
+        self._store, self._run, self._chosen_on = store, run, chosen_on
+        self._patience, self._least_ap = patience, least_ap
         self._rows = read_lines(store, keys.metrics(run), MeasuredRow)
 
     @property
@@ -110,5 +112,6 @@ class Scoreboard:
         return [row for row in self._rows if row.split == self._chosen_on]
 
     def _is_patience_used_up(self) -> bool:
-        later_rows = sum(row.step > self.best_step for row in self._deciding_rows)
-        return self._patience is not None and later_rows >= self._patience
+        best_step, best_ap = self.best_step, max(row.ap for row in self._deciding_rows)
+        later_rows = sum(row.step > best_step for row in self._deciding_rows)
+        return 0 < self._patience <= later_rows and best_ap >= self._least_ap

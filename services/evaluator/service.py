@@ -33,6 +33,7 @@ from services.evaluator.scoreboard import Scoreboard
 
 _POLL_SEC = 0.5
 _MAX_CHECKPOINTS_DRAWN = 30
+_LEAST_AP = 0.01  # of a training that has begun to find objects
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class RunEvaluator:
         self._model = _build_model(store, inputs)
         self._splits = _fetch_splits(store, inputs, params.scratch / "records")
         self._chosen_on = "val" if "val" in self._splits else "test"
-        self._scoreboard = Scoreboard(store, params.name, self._chosen_on, params.run.spec.train.patience)
+        self._scoreboard = Scoreboard(store, params.name, self._chosen_on, *_patience(inputs))
         self._event_file = EventFile(params.scratch / "events")
         self._album = make_album(self._splits[self._chosen_on].records, self._splits[self._chosen_on].truth)
         self._requested_threshold = params.run.spec.detect.score_threshold
@@ -179,6 +180,16 @@ def _build_model(store: ObjectStore, inputs: RunInputs) -> Evaluation:
     while store.stat(key) is None:
         time.sleep(_POLL_SEC)
     return Evaluation(inputs.preset.experiment, yaml.safe_load(store.read(key)))
+
+
+def _patience(inputs: RunInputs) -> tuple[int, float]:
+    """Return the run's patience, and the AP below which it does not count.
+
+    A patience that was asked for always counts. One that was chosen does not stop a training that has hardly found
+    anything yet.
+    """
+    asked = inputs.run.spec.train.patience
+    return (asked, -1.0) if asked is not None else (inputs.plan.patience or 0, _LEAST_AP)
 
 
 def _fetch_splits(store: ObjectStore, inputs: RunInputs, folder: Path) -> Mapping[str, Split]:

@@ -37,6 +37,8 @@ class Plan(ArtifactModel):
       image_size: Side of the square input, pixels.
       steps: Length of the training in steps of one batch.
       checkpoint_every: Steps between checkpoints.
+      patience: Evaluations without a better AP after which the training stops, 0 to never stop it; None in plans of
+        older versions, which use the spec's.
       anchors: None in plans of older versions, whose runs have the preset's.
       overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
         applied last, and each a choice of its own in `resolved.yaml`.
@@ -49,6 +51,7 @@ class Plan(ArtifactModel):
     steps: int
     learning_rate: float
     checkpoint_every: int
+    patience: int | None = None
     initial_checkpoint: str | None = None
     anchors: Anchors | None = None
     overrides: Mapping[str, Any] = {}
@@ -105,6 +108,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
     steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
     learning_rate, reasons["learning_rate"] = _learning_rate(spec, preset, batch_size)
     checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
+    patience, reasons["patience"] = _as_asked(spec.patience) or _patience(steps, checkpoint_every)
     initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
     anchors, reasons["anchors"] = choose_anchors(spec, preset, image_size, initial_checkpoint, boxes)
     return Plan(
@@ -114,6 +118,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
         steps=steps,
         learning_rate=learning_rate,
         checkpoint_every=checkpoint_every,
+        patience=patience,
         initial_checkpoint=initial_checkpoint,
         anchors=anchors,
         overrides=overrides,
@@ -174,6 +179,18 @@ def _learning_rate(spec: TrainSpec, preset: Preset, batch: int) -> tuple[float, 
 def _checkpoint_every(steps: int) -> tuple[int, str]:
     interval = max(1, math.ceil(steps / _EVALUATIONS))
     return interval, f"{math.ceil(steps / interval)} evaluations on the way"
+
+
+def _patience(steps: int, checkpoint_every: int) -> tuple[int, str]:
+    """Return half of the evaluations.
+
+    While the learning rate is high, AP goes up and down: of ten evaluations, four in a row have stayed below the best
+    before AP rose again.
+    """
+    evaluations = math.ceil(steps / checkpoint_every)
+    return math.ceil(
+        evaluations / 2
+    ), f"half of the {evaluations} evaluations: AP may pause for that long and rise again"
 
 
 def _initial_checkpoint(spec: TrainSpec, preset: Preset) -> tuple[str | None, str]:

@@ -77,7 +77,7 @@ class TrainSpec(StrictModel):
       learning_rate: Peak learning rate, after warm-up.
       seed: Seed of initial weights, shuffling and augmentation.
       checkpoint_every: Steps between checkpoints, each of which is evaluated.
-      patience: Evaluations without a better AP after which the training stops; unlimited when absent.
+      patience: Evaluations without a better AP after which the training stops; 0 never stops it.
       initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder, or the address
         of a `.tar.gz`.
       time_limit: Seconds after which the trainer saves and ends the training.
@@ -96,7 +96,7 @@ class TrainSpec(StrictModel):
     learning_rate: LearningRate | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     checkpoint_every: Annotated[int, Field(ge=1)] | None = None
-    patience: Annotated[int, Field(ge=1)] | None = None
+    patience: Annotated[int, Field(ge=0)] | None = None
     initial_checkpoint: str | None = None
     time_limit: Annotated[int, Field(ge=1)] | None = None
     gpus: GpuCount = 0

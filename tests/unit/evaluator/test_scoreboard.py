@@ -32,7 +32,7 @@ def points(split="test"):
     return OperatingPoints(split=split, overall=OperatingPoint(threshold=0.3, precision=0.9, recall=0.8, f1=0.85))
 
 
-def board_of(store, *aps, patience=None, chosen_on="test"):
+def board_of(store, *aps, patience=0, chosen_on="test"):
     board = Scoreboard(store, "r", chosen_on, patience)
     for index, ap in enumerate(aps, start=1):
         board.add(index * 10, chosen_on, measurement(ap))
@@ -68,9 +68,23 @@ def test_patience_counts_checkpoints_since_the_best(store, aps, stops):
     assert read(store, keys.verdict("r"))["stop"] is stops
 
 
+def test_patience_of_zero_never_stops(store):
+    board_of(store, *[0.5] * 20, patience=0)
+    assert read(store, keys.verdict("r"))["stop"] is False
+
+
+@pytest.mark.parametrize(("ap", "stops"), [(0.0, False), (0.009, False), (0.01, True)])
+def test_training_that_has_found_nothing_is_not_stopped_below_the_least_ap(store, ap, stops):
+    board = Scoreboard(store, "r", "test", patience=2, least_ap=0.01)
+    for step in (10, 20, 30):
+        board.add(step, "test", measurement(ap))
+    board.save()
+    assert read(store, keys.verdict("r"))["stop"] is stops
+
+
 def test_a_restart_continues_with_the_stored_rows(store):
     board_of(store, 0.2, 0.5)
-    scoreboard = Scoreboard(store, "r", "test", None)
+    scoreboard = Scoreboard(store, "r", "test", patience=0)
     assert scoreboard.measured_steps == {10, 20}
     assert scoreboard.best_step == 20
 
@@ -111,7 +125,7 @@ def test_choice_on_val_is_reported_on_test_without_that_note(store):
 
 
 def test_there_are_no_thresholds_before_a_checkpoint_is_measured_or_where_an_older_version_measured_it(store):
-    board = Scoreboard(store, "r", "test", None)
+    board = Scoreboard(store, "r", "test", patience=0)
     assert board.operating_points is None
     old_best = {"step": 10, "split": "test", "chosen_on": "test", "metrics": {"AP": 0.5, "AP50": 0.8}}
     store.write(keys.best("r"), json.dumps(old_best).encode())

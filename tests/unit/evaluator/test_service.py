@@ -108,6 +108,21 @@ def test_the_best_on_val_is_reported_on_test_beside_the_last(store, params):
     assert store.read("runs/ponds/evaluate/events.out.tfevents.1") == b"10"
 
 
+@pytest.mark.parametrize(
+    ("plan", "spec", "stops"),
+    [
+        pytest.param({"patience": 1}, {}, True, id="chosen"),
+        pytest.param({"patience": 0}, {"patience": 0}, False, id="turned-off"),
+        pytest.param({}, {"patience": 1}, True, id="older-plan"),
+        pytest.param({}, {}, False, id="older-plan-without"),
+    ],
+)
+def test_training_is_stopped_by_the_patience_of_its_plan(store, params, plan, spec, stops):
+    store.write(keys.plan("ponds"), small_plan(**plan).dump())
+    evaluate(params(train=spec), store)
+    assert read_document(store, keys.verdict("ponds"), Verdict).stop is stops
+
+
 def test_thresholds_are_chosen_on_val_and_reported_on_test(store, params):
     evaluate(params(), store)
     points = read_document(store, keys.best("ponds"), BestCheckpoint).operating_points

@@ -34,6 +34,7 @@ def test_gpu_gets_the_measured_preset_and_a_reason_that_names_the_experimental_o
         ("image_size", 128),
         ("learning_rate", 0.5),
         ("checkpoint_every", 5),
+        ("patience", 0),
         ("initial_checkpoint", "/weights"),
     ],
 )
@@ -110,6 +111,13 @@ def test_the_learning_rate_follows_the_batch_size():
 
 def test_ten_evaluations_are_planned():
     assert plan(steps=1234).checkpoint_every == 124
+
+
+@pytest.mark.parametrize(
+    ("steps", "checkpoint_every", "patience"), [(1000, None, 5), (60, 20, 2), (10, 10, 1), (1000, 1, 500)]
+)
+def test_patience_is_half_of_the_evaluations(steps, checkpoint_every, patience):
+    assert plan(steps=steps, checkpoint_every=checkpoint_every).patience == patience
 
 
 def test_experimental_preset_is_never_chosen_unless_a_run_names_it():
