@@ -5,7 +5,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from slipway.artifacts.evaluation import ClassScore, CocoMetrics, Curve, Curves
@@ -51,11 +51,13 @@ class GroundTruth:
 
     Attributes:
       sizes: Source id of each image to its size.
+      filenames: Source id of each image to its name in the source folder.
     """
 
     labels: LabelMap
     sizes: Mapping[int, ImageSize]
     boxes: Sequence[TrueBox]
+    filenames: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,12 @@ class Measurement:
 def ground_truth(images: Iterable[AnnotatedImage], labels: LabelMap) -> GroundTruth:
     """Collect the annotated boxes of a split; the images are read once."""
     sizes: dict[int, ImageSize] = {}
+    filenames: dict[int, str] = {}
     boxes: list[TrueBox] = []
     for image in images:
-        sizes[image.source_id] = image.size
+        sizes[image.source_id], filenames[image.source_id] = image.size, image.filename
         boxes += [TrueBox(image.source_id, labels.id(box.label), box.box) for box in image.boxes]
-    return GroundTruth(labels, sizes, boxes)
+    return GroundTruth(labels, sizes, boxes, filenames)
 
 
 def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) -> Measurement:

@@ -14,6 +14,7 @@ from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
 from slipway.artifacts.inputs import RunInputs
+from slipway.artifacts.json_io import write_document
 from slipway.artifacts.operating_point import OperatingPoints, choose_thresholds
 from slipway.errors import MissingKey
 from slipway.events import event
@@ -23,6 +24,7 @@ from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
 from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
+from services.evaluator.error_analysis import analyze_errors
 from services.evaluator.evaluate import Evaluation
 from services.evaluator.event_file import EventFile
 from services.evaluator.intervals import estimate_intervals
@@ -130,8 +132,11 @@ class RunEvaluator:
         """Report the best and the last checkpoint on test, write the final verdict, and return the best."""
         detections = self._measure_on_test() if self._chosen_on != "test" else self._detect_with_best()
         truth = self._splits["test"].truth
-        intervals = estimate_intervals(match_images(truth, detections), len(truth.labels.names))
-        return self._scoreboard.finish(intervals)
+        images = match_images(truth, detections)
+        thresholds = choose_thresholds(self._requested_threshold, self._scoreboard.operating_points)
+        errors = analyze_errors(truth, images, thresholds)
+        write_document(self._store, keys.error_analysis(self._run), errors)
+        return self._scoreboard.finish(estimate_intervals(images, len(truth.labels.names)))
 
     def _measure_on_test(self) -> Sequence[Detection]:
         """Measure both checkpoints on images that did not take part in the choice; return the best one's detections."""

@@ -149,6 +149,10 @@ def curves(run: str) -> str:
     return f"runs/{run}/evaluate/curves.json"
 
 
+def error_analysis(run: str) -> str:
+    return f"runs/{run}/evaluate/errors.json"
+
+
 def saved_model(run: str) -> str:
     return f"runs/{run}/export/saved_model"
 

@@ -9,6 +9,7 @@ import pytest
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.artifacts.dataset import DatasetManifest, IngestResult, ManifestSplit
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import BestCheckpoint, MeasuredRow, Verdict
 from slipway.artifacts.json_io import read_document, read_lines, write_document
 from slipway.artifacts.records import PreprocessResult, RecordSplit
@@ -129,6 +130,15 @@ def test_thresholds_are_chosen_on_val_and_reported_on_test(store, params):
     assert (points.split, points.overall.threshold, points.overall.f1) == ("val", 0.45, 1.0)
     assert [(point.label, point.threshold, point.is_overall) for point in points.per_class] == [("duck", 0.45, True)]
     assert (points.reported.precision, points.reported.recall) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("requested", "missed"), [(None, 0), (0.95, 1)], ids=["measured", "requested"])
+def test_errors_are_those_of_the_best_on_test_with_the_thresholds_of_the_run(store, params, requested, missed):
+    evaluate(params(detect={"scoreThreshold": requested}), store)
+    errors = read_document(store, "runs/ponds/evaluate/errors.json", ErrorAnalysis)
+    assert {kind.kind: kind.count for kind in errors.kinds if kind.count} == ({"missed": 1} if missed else {})
+    assert (errors.split, errors.confusion.counts) == ("test", ((1 - missed, missed), (0, 0)))
+    assert [failure.filename for failure in errors.failures] == ["1.jpg"] * missed
 
 
 def test_a_restart_after_the_last_checkpoint_measures_the_best_again(store, params):

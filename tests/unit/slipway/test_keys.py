@@ -29,6 +29,7 @@ SHA = "ab" * 32
         (keys.drawn_image("a", "x.jpg"), "runs/a/detect/x.jpg"),
         (keys.log("a", "train", 2, "train-0", 3), "runs/a/logs/train/2/train-0-0003.log"),
         (keys.report("a"), "runs/a/report.html"),
+        (keys.error_analysis("a"), "runs/a/evaluate/errors.json"),
         (keys.index("20260131T120000Z", "a"), "index/runs/20260131T120000Z-a"),
     ],
 )
