@@ -8,11 +8,13 @@ from PIL.Image import Image
 
 from slipway import keys
 from slipway.artifacts.detections import Detections, DetectResult, ImageDetections
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.inputs import RunInputs
-from slipway.artifacts.json_io import write_document
+from slipway.artifacts.json_io import read_optional, write_document
 from slipway.artifacts.operating_point import choose_thresholds
 from slipway.dataset.annotations import AnnotatedImage
 from slipway.events import event
+from slipway.report.error_section import FailurePicture
 from slipway.report.pages import run_report
 from slipway.report.run_report import assemble
 from slipway.stage.progress import tracked
@@ -21,7 +23,7 @@ from slipway.store.interface import ObjectStore, download_all
 
 from services.detector.detect import Detection, load, read_operating_points, to_document
 from services.detector.images import draw_detections, drawn_names, read_image
-from services.detector.samples import Sample, choose_samples, draw_sample, match_boxes
+from services.detector.samples import Sample, choose_samples, draw_failures, draw_sample, match_boxes
 
 
 def detect(params: StageParams, store: ObjectStore) -> DetectResult:
@@ -41,8 +43,10 @@ def detect(params: StageParams, store: ObjectStore) -> DetectResult:
     samples = _detect_all(params, store, lambda image: detector.detect(image, thresholds), images)
     write_document(store, keys.detections(params.name), _detections(samples))
     pictures = [draw_sample(s, _read_image(store, s.image), detector.labels) for s in choose_samples(samples)]
+    failures = _failure_pictures(store, inputs)
     duration = round(time.monotonic() - start_time, 1)
-    store.write(keys.report(params.name), run_report(assemble(params.run, store, pictures, duration)).encode())
+    report = assemble(params.run, store, pictures, duration, failures)
+    store.write(keys.report(params.name), run_report(report).encode())
     result = DetectResult(
         images=len(samples),
         detections=sum(len(sample.detections) for sample in samples),
@@ -66,6 +70,15 @@ def _detect_all(
         store.write(keys.drawn_image(params.name, names[image.filename]), draw_detections(pixels, detections))
         samples.append(match_boxes(image, detections))
     return samples
+
+
+def _failure_pictures(store: ObjectStore, inputs: RunInputs) -> list[FailurePicture]:
+    """Draw the failures that the evaluator lists; none for a run that an older version evaluated."""
+    errors = read_optional(store, keys.error_analysis(inputs.name), ErrorAnalysis)
+    if not errors:
+        return []
+    images = inputs.annotated_images(store, errors.split)
+    return draw_failures(errors.failures, images, lambda image: _read_image(store, image))
 
 
 def _detections(samples: list[Sample]) -> Detections:

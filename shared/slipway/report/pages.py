@@ -11,10 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts.dataset import DataReport, SplitCounts
+from slipway.artifacts.error_analysis import ErrorAnalysis, kind_name
 from slipway.artifacts.evaluation import BestCheckpoint, Curve, Interval, MeasuredRow
 from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
+from slipway.report.error_section import FailurePicture, error_section
 from slipway.report.sections import Chart, ClassRow, FindingGroup, measured
 from slipway.run.plan import Plan
 from slipway.text import format_duration, format_value
@@ -49,6 +51,8 @@ class RunReport:
       metrics: A row for each measured checkpoint and split.
       curves: Label to precision-recall curve.
       requested_threshold: Score threshold of the run file, which replaces the measured ones; None where they were used.
+      errors: None for a run that an older version evaluated.
+      failures: Pictures of the failures that the page shows.
       lineage: Names to digests, versions, seeds.
       durations: Seconds per stage, in the order they ran.
       usage: Shell commands that use the export.
@@ -64,6 +68,8 @@ class RunReport:
     curves: Mapping[str, Curve] = field(default_factory=dict)
     requested_threshold: float | None = None
     samples: Sequence[SamplePictures] = ()
+    errors: ErrorAnalysis | None = None
+    failures: Sequence[FailurePicture] = ()
     lineage: Mapping[str, str] = field(default_factory=dict)
     durations: Mapping[str, float] = field(default_factory=dict)
     usage: Sequence[str] = ()
@@ -108,6 +114,7 @@ def run_report(report: RunReport) -> str:
         data=_data(report.data) if report.data else None,
         charts=_training_charts(report),
         scores=scores,
+        errors=error_section(report.errors, best, report.failures) if report.errors and best else None,
         curves=sections.curve_charts(report.curves, [row.label for row in scores]),
         metric_rows=_metric_rows(best) if best else [],
         intervals=_intervals(best) if best else {},
@@ -199,7 +206,7 @@ def _environment() -> "Environment":
     loader = PackageLoader("slipway.report")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"score": score, "duration": format_duration, "value": format_value}
-    pages.filters |= {"jpeg": _jpeg, "count": lambda n: f"{n:,}"}
+    pages.filters |= {"jpeg": _jpeg, "count": lambda n: f"{n:,}", "kind_name": kind_name}
     return pages
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from slipway import keys
 from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, Curves, MeasuredRow
 from slipway.artifacts.export import ExportManifest
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_document, read_lines, read_optional
 from slipway.artifacts.outcome import StageResult
 from slipway.artifacts.training import ProgressLine
+from slipway.report.error_section import FailurePicture
 from slipway.report.pages import RunReport, SamplePictures
 from slipway.run.names import STAGES
 from slipway.run.spec import TrainingRun
@@ -19,11 +21,18 @@ from slipway.store.interface import ObjectStore
 _STAGES_WITH_DURATION = STAGES[: STAGES.index("detect")]
 
 
-def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictures], seconds: float) -> RunReport:
+def assemble(
+    run: TrainingRun,
+    store: ObjectStore,
+    samples: Sequence[SamplePictures],
+    seconds: float,
+    failures: Sequence[FailurePicture] = (),
+) -> RunReport:
     """Gather the content of the report.
 
     Args:
       seconds: Duration of the detection.
+      failures: Pictures of what the detector gets wrong.
 
     Raises:
       MissingKey: The run was not exported.
@@ -42,6 +51,8 @@ def assemble(run: TrainingRun, store: ObjectStore, samples: Sequence[SamplePictu
         curves=curves.root if curves else {},
         requested_threshold=run.spec.detect.score_threshold,
         samples=samples,
+        errors=read_optional(store, keys.error_analysis(name), ErrorAnalysis),
+        failures=failures,
         lineage=_lineage(inputs, manifest),
         durations=_durations(store, name) | {"detect": seconds},
         usage=_usage(name),

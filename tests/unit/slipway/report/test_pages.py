@@ -11,6 +11,7 @@ from slipway.artifacts.evaluation import BestCheckpoint, CocoMetrics, Curve, Mea
 from slipway.artifacts.training import ProgressLine
 from slipway.report.pages import RunReport, SamplePictures, data_report, run_report, score
 from tests.fakes.plans import small_plan
+from tests.unit.slipway.report.test_error_section import analysis, wrong_class
 
 INJECTION = '"><script src="http://evil.example/x.js"></script><img src=x onerror=alert(1)>.jpg'
 DATA = {
@@ -90,6 +91,8 @@ def hostile_run():
         best=best(note=INJECTION, split=INJECTION, chosen_on=INJECTION, per_class=scores, operating_points=points),
         curves={INJECTION: curve} | {f"{INJECTION}{i}": curve for i in range(9)},
         samples=[SamplePictures(INJECTION, b"jpeg", b"jpeg", INJECTION)],
+        errors=analysis([INJECTION, "fox"]),
+        failures=[wrong_class(INJECTION, "fox", filename=INJECTION)],
         lineage={INJECTION: INJECTION},
         durations={INJECTION: 1.0},
         usage=[INJECTION],
