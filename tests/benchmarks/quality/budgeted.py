@@ -21,7 +21,8 @@ from tests.benchmarks.quality.yolo_format import export_yolo
 from services.evaluator.coco import Detection, ground_truth, measure
 
 _BATCH = 8  # the reference's
-_TRIAL_UNITS = {"steps": 11, "epochs": 3}  # the first is slower and left out
+# Units and evaluations of a trial; the first unit is slower and left out, and so is the first of several evaluations.
+_TRIAL_LENGTH = {"steps": (11, 2), "epochs": (3, 1)}
 _MOST_EVALUATIONS = 10  # as in a run of Slipway
 _EVALUATION_SHARE = 0.1  # at most, of the budget
 
@@ -50,7 +51,7 @@ class Report:
       units: Number of units that were trained.
       unit_sec: Median time of a unit, without the first; with its evaluation where each unit has one.
       images_per_sec: Median rate of the training.
-      evaluations, evaluation_sec: Number and mean time of the evaluations where not each unit has one.
+      evaluations, evaluation_sec: Number and time of the evaluations where not each unit has one.
     """
 
     units: int
@@ -89,13 +90,11 @@ def run_budgeted(recipe: str, prepared: Prepared, budget_sec: float, image_size:
         *("--model", script.model, "--image-size", str(image_size)),
         *("--batch", str(_BATCH), "--seed", str(prepared.seed)),
     ]
-    trial_length = ["--units", str(_TRIAL_UNITS[script.unit]), "--evaluations", "1"]
-    trial, trial_usage = _run(script, [*words, *trial_length], folder / "trial")
+    trial, trial_usage = _run(script, [*words, *_length_words(*_TRIAL_LENGTH[script.unit])], folder / "trial")
     units, evaluations = fitting_length(trial, trial_usage.wall_sec, budget_sec)
     if units < 1:
         raise ValueError(f"{recipe}: a trial took {trial_usage.wall_sec:.0f} s, more than {budget_sec:.0f} s allow")
-    length = ["--units", str(units), "--evaluations", str(evaluations)]
-    report, usage = _run(script, [*words, *length], folder / "measured")
+    report, usage = _run(script, [*words, *_length_words(units, evaluations)], folder / "measured")
     truth = ground_truth(prepared.inputs.annotated_images(prepared.store, "test"), prepared.inputs.labels)
     metrics = measure(truth, report.detections, loss=0.0).metrics
     return Outcome(metrics.ap, metrics.ap50, usage, report.images_per_sec, f"{report.units} {script.unit}", image_size)
@@ -121,6 +120,10 @@ def _data_words(script: Script, prepared: Prepared, folder: Path) -> list[str]:
     if script.is_peer:
         return ["--data", str(export_yolo(prepared.inputs, prepared.store, folder / "data"))]
     return ["--store", str(prepared.store.root)]
+
+
+def _length_words(units: int, evaluations: int) -> list[str]:
+    return ["--units", str(units), "--evaluations", str(evaluations)]
 
 
 def _run(script: Script, words: list[str], folder: Path) -> tuple[Report, Usage]:
