@@ -10,6 +10,7 @@ from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.run.custom_preset import CustomPreset
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
+from slipway.text import format_value
 
 _INTERVALS = "In brackets: the range in which AP and AP50 of very many images of the same kind lie, in 95 of 100 cases."
 _FEW_BOXES = 30  # of a label in the train split
@@ -64,7 +65,7 @@ def _origin(facts: Facts) -> list[str]:
     weights = f"fine-tuned from {plan.initial_checkpoint}" if plan.initial_checkpoint else "trained from scratch"
     packaged_weights = PACKAGED_WEIGHTS.get(plan.initial_checkpoint or "")
     credit_lines = [f"{plan.initial_checkpoint}: {packaged_weights.description}."] if packaged_weights else []
-    settings = ", ".join(f"`{key}` = {value}" for key, value in plan.overrides.items())
+    settings = ", ".join(f"`{key}` {format_value(value)}" for key, value in plan.overrides.items())
     setting_lines = (
         [f"Fields of Model Garden's configuration that were set for this run: {settings}."] if settings else []
     )

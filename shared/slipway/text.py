@@ -41,10 +41,12 @@ def format_age(seconds: float | None) -> str:
 
 
 def format_value(value: object) -> str:
-    """Return a setting as text: "none", "0.002", "0.5, 1, 2", "min level 3; anchor size 2.5"."""
+    """Return a setting as text: "none", "true", "0.002", "0.5, 1, 2", "min level 3; anchor size 2.5"."""
     match value:
         case None:
             return "none"
+        case bool():
+            return str(value).lower()
         case float():
             return f"{value:g}"
         case list() | tuple():

@@ -48,7 +48,8 @@ def finding_line(finding: Mapping[str, Any]) -> str:
 
 
 def _choice_line(field: str, value: Any, reason: str) -> str:
-    return f"  {field.replace('_', ' ')} {format_value(value)}: {reason}"
+    name = field if "." in field else field.replace("_", " ")  # a dotted key is Model Garden's, to be copied as it is
+    return f"  {name} {format_value(value)}: {reason}"
 
 
 def _finding_lines(counts: Mapping[str, int], findings: Sequence[Event], report: str) -> list[str]:

@@ -45,6 +45,7 @@ _RULES: Mapping[str, str | None] = {
     "task.*_data.tfds_*": _RECORDS,
     "task.*_data.*tf_data_service*": "Slipway starts no tf.data service",
     "task.*_data.trainer_id": _NO_EFFECT,
+    "task.*_data.parser.aug_policy": _NO_EFFECT,
     "task.allow_image_summary": _NO_EFFECT,
     "task.annotation_file": _NO_EFFECT,
     "task.differential_privacy_config*": _NO_EFFECT,

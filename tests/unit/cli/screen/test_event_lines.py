@@ -42,5 +42,16 @@ def test_the_log_stays_off_the_screen(event):
     assert event_lines(event) == []
 
 
+def test_choices_are_shown_with_their_reasons_and_keys_of_model_garden_as_they_are():
+    choices = [
+        {"field": "image_size", "value": 128, "reason": "as asked"},
+        {"field": "task.train_data.parser.aug_rand_hflip", "value": False, "reason": "as asked"},
+    ]
+    assert event_lines({"event": "choices", "stage": "ingest", "choices": choices}) == [
+        "  image size 128: as asked",
+        "  task.train_data.parser.aug_rand_hflip false: as asked",
+    ]
+
+
 def test_an_error_of_a_library_is_shown():
     assert event_lines({"event": "log", "level": "ERROR", "stage": "train", "message": "oh"}) == ["train: ERROR: oh"]
