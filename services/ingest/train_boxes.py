@@ -1,6 +1,7 @@
 """The boxes of a stored dataset's train split, from which the plan is made."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 
 from slipway.artifacts.dataset import DatasetManifest
@@ -13,20 +14,21 @@ _MOST_BOXES = 1000  # the share of boxes with some property is then known to abo
 
 
 def read_train_boxes(store: ObjectStore, manifest: DatasetManifest) -> TrainBoxes:
-    """Read the train split's annotations, one shard at a time, and return a sample of its boxes.
+    """Read the train split's annotations, one shard at a time, and return a sample of its boxes and their counts.
 
     Every box has the same chance (reservoir sampling, Vitter 1985), and a dataset always gives the same sample.
     """
     chance = random.Random(0)  # noqa: S311  # nothing is to be kept secret
     sample: list[TrainBox] = []
-    count = 0
+    count, images_per_label = 0, Counter[str]()
     for key in manifest.annotation_keys("train"):
         for image in annotations.parse(store.read(key), key):
+            images_per_label.update({labeled_box.label for labeled_box in image.boxes})
             for box in _boxes(image):
                 place = count if count < _MOST_BOXES else chance.randrange(count + 1)
                 sample[place : place + 1] = [box] if place < _MOST_BOXES else []
                 count += 1
-    return TrainBoxes(sample, count)
+    return TrainBoxes(sample, count, images_per_label)
 
 
 def _boxes(image: AnnotatedImage) -> Iterator[TrainBox]:

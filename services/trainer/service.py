@@ -10,6 +10,7 @@ from slipway.artifacts.evaluation import Verdict
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_optional
 from slipway.artifacts.training import TrainResult
+from slipway.dataset import annotations
 from slipway.errors import SpecError, Stopped, TransientError
 from slipway.events import event
 from slipway.stage.runner import StageParams, write_result
@@ -18,6 +19,7 @@ from slipway.store.interface import ObjectStore
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.journal import Journal
 from services.trainer.pipeline_config import dump, pipeline_config, user_errors
+from services.trainer.repeated_records import repeat_records
 from services.trainer.stop_conditions import StopConditions
 from services.trainer.train import Training
 from services.trainer.train import train as train_steps
@@ -88,10 +90,23 @@ def _prepare(inputs: RunInputs, params: StageParams, store: ObjectStore, group: 
     if group.is_leader:
         store.write(keys.pipeline_config(params.name), dump(config))
     folder = params.scratch / "records"
-    for key in records.shard_keys("train"):
-        store.download(key, folder / Path(key).name)
+    _fetch_records(inputs, store, folder)
     config.task.train_data.input_path = str(folder / "train-*.tfrecord")
     return config
+
+
+def _fetch_records(inputs: RunInputs, store: ObjectStore, folder: Path) -> None:
+    """Download the train split's records, and repeat those of rare classes in the local copies."""
+    copies = 0
+    annotation_keys = inputs.manifest.annotation_keys("train")
+    for key, annotation_key in zip(inputs.records.shard_keys("train"), annotation_keys, strict=True):
+        shard = folder / Path(key).name
+        store.download(key, shard)
+        if inputs.plan.class_repeats:
+            images = annotations.parse(store.read(annotation_key), annotation_key)
+            copies += repeat_records(shard, images, inputs.plan.class_repeats)
+    if copies:
+        event("records_repeated", images=inputs.records.splits["train"].images, copies=copies)
 
 
 def _fetch_weights(address: str | None, params: StageParams, store: ObjectStore, group: WorkerGroup) -> str | None:

@@ -1,18 +1,28 @@
 """Fitted anchors in Model Garden: its labeler finds one for each box that is counted as covered."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from slipway import keys
+from slipway.artifacts.dataset import DatasetManifest
+from slipway.artifacts.json_io import read_document
 from slipway.run.anchor_coverage import TrainBox, TrainBoxes
 from slipway.run.plan import Plan, resolve
-from slipway.run.spec import TrainSpec
+from slipway.run.spec import TrainingRun, TrainSpec
+from slipway.stage.runner import StageParams
+from slipway.store.folder import FolderStore
 from tests.fakes.plans import small_plan
 
+from services.ingest.service import ingest
+from services.ingest.train_boxes import read_train_boxes
 from services.trainer.pipeline_config import pipeline_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+REAL = Path(__file__).parents[3] / "shared" / "data"  # the datasets that Slipway is developed with, where they are
 
 
 def draw_boxes(count: int, width: tuple[float, float], height: tuple[float, float], seed: int) -> list[TrainBox]:
@@ -62,6 +72,19 @@ def test_labeler_finds_an_anchor_for_98_of_100_boxes(preset, width, height, medi
     sample = draw_boxes(1000, width, height, seed=0)
     plan = resolve(TrainSpec(preset=preset), 100, median, TrainBoxes(sample, 1000))
     assert matched_share(plan, draw_boxes(300, width, height, seed=1)) >= 0.98
+
+
+@pytest.mark.parametrize("name", ["bccd", "raccoon"])
+def test_labeler_finds_an_anchor_for_98_of_100_boxes_of_a_real_dataset(name, tmp_path):
+    if not (REAL / name).is_dir():
+        pytest.skip(f"{REAL / name} is not there")
+    store = FolderStore(tmp_path)
+    spec = {"dataset": {"source": str(REAL / name)}, "train": {"imageSize": 384}}
+    run = TrainingRun.model_validate({"metadata": {"name": name}, "spec": spec})
+    dataset = ingest(StageParams(run, 0, tmp_path), store).dataset
+    boxes = read_train_boxes(store, read_document(store, keys.manifest(dataset), DatasetManifest))
+    plan = Plan.parse(store.read(keys.plan(name)))
+    assert matched_share(plan, list(boxes.sample)[:300]) >= 0.98
 
 
 def test_plan_of_an_older_version_has_the_presets_anchors():

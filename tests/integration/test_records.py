@@ -9,6 +9,8 @@ import pytest
 from slipway import keys
 from slipway.artifacts.dataset import DataReport
 from slipway.artifacts.json_io import read_document
+from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
@@ -18,6 +20,7 @@ from tests.fakes.harbour import draw
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess
 from services.preprocess.tfrecord import example, frame
+from services.trainer.repeated_records import repeat_records
 
 # What Model Garden's own modules say as they are imported.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -116,6 +119,18 @@ def test_frames_are_those_that_tensorflow_reads(tmp_path):
     path = tmp_path / "x.tfrecord"
     path.write_bytes(b"".join(frame(record) for record in records))
     assert [record.numpy() for record in tf.data.TFRecordDataset(str(path))] == records
+
+
+def test_repeated_records_are_those_that_tensorflow_reads(tmp_path):
+    import tensorflow as tf
+
+    records = [b"", b"one", bytes(range(256)) * 9]
+    path = tmp_path / "train-00000-of-00001.tfrecord"
+    path.write_bytes(b"".join(frame(record) for record in records))
+    boxes = (LabeledBox("heron", Box(0, 0, 9, 9)),)
+    images = [AnnotatedImage(f"{n}.png", n, "0", "png", ImageSize(64, 48), boxes if n else ()) for n in range(3)]
+    assert repeat_records(path, images, {"heron": 2.0}) == 2
+    assert [record.numpy() for record in tf.data.TFRecordDataset(str(path))] == [*records, *records[1:]]
 
 
 def test_config_of_every_preset_is_one_that_model_garden_takes():

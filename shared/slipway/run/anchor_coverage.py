@@ -10,7 +10,7 @@ In plain Python, since the plan is also made where there is no NumPy.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from slipway.models import ArtifactModel
@@ -83,10 +83,12 @@ class TrainBoxes:
     Attributes:
       sample: All boxes, or as many as the plan needs, evenly from all images.
       count: Number of all boxes.
+      images_per_label: Label to the number of images that have a box of it.
     """
 
     sample: Sequence[TrainBox] = ()
     count: int = 0
+    images_per_label: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

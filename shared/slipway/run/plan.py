@@ -10,6 +10,7 @@ from pydantic import RootModel
 from slipway.models import ArtifactModel, broken, validate
 from slipway.run.anchor_coverage import Anchors, TrainBoxes
 from slipway.run.anchors import choose_anchors
+from slipway.run.class_repeats import choose_class_repeats
 from slipway.run.input_size import choose_image_size
 from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
@@ -40,6 +41,7 @@ class Plan(ArtifactModel):
       patience: Evaluations without a better AP after which the training stops, 0 to never stop it; None in plans of
         older versions, which use the spec's.
       anchors: None in plans of older versions, whose runs have the preset's.
+      class_repeats: Rare label to the number of times that its images are seen while others are seen once.
       overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
         applied last, and each a choice of its own in `resolved.yaml`.
       reasons: Field to the sentence that explains it.
@@ -54,6 +56,7 @@ class Plan(ArtifactModel):
     patience: int | None = None
     initial_checkpoint: str | None = None
     anchors: Anchors | None = None
+    class_repeats: Mapping[str, float] = {}
     overrides: Mapping[str, Any] = {}
     reasons: Mapping[str, str] = {}
 
@@ -111,6 +114,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
     patience, reasons["patience"] = _as_asked(spec.patience) or _patience(steps, checkpoint_every)
     initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
     anchors, reasons["anchors"] = choose_anchors(spec, preset, image_size, initial_checkpoint, boxes)
+    class_repeats, reasons["class_repeats"] = choose_class_repeats(boxes.images_per_label)
     return Plan(
         preset=name,
         image_size=image_size,
@@ -121,6 +125,7 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
         patience=patience,
         initial_checkpoint=initial_checkpoint,
         anchors=anchors,
+        class_repeats=class_repeats,
         overrides=overrides,
         reasons=reasons,
     )

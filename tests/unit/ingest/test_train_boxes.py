@@ -51,5 +51,10 @@ def test_a_thousand_boxes_stand_for_many_and_are_the_same_each_time(store):
     assert read_train_boxes(store, manifest) == boxes
 
 
+def test_image_with_several_boxes_of_a_label_counts_once(store):
+    manifest = write(store, [[(0, 0, 10, 10), (0, 0, 20, 10)]], [[(0, 0, 20, 10)], []])
+    assert read_train_boxes(store, manifest).images_per_label == {"b": 2}
+
+
 def test_split_without_boxes_gives_none(store):
     assert read_train_boxes(store, write(store, [[], []])).count == 0
