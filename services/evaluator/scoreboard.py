@@ -34,12 +34,12 @@ class Scoreboard:
     @property
     def measured_steps(self) -> set[int]:
         """Global steps of the checkpoints that are measured on the deciding split."""
-        return {row.step for row in self._deciding_rows}
+        return {row.step for row in self.deciding_rows}
 
     @property
     def best_step(self) -> int:
         """Global step of the highest AP; the earliest of equals."""
-        return max(self._deciding_rows, key=lambda row: (row.ap, -row.step)).step
+        return max(self.deciding_rows, key=lambda row: (row.ap, -row.step)).step
 
     @property
     def last_step(self) -> int:
@@ -58,9 +58,9 @@ class Scoreboard:
 
     def set_gauges(self) -> None:
         """Set the gauges; an AP of -1 means that the images have no boxes, and is not exported."""
-        if not self._deciding_rows:
+        if not self.deciding_rows:
             return
-        last, best_ap = self._deciding_rows[-1], max(row.ap for row in self._deciding_rows)
+        last, best_ap = self.deciding_rows[-1], max(row.ap for row in self.deciding_rows)
         stage_gauges.EVALUATION_STEP.set(last.step)
         values = {
             stage_gauges.EVALUATION_AP: last.ap,
@@ -93,8 +93,8 @@ class Scoreboard:
         verdict = Verdict(best=self.best_step, last=self.last_step, stop=self._is_patience_used_up(), final=is_final)
         write_document(self._store, keys.verdict(self._run), verdict)
 
-    def finish(self, intervals: SplitIntervals) -> BestCheckpoint:
-        """Add intervals and the last checkpoint to `best.json`, write the final verdict, and return the best."""
+    def complete_best(self, intervals: SplitIntervals) -> BestCheckpoint:
+        """Add intervals and the last checkpoint to `best.json`, and return the best checkpoint."""
         best = read_document(self._store, keys.best(self._run), BestCheckpoint)
         row = next(row for row in self._rows if (row.step, row.split) == (self.last_step, best.split))
         last = MeasuredCheckpoint(step=row.step, split=row.split, metrics=row.metrics)
@@ -104,14 +104,14 @@ class Scoreboard:
         )
         best = best.model_copy(update={"last": last, "per_class": per_class, "intervals": intervals.overall})
         write_document(self._store, keys.best(self._run), best)
-        self.save(is_final=True)
         return best
 
     @property
-    def _deciding_rows(self) -> list[MeasuredRow]:
+    def deciding_rows(self) -> list[MeasuredRow]:
+        """The checkpoints that were measured on the deciding split, by step."""
         return [row for row in self._rows if row.split == self._chosen_on]
 
     def _is_patience_used_up(self) -> bool:
-        best_step, best_ap = self.best_step, max(row.ap for row in self._deciding_rows)
-        later_rows = sum(row.step > best_step for row in self._deciding_rows)
+        best_step, best_ap = self.best_step, max(row.ap for row in self.deciding_rows)
+        later_rows = sum(row.step > best_step for row in self.deciding_rows)
         return 0 < self._patience <= later_rows and best_ap >= self._least_ap

@@ -12,6 +12,7 @@ from PIL.Image import Image
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import BestCheckpoint, EvaluateResult
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import write_document
@@ -23,6 +24,7 @@ from slipway.run.plan import Plan
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
+from services.evaluator.advice import Figures, advise
 from services.evaluator.coco import Detection, GroundTruth, Measurement, ground_truth, measure
 from services.evaluator.error_analysis import analyze_errors
 from services.evaluator.evaluate import Evaluation
@@ -78,7 +80,7 @@ class RunEvaluator:
         self._store, self._run, self._scratch = store, params.name, params.scratch
         self._trained_checkpoints = Checkpoints(store, keys.stage(params.name, "train"))
         self._best_checkpoints = Checkpoints(store, keys.best_checkpoint(params.name))
-        inputs = RunInputs.load(store, params.run)
+        self._inputs = inputs = RunInputs.load(store, params.run)
         self._model = _build_model(store, inputs)
         self._splits = _fetch_splits(store, inputs, params.scratch / "records")
         self._chosen_on = "val" if "val" in self._splits else "test"
@@ -131,12 +133,26 @@ class RunEvaluator:
     def finish(self) -> BestCheckpoint:
         """Report the best and the last checkpoint on test, write the final verdict, and return the best."""
         detections = self._measure_on_test() if self._chosen_on != "test" else self._detect_with_best()
-        truth = self._splits["test"].truth
+        board, truth = self._scoreboard, self._splits["test"].truth
         images = match_images(truth, detections)
-        thresholds = choose_thresholds(self._requested_threshold, self._scoreboard.operating_points)
+        best = board.complete_best(estimate_intervals(images, len(truth.labels.names)))
+        thresholds = choose_thresholds(self._requested_threshold, best.operating_points)
         errors = analyze_errors(truth, images, thresholds)
-        write_document(self._store, keys.error_analysis(self._run), errors)
-        return self._scoreboard.finish(estimate_intervals(images, len(truth.labels.names)))
+        advice = advise(self._figures(best, errors))
+        write_document(self._store, keys.error_analysis(self._run), errors.model_copy(update={"advice": advice}))
+        board.save(is_final=True)
+        return best
+
+    def _figures(self, best: BestCheckpoint, errors: ErrorAnalysis) -> Figures:
+        manifest = self._inputs.manifest
+        return Figures(
+            best=best,
+            rows=self._scoreboard.deciding_rows,
+            kinds=errors.kinds,
+            confusions=errors.confusion.confusions(),
+            train_boxes=manifest.splits["train"].per_class,
+            is_reduced=self._inputs.plan.image_size < max(manifest.median_size),
+        )
 
     def _measure_on_test(self) -> Sequence[Detection]:
         """Measure both checkpoints on images that did not take part in the choice; return the best one's detections."""

@@ -26,6 +26,7 @@ class Facts:
       files: File of the export to its purpose and size.
       omitted_files: File that was asked for and is not in the export, to the reason.
       custom_preset: The preset, if it is not a built-in one.
+      advice: Sentences on the next step, from the evaluator.
     """
 
     run: str
@@ -39,6 +40,7 @@ class Facts:
     files: Mapping[str, str]
     omitted_files: Mapping[str, str]
     custom_preset: CustomPreset | None = None
+    advice: tuple[str, ...] = ()
 
     @property
     def train(self) -> ManifestSplit:
@@ -55,6 +57,7 @@ def model_card(facts: Facts) -> str:
         "## Score thresholds": _thresholds(facts),
         "## Input and output": _interface(facts),
         "## Limits": [f"- {limit}" for limit in _limits(facts)],
+        "## Next steps": [f"- {sentence}" for sentence in facts.advice],
         "## Made with": [f"- {name} {version}" for name, version in facts.versions.items()],
     }
     return "\n\n".join(f"{title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines) + "\n"

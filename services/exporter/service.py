@@ -8,10 +8,11 @@ from pathlib import Path
 
 from slipway import keys
 from slipway.artifacts.checkpoints import Checkpoints
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.export import DatasetIdentity, ExportManifest, ExportResult, Parity
 from slipway.artifacts.inputs import RunInputs
-from slipway.artifacts.json_io import read_document, write_document
+from slipway.artifacts.json_io import read_document, read_optional, write_document
 from slipway.digests import sha256_file
 from slipway.events import event
 from slipway.metrics import stage_gauges
@@ -61,6 +62,7 @@ def export(params: StageParams, store: ObjectStore) -> ExportResult:
         files=_describe_files(folder),
         omitted_files=omitted_files,
         custom_preset=params.run.spec.train.custom_preset,
+        advice=_read_advice(store, params.name),
     )
     _write_texts(folder, inputs, facts)
     _publish(store, folder, facts)
@@ -72,6 +74,12 @@ def _load(store: ObjectStore, inputs: RunInputs, step: int, scratch: Path) -> Tr
     checkpoint = Checkpoints(store, keys.best_checkpoint(inputs.name)).fetch(step, scratch / "checkpoint")
     pipeline = store.read(keys.pipeline_config(inputs.name))
     return load_trained_model(inputs.preset.experiment, pipeline, checkpoint)
+
+
+def _read_advice(store: ObjectStore, run: str) -> tuple[str, ...]:
+    """Read the evaluator's advice; none from an older version."""
+    errors = read_optional(store, keys.error_analysis(run), ErrorAnalysis)
+    return errors.advice if errors else ()
 
 
 def _first_records(store: ObjectStore, inputs: RunInputs, scratch: Path) -> list[bytes]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from slipway import keys
 from slipway.artifacts.dataset import IngestResult
+from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import BestCheckpoint, ClassScore, MeasuredCheckpoint
 from slipway.artifacts.json_io import read_document, read_optional
 from slipway.artifacts.outcome import StageResult
@@ -44,6 +45,7 @@ class RunSummary:
 
     Attributes:
       best: None before the training is done.
+      advice: Sentences on the next step, of which the first is printed.
       durations: Stage to seconds. A result may lack its duration: the last of several workers writes it.
     """
 
@@ -52,6 +54,7 @@ class RunSummary:
     best: BestCheckpoint | None
     durations: Mapping[Stage, float]
     paths: Paths
+    advice: tuple[str, ...] = ()
 
     @property
     def is_done(self) -> bool:
@@ -75,6 +78,7 @@ class RunSummary:
             "per_class": best.get("per_class", []),
             "intervals": best.get("intervals"),
             "operating_points": best.get("operating_points"),
+            "advice": list(self.advice),
             "warning": self.best.warning if self.best else "",
             "durations_sec": dict(self.durations),
             "paths": self.paths.content(),
@@ -91,7 +95,9 @@ def summarize(store: FolderStore, run: str, spec: RunSpec, outcome: Outcome) -> 
         if result.duration_sec is not None and stage in spec.stages
     }
     best = read_optional(store, keys.best(run), BestCheckpoint) if "train" in done else None
-    return RunSummary(run, outcome, best, durations, _paths(store, run, done))
+    errors = read_optional(store, keys.error_analysis(run), ErrorAnalysis) if best else None
+    advice = errors.advice if errors else ()
+    return RunSummary(run, outcome, best, durations, _paths(store, run, done), advice)
 
 
 def print_success(summary: RunSummary) -> None:
@@ -115,6 +121,7 @@ def print_success(summary: RunSummary) -> None:
         print_line(console, best.threshold_note)
         print_line(console, best.note)
         print_line(console, best.warning)
+        print_line(console, "".join(summary.advice[:1]))
     print_line(console, f"report: {paths.report or paths.data_report or paths.run}")
 
 

@@ -111,12 +111,14 @@ class ErrorAnalysis(ArtifactModel):
       split: The split of the images.
       kinds: Each kind of error, in the order of `ERROR_KINDS`.
       failures: The worst of each kind first, where there are too many for all of them.
+      advice: At most three sentences on the next step, the most important first.
     """
 
     split: str
     kinds: tuple[ErrorCount, ...]
     confusion: ConfusionMatrix
     failures: tuple[Failure, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def failure_count(self) -> int:

@@ -90,7 +90,9 @@ def test_a_restart_continues_with_the_stored_rows(store):
 
 
 def test_finish_puts_the_last_beside_the_best_and_says_final(store):
-    best = board_of(store, 0.5, 0.4).finish(INTERVALS)
+    board = board_of(store, 0.5, 0.4)
+    best = board.complete_best(INTERVALS)
+    board.save(is_final=True)
     assert best.step == 10
     assert best.last.content() == {"step": 20, "split": "test", "metrics": dict.fromkeys(NAMES, 0.4)}
     assert read(store, keys.best("r")) == best.content()
@@ -98,19 +100,19 @@ def test_finish_puts_the_last_beside_the_best_and_says_final(store):
 
 
 def test_finish_adds_the_intervals_that_there_are(store):
-    best = board_of(store, 0.5).finish(INTERVALS)
+    best = board_of(store, 0.5).complete_best(INTERVALS)
     assert read(store, keys.best("r"))["intervals"] == {
         "AP": {"low": 0.3, "high": 0.6},
         "AP50": {"low": 0.2, "high": 0.7},
     }
     assert best.per_class[0].intervals == SHIP_INTERVALS
     assert best.interval_note.startswith("AP50 0.50 (0.20 to 0.70), AP 0.50 (0.30 to 0.60): 95 % intervals")
-    without = board_of(store, 0.5).finish(SplitIntervals(None, (None,)))
+    without = board_of(store, 0.5).complete_best(SplitIntervals(None, (None,)))
     assert (without.interval_note, without.per_class[0].intervals) == ("", None)
 
 
 def test_choice_on_the_reported_split_is_said_to_flatter(store):
-    assert "flatters" in board_of(store, 0.5).finish(INTERVALS).note
+    assert "flatters" in board_of(store, 0.5).complete_best(INTERVALS).note
 
 
 def test_choice_on_val_is_reported_on_test_without_that_note(store):
@@ -118,7 +120,7 @@ def test_choice_on_val_is_reported_on_test_without_that_note(store):
     board.add(10, "test", measurement(0.4))
     assert board.operating_points == points("val")
     board.save_best(10, "test", measurement(0.4), board.operating_points)
-    best = board.finish(INTERVALS)
+    best = board.complete_best(INTERVALS)
     assert (best.chosen_on, best.split, best.metrics.ap, best.note) == ("val", "test", 0.4, "")
     assert best.operating_points == points("val")
     assert board.measured_steps == {10}

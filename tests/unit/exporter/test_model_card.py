@@ -100,6 +100,13 @@ def test_figures_have_the_intervals_that_there_are(facts: Facts) -> None:
     assert "In brackets" not in model_card(facts)
 
 
+def test_advice_is_a_section_where_there_is_any(facts: Facts) -> None:
+    card = model_card(replace(facts, advice=("Add images.", "Train longer.")))
+
+    assert "## Next steps\n\n- Add images.\n- Train longer.\n\n## Made with" in card
+    assert "Next steps" not in model_card(facts)
+
+
 def test_card_names_the_packages_weights_and_their_licence(facts: Facts) -> None:
     card = model_card(replace(facts, plan=small_plan(initial_checkpoint="imagenet-efficientnet-lite0")))
 

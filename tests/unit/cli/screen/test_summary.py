@@ -1,5 +1,7 @@
 """What the summary of a run says of its detector."""
 
+from dataclasses import replace
+
 from slipway.artifacts.evaluation import CocoMetrics, Interval, ScoreIntervals
 from slipway.run.pipeline import State
 from tests.fakes.stages import BEST
@@ -28,6 +30,15 @@ def test_a_better_one_is_not(capsys):
     print_success(summary(0.5))
     assert "do not rely" not in capsys.readouterr().out
     assert summary(0.5).event()["warning"] == ""
+
+
+def test_only_the_first_advice_is_printed_and_the_last_event_has_all(capsys):
+    advised = replace(summary(0.834), advice=("Add images.", "Train longer."))
+    print_success(advised)
+    text = capsys.readouterr().out
+    assert "\nAdd images.\nreport: " in text
+    assert "Train longer." not in text
+    assert advised.event()["advice"] == ["Add images.", "Train longer."]
 
 
 def test_intervals_follow_the_figures_and_are_in_the_last_event(capsys):

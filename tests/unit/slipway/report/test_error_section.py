@@ -119,5 +119,11 @@ def test_failures_are_filtered_by_kind_and_by_class_without_a_script():
     assert html.index('id="l1"') < html.index('<div class="failures">')  # CSS selects only what follows an input
 
 
+def test_advice_stands_before_the_first_section():
+    text = text_of(page(analysis(advice=["Add images.", "Train longer."])))
+    assert text.index("Next steps Add images. Train longer.") < text.index("COCO metrics")
+    assert "Next steps" not in page(analysis())
+
+
 def test_a_run_of_an_older_version_has_no_such_section():
     assert "What it gets wrong" not in run_report(RunReport(name="pets-7", best=BEST))
