@@ -14,6 +14,7 @@ import typer
 from slipway.errors import EXIT_INPUT, EXIT_RETRY, SlipwayError
 
 from services.cli.remote import options as remote
+from services.cli.sweep import options as sweep_options
 
 app = typer.Typer(
     help="Turn a folder of annotated images into a trained, measured, exported object detector.",
@@ -154,6 +155,7 @@ def tensorboard(
     raise typer.Exit(command.tensorboard(run, out, port))
 
 
+app.add_typer(sweep_options.app)
 app.add_typer(remote.app)
 
 

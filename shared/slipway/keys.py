@@ -186,6 +186,11 @@ def report(run: str) -> str:
     return f"runs/{run}/report.html"
 
 
+def sweep(name: str) -> str:
+    """The runs of a `slipway sweep`, and the best of them."""
+    return f"sweeps/{name}/sweep.json"
+
+
 def index(started_at: str, run: str) -> str:
     return f"index/runs/{started_at}-{run}"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from slipway import keys
 from slipway.artifacts.dataset import DataReport, Finding, IngestResult, SplitCounts
-from slipway.artifacts.evaluation import BestCheckpoint
-from slipway.artifacts.json_io import write_document
+from slipway.artifacts.evaluation import BestCheckpoint, MeasuredRow
+from slipway.artifacts.json_io import read_lines, write_document, write_lines
 from slipway.artifacts.outcome import StageResult
 from slipway.artifacts.training import TrainResult
 from slipway.errors import InputError, Stopped, TransientError
@@ -89,6 +89,34 @@ def evaluate(params: StageParams, store: ObjectStore) -> None:
     write_document(store, keys.best(params.name), BEST)
 
 
+def train_slowly(params: StageParams, store: ObjectStore) -> None:
+    """Train until every evaluation of `evaluate_on_val` is there; stop when asked to, as the trainer does."""
+    event("step", step=10, steps=50, loss=0.5)
+    while store.stat(keys.best(params.name)) is None:
+        if params.stopping.wait(0.02):
+            raise Stopped("stopped at step 20 of 50, which is saved; run the same command again to carry on")
+    write_result(store, params.name, "train", TrainResult(steps=50, best_step=50, duration_sec=65.0))
+
+
+def evaluate_on_val(params: StageParams, store: ObjectStore) -> None:
+    """Measure five checkpoints: the n-th has an AP of n times the learning rate; on test the best has half of that.
+
+    A learning rate below 0.1 leaves time to stop the run after its third evaluation.
+    """
+    rate = params.run.spec.train.learning_rate or 0.1
+    rows: list[MeasuredRow] = read_lines(store, keys.metrics(params.name), MeasuredRow)
+    for number in range(len(rows) + 1, 6):
+        metrics = {"AP": round(number * rate, 6), "AP50": round(1.5 * number * rate, 6)}
+        rows.append(MeasuredRow.model_validate({"step": 10 * number, "split": "val", **metrics}))
+        write_lines(store, keys.metrics(params.name), rows)
+        event("evaluated", step=10 * number, split="val", **metrics)
+        if params.stopping.wait(10 if number == 3 and rate < 0.1 else 0.02):
+            raise Stopped("stopped")
+    test = {"AP": round(2.5 * rate, 6), "AP50": round(4 * rate, 6)}
+    best = {"step": 50, "split": "test", "chosen_on": "val", "images": 40, "metrics": test}
+    write_document(store, keys.best(params.name), BestCheckpoint.model_validate(best))
+
+
 def other(params: StageParams, store: ObjectStore) -> None:
     write_result(store, params.name, process_name(), StageResult(duration_sec=0.2))
 
@@ -152,9 +180,10 @@ def main() -> int:
         start_log("detect", "ponds", "text")
         event("stage_failed", logging.ERROR, error="none of 3 images could be read")
         return 65
+    slow_work = {"train": train_slowly, "evaluate": evaluate_on_val}.get(process_name(), other)
     work = {"ingest": ingest, "train": train, "evaluate": evaluate}.get(process_name(), other)
-    function = work if behaviour() == "work" else misbehave
-    code = run_stage(process_name(), function, graceful=behaviour() in ("long", "stubborn"))
+    function = {"work": work, "slow": slow_work}.get(behaviour(), misbehave)
+    code = run_stage(process_name(), function, graceful=behaviour() in ("slow", "long", "stubborn"))
     if behaviour() == "full":  # the disk takes the file, but nothing into it
         Path(os.environ["SLIPWAY_TERMINATION_LOG"]).write_text("")
     return code

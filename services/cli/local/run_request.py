@@ -1,7 +1,7 @@
 """The command line's request for a run, and its conversion to a TrainingRun."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class RunRequest:
     """The command line's request for a run, not yet checked.
 
     Attributes:
-      options: Options by their names in `FIELDS`; None where an option was not given.
+      options: Options by their names in `FIELDS`, or fields such as `train.seed`; None where one was not given.
       name: Name of the run; when absent, made from its content.
       file: A TrainingRun in YAML; options override it.
     """
@@ -71,21 +71,53 @@ def training_run(request: RunRequest, out: Path) -> TrainingRun:
       SpecError: An option or a field is wrong; the message names it.
       InputError: The folder or a file does not exist.
     """
-    base = parse_run(_read_text(request.file), str(request.file)) if request.file else None
+    base = _read_base(request)
+    spec = _with_digest(_checked_spec(request, base), out)
+    name = request.name or (base.metadata.name if base else _digest_name(spec))
+    try:
+        return TrainingRun(metadata=Metadata(name=name), spec=spec)
+    except ValidationError as error:
+        raise SpecError(explain(error, {"name": "--name"})) from error
+
+
+def training_runs(request: RunRequest, changes: Sequence[Mapping[str, Any]], out: Path) -> list[TrainingRun]:
+    """Check requests that differ in some options, read their source once, and name each run after its digest.
+
+    Args:
+      changes: The options of each run that differ from those of the request.
+
+    Raises:
+      SpecError, InputError: As `training_run`.
+    """
+    specs = run_specs(request, changes)
+    dataset = _with_digest(specs[0], out).dataset if specs else None
+    specs = [spec.model_copy(update={"dataset": dataset}) for spec in specs]
+    return [TrainingRun(metadata=Metadata(name=_digest_name(spec)), spec=spec) for spec in specs]
+
+
+def run_specs(request: RunRequest, changes: Sequence[Mapping[str, Any]]) -> list[RunSpec]:
+    """Check requests that differ in some options, without reading their source. Raises as `training_run`."""
+    base = _read_base(request)
+    return [_checked_spec(replace(request, options={**request.options, **options}), base) for options in changes]
+
+
+def _read_base(request: RunRequest) -> TrainingRun | None:
+    return parse_run(_read_text(request.file), str(request.file)) if request.file else None
+
+
+def _digest_name(spec: RunSpec) -> str:
+    """Return a name made from the dataset's and the digest of the spec."""
+    dataset = spec.dataset.ref.partition("@")[0] if spec.dataset.ref else Path(str(spec.dataset.source)).name
+    return f"{slug(dataset, _LONGEST_FOLDER)}-{spec.digest()[:8]}"
+
+
+def _checked_spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
     spec = _spec(request, base)
     if spec.suspend or spec.cancel:
         raise SpecError(f"{request.file}: suspend and cancel are for a cluster; remove them, and stop with Ctrl-C")
     if spec.train.preset:
         spec.train.find_preset(spec.train.preset)
-    source = "dataset"
-    if spec.dataset.source:
-        source = Path(spec.dataset.source).name
-        spec = _with_digest(spec, out)
-    name = request.name or (base.metadata.name if base else f"{slug(source, _LONGEST_FOLDER)}-{spec.digest()[:8]}")
-    try:
-        return TrainingRun(metadata=Metadata(name=name), spec=spec)
-    except ValidationError as error:
-        raise SpecError(explain(error, {"name": "--name"})) from error
+    return spec
 
 
 def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
@@ -94,7 +126,7 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
         raise SpecError("give either a FOLDER of annotated images, or a run file with -f")
     sections = _base_sections(request, base)
     for option, value in request.options.items():
-        for field in FIELDS[option] if value is not None else ():
+        for field in FIELDS.get(option, (option,)) if value is not None else ():
             *section, last = field.split(".")
             fields = sections.setdefault(section[0], {}) if section else sections
             fields[last] = _field_value(option, value, request.folder, fields.get(last))
@@ -143,7 +175,7 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
     single fields of the run file's overrides.
     """
     if option == "set":
-        return (base_value or {}) | parse_assignments(value)
+        return (base_value or {}) | (value if isinstance(value, dict) else parse_assignments(value))
     if option == "label_map":
         files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
         if not files:
@@ -169,7 +201,9 @@ def _read_text(path: Path) -> str:
 
 
 def _with_digest(spec: RunSpec, out: Path) -> RunSpec:
-    source = str(spec.dataset.source)
+    source = spec.dataset.source
+    if source is None:
+        return spec
     folder, out = Path(source), out.resolve()
     if "://" not in source and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder that holds the images and their annotations")

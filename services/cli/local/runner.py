@@ -39,8 +39,18 @@ class Outcome:
     is_new: bool = True
 
 
-def run_local(run: TrainingRun, store: FolderStore, show: Show) -> Outcome:
+def run_local(
+    run: TrainingRun,
+    store: FolderStore,
+    show: Show,
+    interrupts: Interrupts | None = None,
+    until: Stage | None = None,
+) -> Outcome:
     """Run the stages that are not done, to the end of the run.
+
+    Args:
+      interrupts: Also counts the caller's requests to stop.
+      until: The last stage that is run now; the others can be run later.
 
     Raises:
       SlipwayError: The run cannot begin: its name is taken, it runs already, or the folder cannot be written.
@@ -48,10 +58,11 @@ def run_local(run: TrainingRun, store: FolderStore, show: Show) -> Outcome:
     name = run.metadata.name
     begin_run(_limit_workers(run), store)
     spec = load_run(name, store).spec
+    spec = spec.model_copy(update={"until": until}) if until in spec.stages else spec
     if all(unit.phase is Phase.DONE for unit in observe_stages(store, name, spec).values()):
         return Outcome(State.SUCCEEDED, is_new=False)
-    with lock_run(store, name) as lock, Interrupts().catch_signals() as interrupts:
-        return Runner(name, store, lock, show, interrupts).drive(spec)
+    with lock_run(store, name) as lock, (interrupts or Interrupts()).catch_signals() as requests:
+        return Runner(name, store, lock, show, requests).drive(spec)
 
 
 def observe_stages(store: FolderStore, run: str, spec: RunSpec) -> dict[Stage, Unit]:

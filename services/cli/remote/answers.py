@@ -130,6 +130,27 @@ class FailureAnswer(Answer):
     code: int = EXIT_BUG
 
 
+class EvaluationAnswer(Answer):
+    """One checkpoint, measured on one split; -1 where the split has no boxes."""
+
+    step: int
+    split: str
+    ap: float = Field(alias="AP")
+    ap50: float = Field(alias="AP50")
+
+
+class MetricsAnswer(Answer):
+    """The measurements of a run so far."""
+
+    evaluations: tuple[EvaluationAnswer, ...] = ()
+
+
+class DatasetSplits(Answer):
+    """An ingested dataset, of which the names of its splits are read."""
+
+    splits: Mapping[str, Any]
+
+
 class ArtifactAnswer(Answer):
     """One file of a run, by its path below the run's folder."""
 

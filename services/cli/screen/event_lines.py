@@ -16,6 +16,8 @@ def event_lines(event: Event) -> list[str]:
     match event:
         case {"event": "run_begun", "run": run, "folder": folder}:
             lines = [f"run {run} in {folder}"]
+        case {"event": "trial_begun" | "trial_pruned" | "trial_over"}:
+            lines = [_trial_line(event)]
         case {"event": "stage_skipped"}:
             lines = [f"{stage}: done before"]
         case {"event": "stage_over", "code": 0, "duration_sec": seconds}:
@@ -35,6 +37,28 @@ def event_lines(event: Event) -> list[str]:
         case {"level": ("ERROR" | "CRITICAL") as level, "message": message}:
             lines = [f"{stage}: {level}: {message}"]
     return lines
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """Return the values that a run of a sweep tries."""
+    return ", ".join(f"{key_text(key)} {format_value(value)}" for key, value in values.items()) or "as it is"
+
+
+def key_text(key: str) -> str:
+    """Return an option's name in words, and a field of Model Garden's configuration as it is."""
+    return key if "." in key else key.replace("_", " ")
+
+
+def _trial_line(event: Event) -> str:
+    """Return the line for the begin or the end of a run of a sweep."""
+    match event:
+        case {"event": "trial_begun", "values": values, "number": count, "count": total}:
+            return f"run {count} of {total}: {values_text(values)}"
+        case {"event": "trial_pruned", "reason": reason}:
+            return f"stopped early: {reason}"
+        case _:
+            reason = event.get("reason")
+            return f"{event.get('run')}: {event.get('state')}" + (f": {reason}" if reason else "")
 
 
 def finding_line(finding: Mapping[str, Any]) -> str:

@@ -31,7 +31,7 @@ _SHAPES = {
     "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{SHA256_PATTERN}$"),
     "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{NAME_PATTERN}$"),
 }
-_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints)/")  # Slipway's, but never removed
+_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints|sweeps)/")  # Slipway's, but never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
 # The keys of a run whose removal was interrupted after run.json was deleted.
 _PARTLY_REMOVED = re.compile(rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|report\.html)$")

@@ -2,7 +2,7 @@ import pytest
 
 from slipway.errors import InputError, SpecError
 
-from services.cli.local.run_request import RunRequest, training_run
+from services.cli.local.run_request import RunRequest, run_specs, training_run, training_runs
 
 LABEL_MAP = "item { id: 1 name: 'duck' }\n"
 
@@ -192,3 +192,23 @@ def test_either_a_folder_or_a_file(source):
     for both in (RunRequest(source, {}, file=run_file(source)), RunRequest(None, {})):
         with pytest.raises(SpecError, match="give either a FOLDER of annotated images, or a run file"):
             training_run(both, source.parent / "out")
+
+
+def test_runs_that_differ_in_options_are_named_after_their_digests(source, tmp_path):
+    request = RunRequest(source, {"steps": 30})
+    runs = training_runs(request, [{"learning_rate": 0.1}, {"train.seed": 7}, {}], tmp_path / "out")
+    assert [(run.spec.train.learning_rate, run.spec.train.seed) for run in runs] == [(0.1, 0), (None, 7), (None, 0)]
+    assert [run.metadata.name for run in runs] == [f"my-ponds-{run.spec.digest()[:8]}" for run in runs]
+    assert runs[2] == training_run(request, tmp_path / "out")
+
+
+def test_a_value_that_no_run_can_have_names_its_option(source, tmp_path):
+    with pytest.raises(SpecError, match=r"--steps: Input should be greater than or equal to 1 \(got 0\)"):
+        training_runs(RunRequest(source, {}), [{"steps": 10}, {"steps": 0}], tmp_path / "out")
+
+
+def test_runs_set_fields_of_model_garden_beside_those_of_the_request(source, tmp_path):
+    request = RunRequest(source, {"set": {"task.losses.focal_loss_gamma": 2.0}})
+    (spec,) = run_specs(RunRequest(source, {}), [{"set": {"task.losses.focal_loss_gamma": 1.5}}])
+    assert spec.train.overrides == {"task.losses.focal_loss_gamma": 1.5}
+    assert training_run(request, tmp_path / "out").spec.train.overrides == {"task.losses.focal_loss_gamma": 2.0}
