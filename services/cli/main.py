@@ -7,7 +7,7 @@ an installation are in `remote/options.py`.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,9 @@ _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels t
 _InitialCheckpoint = Annotated[
     str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, or the address of a .tar.gz.")
 ]
+_LearningCurve = Annotated[
+    bool, typer.Option("--learning-curve", help="Also train on 25 and 50 % of the images: would more of them help?")
+]
 _Invalid = Annotated[str | None, typer.Option(help="fail: stop at unusable images and boxes. drop: leave them out.")]
 
 
@@ -50,6 +53,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate, after warm-up.")] = None,
     test_ratio: _TestRatio = None,
     val_ratio: _ValRatio = None,
+    train_share: Annotated[float | None, typer.Option(help="Share of the train split to train on.")] = None,
     seed: _Seed = None,
     label_map: _LabelMap = None,
     invalid: _Invalid = None,
@@ -62,13 +66,18 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     workers: Annotated[int | None, typer.Option(help="Processes that write TFRecords.")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage: ingest, preprocess, train, export or detect.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run; by default made from its content.")] = None,
+    learning_curve: _LearningCurve = False,
     out: _Out = Path("slipway-out"),
     as_json: _Json = False,
 ) -> None:
     """Ingest, preprocess, train, evaluate, export, detect; the same command again continues where it stopped."""
+    raise typer.Exit(_run_with_options(ctx.params))
+
+
+def _run_with_options(options: dict[str, Any]) -> int:
     from services.cli.commands import run as command
 
-    raise typer.Exit(command.run_with_options(ctx.params))
+    return command.run_with_options(options)
 
 
 @app.command()

@@ -186,6 +186,11 @@ def report(run: str) -> str:
     return f"runs/{run}/report.html"
 
 
+def learning_curve(run: str) -> str:
+    """AP on shares of the run's images; only of a run with `--learning-curve`."""
+    return f"runs/{run}/learning_curve.json"
+
+
 def sweep(name: str) -> str:
     """The runs of a `slipway sweep`, and the best of them."""
     return f"sweeps/{name}/sweep.json"

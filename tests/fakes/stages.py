@@ -5,6 +5,7 @@ further starts, the last line is that of all later ones. A module without a file
 """
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from slipway import keys
-from slipway.artifacts.dataset import DataReport, Finding, IngestResult, SplitCounts
+from slipway.artifacts.dataset import DataReport, Finding, IngestResult, ManifestSplit, SplitCounts
 from slipway.artifacts.evaluation import BestCheckpoint, MeasuredRow
 from slipway.artifacts.json_io import read_lines, write_document, write_lines
 from slipway.artifacts.outcome import StageResult
@@ -74,7 +75,12 @@ def ingest(params: StageParams, store: ObjectStore) -> None:
     store.write(keys.data_report(DATASET, "html"), b"<html>")
     store.write(keys.plan(params.name), resolve(TrainSpec(), 8, (320, 240)).dump())
     event("resolved", steps=1000)
-    write_result(store, params.name, "ingest", IngestResult(dataset=DATASET, duration_sec=0.1))
+    images = round(80 * (params.run.spec.ingest.train_share or 1))
+    splits = {
+        "train": ManifestSplit(images=images, boxes=images, shards=1),
+        "test": ManifestSplit(images=20, boxes=40, shards=1),
+    }
+    write_result(store, params.name, "ingest", IngestResult(dataset=DATASET, splits=splits, duration_sec=0.1))
 
 
 def train(params: StageParams, store: ObjectStore) -> None:
@@ -85,8 +91,11 @@ def train(params: StageParams, store: ObjectStore) -> None:
 
 
 def evaluate(params: StageParams, store: ObjectStore) -> None:
+    """Measure an AP50 of 0.834, and 0.1 less for each halving of the training images."""
     event("evaluated", step=20, split="test", AP=0.512, AP50=0.834)
-    write_document(store, keys.best(params.name), BEST)
+    loss = 0.1 * math.log2(params.run.spec.ingest.train_share or 1)
+    metrics = BEST.metrics.model_copy(update={"ap": BEST.metrics.ap + loss, "ap50": BEST.metrics.ap50 + loss})
+    write_document(store, keys.best(params.name), BEST.model_copy(update={"metrics": metrics}))
 
 
 def train_slowly(params: StageParams, store: ObjectStore) -> None:

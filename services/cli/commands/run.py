@@ -19,6 +19,10 @@ def run_with_options(options: Mapping[str, Any]) -> int:
     """Run with the command's parameters, by their names, and return the exit code."""
     spec_options = {option: options[option] for option in FIELDS}
     request = RunRequest(options["folder"], spec_options, options["name"], options["file"])
+    if options["learning_curve"]:
+        from services.cli.commands.learning_curve import learning_curve
+
+        return learning_curve(request, options["out"], options["as_json"])
     return run(request, options["out"], options["as_json"])
 
 

@@ -36,6 +36,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "seed": ("ingest.seed", "train.seed"),
     "test_ratio": ("ingest.test_ratio",),
     "val_ratio": ("ingest.val_ratio",),
+    "train_share": ("ingest.train_share",),
     "label_map": ("ingest.label_map",),
     "invalid": ("ingest.invalid",),
     "workers": ("preprocess.workers",),

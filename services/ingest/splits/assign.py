@@ -8,7 +8,7 @@ from slipway.dataset.annotations import AnnotatedImage
 from slipway.errors import InputError
 from slipway.run.spec import IngestSpec
 
-from services.ingest.splits.partition import partition
+from services.ingest.splits.partition import partition, take_share
 from services.ingest.splits.source_split import SourceSplit
 
 _TEST_RATIO = 0.1  # the tutorial's
@@ -37,7 +37,7 @@ def uses_source_split(source_split: SourceSplit, spec: IngestSpec) -> bool:
 
 
 def assign(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assignment:
-    """Assign each image to a split.
+    """Assign each image to a split, and leave out all of train but its share where the spec gives one.
 
     Args:
       images: Annotation's key and image.
@@ -45,8 +45,22 @@ def assign(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assig
     Raises:
       InputError: train or test would be empty.
     """
-    if uses_source_split(source_split, spec):
-        return _assign_by_source(images, source_split)
+    by_source = uses_source_split(source_split, spec)
+    assignment = _assign_by_source(images, source_split) if by_source else _assign_anew(images, source_split, spec)
+    return _limit_train(assignment, images, spec.train_share, spec.seed) if spec.train_share else assignment
+
+
+def _limit_train(assignment: Assignment, images: Images, share: float, seed: int) -> Assignment:
+    """Leave out the images of train that do not belong to its share."""
+    split_of = assignment.split_of
+    train = [image for _, image in images if split_of.get(image.filename) == "train"]
+    names = take_share(train, share, seed)
+    note = f"{len(names)} of the {len(train)} images of train are used: a share of {share:g}, stratified by class."
+    split_of = {name: split for name, split in split_of.items() if split != "train" or name in names}
+    return Assignment(split_of, [*assignment.notes, note], assignment.findings)
+
+
+def _assign_anew(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assignment:
     shares = _shares(spec)
     split_of = partition([image for _, image in images], shares, spec.seed)
     words = " and ".join(f"{ratio:.0%} {name}" for name, ratio in shares.items())

@@ -33,12 +33,8 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
         raise InputError(
             f"{len(groups)} different images cannot be divided into train, {', '.join(ratios)}; annotate more images"
         )
-    members: dict[str, list[str]] = defaultdict(list)
-    for key, group in groups.items():
-        for label in _labels(group):
-            members[label].append(key)
     split: dict[str, str] = {}
-    for _, group_keys in sorted(members.items(), key=lambda item: (len(item[1]), item[0])):
+    for _, group_keys in sorted(_members(groups).items(), key=lambda item: (len(item[1]), item[0])):
         for name, ratio in ratios.items():
             target = max(round(ratio * len(group_keys)), int(ratio > 0 and len(group_keys) > len(ratios)))
             present = sum(split.get(key) == name for key in group_keys)
@@ -48,6 +44,35 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
             split.setdefault(key, "train")
     _fill(split, list(groups), [name for name, ratio in ratios.items() if ratio > 0])
     return {image.filename: split[key] for key, group in groups.items() for image in group}
+
+
+def take_share(images: Sequence[AnnotatedImage], share: float, seed: int) -> set[str]:
+    """Return the filenames of a share of the images, at least one of each class.
+
+    Each class gives the same share, as in `partition`, and a larger share contains every smaller one of the same seed.
+
+    Args:
+      share: In (0, 1].
+    """
+    groups = _groups(images, seed)
+    members = _members(groups)
+    by_rarest_label: dict[str, list[str]] = defaultdict(list)
+    for key, group in groups.items():
+        by_rarest_label[min(_labels(group), key=lambda label: (len(members[label]), label))].append(key)
+    # The first image of each class comes first in every share; a class may be rarest in none of its images.
+    keys = {group_keys[0] for group_keys in members.values()}
+    for group_keys in by_rarest_label.values():
+        keys |= set(group_keys[: round(share * len(group_keys))])
+    return {image.filename for key in keys for image in groups[key]}
+
+
+def _members(groups: Mapping[str, list[AnnotatedImage]]) -> dict[str, list[str]]:
+    """Return the groups of each class, in their order."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for key, group in groups.items():
+        for label in _labels(group):
+            members[label].append(key)
+    return members
 
 
 def _groups(images: Sequence[AnnotatedImage], seed: int) -> dict[str, list[AnnotatedImage]]:

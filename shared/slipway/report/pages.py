@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.artifacts.dataset import DataReport, SplitCounts
 from slipway.artifacts.error_analysis import ErrorAnalysis, kind_name
 from slipway.artifacts.evaluation import BestCheckpoint, Curve, Interval, MeasuredRow
+from slipway.artifacts.learning_curve import LearningCurve
 from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
@@ -57,6 +58,7 @@ class RunReport:
       durations: Seconds per stage, in the order they ran.
       usage: Shell commands that use the export.
       caveats: Sentences that a reader of the figures should know; shown beside them.
+      learning_curve: Trainings on shares of the images and on all of them; None if there were none on shares.
     """
 
     name: str
@@ -74,6 +76,7 @@ class RunReport:
     durations: Mapping[str, float] = field(default_factory=dict)
     usage: Sequence[str] = ()
     caveats: Sequence[str] = ()
+    learning_curve: LearningCurve | None = None
 
     @property
     def splits(self) -> Mapping[str, SplitCounts]:
@@ -115,6 +118,7 @@ def run_report(report: RunReport) -> str:
         charts=_training_charts(report),
         scores=scores,
         errors=error_section(report.errors, best, report.failures) if report.errors and best else None,
+        learning_chart=sections.learning_chart(report.learning_curve) if report.learning_curve else None,
         curves=sections.curve_charts(report.curves, [row.label for row in scores]),
         metric_rows=_metric_rows(best) if best else [],
         intervals=_intervals(best) if best else {},

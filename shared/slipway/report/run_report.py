@@ -9,6 +9,7 @@ from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, Curves, Mea
 from slipway.artifacts.export import ExportManifest
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_document, read_lines, read_optional
+from slipway.artifacts.learning_curve import LearningCurve, LearningPoint
 from slipway.artifacts.outcome import StageResult
 from slipway.artifacts.training import ProgressLine
 from slipway.report.error_section import FailurePicture
@@ -57,6 +58,7 @@ def assemble(
         durations=_durations(store, name) | {"detect": seconds},
         usage=_usage(name),
         caveats=_caveats(best),
+        learning_curve=_learning_curve(inputs, best, store),
     )
 
 
@@ -92,6 +94,12 @@ def _usage(run: str) -> list[str]:
         "found = detect(image_tensor=image[tf.newaxis])\n"
         'print(found["detection_boxes"][0], found["detection_classes"][0], found["detection_scores"][0])',
     ]
+
+
+def _learning_curve(inputs: RunInputs, best: BestCheckpoint, store: ObjectStore) -> LearningCurve | None:
+    """Return the trainings on shares of the images, if there were any, together with this run."""
+    curve = read_optional(store, keys.learning_curve(inputs.name), LearningCurve)
+    return curve and curve.add(LearningPoint.of(inputs.name, inputs.manifest.splits["train"].images, best))
 
 
 def _caveats(best: BestCheckpoint) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from slipway.artifacts.dataset import DataReport, Finding, SplitCounts
 from slipway.artifacts.evaluation import ClassScore, Curve, MeasuredRow, ScoreIntervals
+from slipway.artifacts.learning_curve import LearningCurve
 from slipway.artifacts.training import ProgressLine
 from slipway.report.axes import Axis, Point, smooth
 from slipway.report.charts import MOST_COLOURS, Bar, Mark, Series, bar_chart, line_chart, small_line
@@ -148,6 +149,17 @@ def ap_chart(metrics: Sequence[MeasuredRow], best_step: int | None = None, split
     high = max((y for one in series for _, y in one.points if y <= 1), default=1.0)
     axes = (Axis("step"), Axis("", low=0, high=1.0 if high > 0.5 else None))
     return Chart(title, line_chart(title, series, axes, mark), names)
+
+
+def learning_chart(curve: LearningCurve) -> Chart:
+    """Draw AP50 and AP over the number of training images."""
+    series = [
+        Series("AP50", [(float(point.images), point.ap50) for point in curve.points]),
+        Series("AP", [(float(point.images), point.ap) for point in curve.points]),
+    ]
+    title = f"AP on {curve.split} images"
+    axes = (Axis("training images", low=0), Axis("", low=0, high=1))
+    return Chart(title, line_chart(title, series, axes), ("AP50", "AP"))
 
 
 def curve_charts(curves: Mapping[str, Curve], order: Sequence[str]) -> list[Chart]:

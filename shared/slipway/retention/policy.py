@@ -34,7 +34,9 @@ _SHAPES = {
 _LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints|sweeps)/")  # Slipway's, but never removed
 _PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
 # The keys of a run whose removal was interrupted after run.json was deleted.
-_PARTLY_REMOVED = re.compile(rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|report\.html)$")
+_PARTLY_REMOVED = re.compile(
+    rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|learning_curve\.json|report\.html)$"
+)
 _INDEX_TIME = len("2026-01-31T12:00:00Z-")
 
 

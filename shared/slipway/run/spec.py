@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from slipway import API_VERSION
 from slipway.digests import sha256_json
@@ -46,6 +46,8 @@ class IngestSpec(StrictModel):
     Attributes:
       test_ratio: Share of the images that become the test split; overrides a split that comes with the source.
       val_ratio: Share that becomes the val split, on which the best checkpoint is then chosen.
+      train_share: Share of the train split that is used: a larger share contains every smaller one of the same seed.
+        1 counts as absent.
       seed: Seed of the partition.
       label_map: Key of a `.pbtxt` inside the source, or its text; labels that it lacks are reported as findings.
       invalid: Treatment of images and boxes that cannot be used: `fail` names all of them and stops,
@@ -54,9 +56,15 @@ class IngestSpec(StrictModel):
 
     test_ratio: Ratio | None = None
     val_ratio: Ratio | None = None
+    train_share: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     label_map: str | None = None
     invalid: Literal["fail", "drop"] = "fail"
+
+    @field_validator("train_share")
+    @classmethod
+    def _absent_if_whole(cls, share: float | None) -> float | None:
+        return None if share == 1 else share
 
 
 class PreprocessSpec(StrictModel):
@@ -173,6 +181,12 @@ class RunSpec(StrictModel):
     suspend: bool = False
     cancel: bool = False
     attempt: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _share_of_source(self) -> "RunSpec":
+        if self.dataset.ref and self.ingest.train_share:
+            raise ValueError("ingest.trainShare needs dataset.source: a dataset that was ingested is used as it is")
+        return self
 
     @property
     def stages(self) -> tuple[Stage, ...]:

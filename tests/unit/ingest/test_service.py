@@ -95,6 +95,23 @@ def test_folder_becomes_a_dataset_named_after_it(tmp_path, source, store):
         assert content == (source / image.filename).read_bytes()
 
 
+def test_a_share_of_train_leaves_test_and_labels_as_they_are_and_stores_no_image_again(tmp_path, source, store):
+    whole = ingest(params(tmp_path, source, ingest={"val_ratio": 0.1}), store)
+    blobs = digests(store, "blobs")
+    half = ingest(params(tmp_path, source, "s", ingest={"val_ratio": 0.1, "train_share": 0.5}), store)
+    assert {split: counts.images for split, counts in half.splits.items()} == {"train": 12, "val": 3, "test": 3}
+    assert half.labels == whole.labels
+    names = {
+        split: [[image.filename for image in all_images(store, result.dataset)[split]] for result in (whole, half)]
+        for split in ("train", "val", "test")
+    }
+    assert names["test"][0] == names["test"][1]
+    assert names["val"][0] == names["val"][1]
+    assert set(names["train"][1]) < set(names["train"][0])
+    assert half.notes[-1] == "12 of the 24 images of train are used: a share of 0.5, stratified by class."
+    assert digests(store, "blobs") == blobs
+
+
 def test_users_files_stay_as_they_are(tmp_path, source, store):
     digest = source_digest(FolderStore(source))
     ingest(params(tmp_path, source), store)

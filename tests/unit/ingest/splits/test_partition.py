@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -9,7 +10,7 @@ from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.errors import InputError
 
-from services.ingest.splits.partition import partition
+from services.ingest.splits.partition import partition, take_share
 
 
 def image(number, *labels, sha=None):
@@ -77,3 +78,35 @@ def test_every_image_is_in_exactly_one_split():
 def test_fewer_images_than_splits_is_refused():
     with pytest.raises(InputError, match="1 different images cannot be divided into train, test"):
         partition([image(0, "a", sha="x"), image(1, "a", sha="x")], {"test": 0.5}, 0)
+
+
+def test_a_share_gives_each_class_the_same_share():
+    scene = images(ship=80, buoy=20, none=40)
+    names = take_share(scene, 0.25, 0)
+    labels = Counter(i.boxes[0].label if i.boxes else "none" for i in scene if i.filename in names)
+    assert labels == {"ship": 20, "buoy": 5, "none": 10}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_larger_share_contains_every_smaller_one(seed):
+    scene = [image(n, *random.Random(n).choices(["ship", "buoy", "wreck"], k=n % 4)) for n in range(60)]
+    shares = [take_share(scene, share, seed) for share in (0.02, 0.1, 0.25, 0.5, 0.75, 1)]
+    assert all(small <= large for small, large in pairwise(shares))
+    assert shares[-1] == {i.filename for i in scene}
+
+
+def test_a_share_has_each_class_at_least_once():
+    scene = [*images(ship=100), image(200, "ship", "wreck"), image(201, "buoy", "wreck"), image(202, "wreck")]
+    names = take_share(scene, 0.01, 3)
+    assert {box.label for i in scene if i.filename in names for box in i.boxes} == {"ship", "wreck", "buoy"}
+
+
+def test_images_of_equal_bytes_are_in_a_share_together():
+    scene = [image(number, "ship", sha=f"sha-{number // 2}") for number in range(40)]
+    names = take_share(scene, 0.5, 0)
+    assert len(names) == 20
+    assert all((f"{n:04}.jpg" in names) == (f"{n + 1:04}.jpg" in names) for n in range(0, 40, 2))
+
+
+def test_another_seed_is_another_share():
+    assert take_share(images(ship=100), 0.25, 1) != take_share(images(ship=100), 0.25, 2)

@@ -128,3 +128,23 @@ def test_a_run_that_was_not_exported_has_no_report(store: ObjectStore) -> None:
 
     with pytest.raises(MissingKey, match=r"manifest\.json: no such key"):
         assemble(RUN, store, [], 2.5)
+
+
+def test_trainings_on_shares_of_the_images_are_drawn_with_what_they_say(store):
+    points = (
+        {"run": "cats-1", "images": 25, "ap": 0.2, "ap50": 0.41},
+        {"run": "cats-2", "images": 50, "ap": 0.3, "ap50": 0.6},
+    )
+    curve = {"split": "test", "images": 12, "boxes": 20, "points": points}
+    store.write(keys.learning_curve("cats"), json.dumps(curve).encode())
+    manifest = json.loads(store.read(keys.manifest(DATASET)))
+    manifest["splits"] = {"train": {"images": 100, "boxes": 200, "shards": 1}}
+    store.write(keys.manifest(DATASET), json.dumps(manifest).encode())
+    page = run_report(assemble(RUN, store, [], 1.0))
+    assert "<h2>Would more images help?</h2>" in page
+    assert "From 25 to 50 to 100 training images AP50 was 0.41, 0.60, 0.81: doubling them again would add about" in page
+    assert "AP50: 0.81 at training images 100" in page
+
+
+def test_a_run_without_trainings_on_shares_has_no_such_section(store):
+    assert "Would more images help?" not in run_report(assemble(RUN, store, [], 1.0))

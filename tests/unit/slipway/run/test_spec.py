@@ -21,6 +21,7 @@ def test_stages_end_with_until():
         {"queue": "teams"},
         {"preprocess": {"workers": 9}},
         {"train": {"gpus": 0}},
+        {"ingest": {"trainShare": 1}},
         {"train": {"workers": 2, "pool": "a100"}},
     ],
     ids=str,
@@ -30,7 +31,15 @@ def test_the_digest_is_blind_to(same):
 
 
 @pytest.mark.parametrize(
-    "other", [{"train": {"steps": 7}}, {"ingest": {"seed": 1}}, {"until": "train"}, {"train": {"seed": 1}}], ids=str
+    "other",
+    [
+        {"train": {"steps": 7}},
+        {"ingest": {"trainShare": 0.5}},
+        {"ingest": {"seed": 1}},
+        {"until": "train"},
+        {"train": {"seed": 1}},
+    ],
+    ids=str,
 )
 def test_the_digest_sees(other):
     assert spec(**other).digest() != spec().digest()
@@ -110,3 +119,10 @@ def test_preset_of_ones_own_may_not_have_the_name_of_another():
 
 def test_the_kind_is_a_training_run():
     assert TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec()}).kind == "TrainingRun"
+
+
+def test_a_dataset_that_was_ingested_is_used_as_it_is():
+    ref = {"ref": f"ponds@{'ab' * 32}"}
+    assert RunSpec.model_validate({"dataset": ref, "ingest": {"trainShare": 1}}).ingest.train_share is None
+    with pytest.raises(ValidationError, match=r"ingest\.trainShare needs dataset\.source"):
+        RunSpec.model_validate({"dataset": ref, "ingest": {"trainShare": 0.5}})
