@@ -94,6 +94,9 @@ chart := charts/slipway
 kube := --kube-version 1.31.0
 render := helm template slipway $(chart) --namespace slipway --skip-tests $(kube)
 
+networks: $(ready)  ## Write the shapes of each preset's variables, with which initial checkpoints are compared
+	PYTHONPATH=.:shared $(bin)/python tests/networks.py
+
 chart: .venv-checkov/.ready  ## Lint, test and check the chart in every variant; needs helm and helm-unittest
 	set -e; rendered=$$(mktemp -d); trap 'rm -r "$$rendered"' EXIT; \
 	for values in $(chart)/values.yaml $(chart)/ci/*-values.yaml; do \
@@ -139,4 +142,4 @@ $(ready) $(gpu_ready): requirements/uv.txt pyproject.toml
 	$(@D)/bin/uv pip install -q --python $(@D)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test lint house fmt images e2e e2e-faults manifests model-garden chart lock
+.PHONY: help demo test lint house fmt images e2e e2e-faults manifests model-garden networks chart lock

@@ -33,7 +33,7 @@ _ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, 
 _Seed = Annotated[int | None, typer.Option(help="Seed of the split, the initial weights and the augmentation.")]
 _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels that it lacks are reported.")]
 _InitialCheckpoint = Annotated[
-    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, or the address of a .tar.gz.")
+    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, s3://, https:// or run:NAME.")
 ]
 _LearningCurve = Annotated[
     bool, typer.Option("--learning-curve", help="Also train on 25 and 50 % of the images: would more of them help?")

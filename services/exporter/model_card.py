@@ -7,6 +7,7 @@ from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, ScoreIntervals
 from slipway.artifacts.export import Parity
 from slipway.artifacts.operating_point import MIN_BOXES
+from slipway.artifacts.weights import RestoredWeights
 from slipway.run.custom_preset import CustomPreset
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
@@ -22,6 +23,7 @@ class Facts:
 
     Attributes:
       best: The exported checkpoint, as the evaluator measured it.
+      weights: What was restored of the initial checkpoint; None if it was trained from scratch.
       keeps_aspect_ratio: The image is scaled to fit and padded, rather than stretched.
       files: File of the export to its purpose and size.
       omitted_files: File that was asked for and is not in the export, to the reason.
@@ -41,6 +43,7 @@ class Facts:
     omitted_files: Mapping[str, str]
     custom_preset: CustomPreset | None = None
     advice: tuple[str, ...] = ()
+    weights: RestoredWeights | None = None
 
     @property
     def train(self) -> ManifestSplit:
@@ -77,6 +80,7 @@ def _origin(facts: Facts) -> list[str]:
         f"{facts.train.boxes:,} boxes of the dataset {dataset.name} ({dataset.sha256[:12]}).",
         f"The exported checkpoint is that of step {facts.best.step:,} of {plan.steps:,}.",
         *setting_lines,
+        *([facts.weights.sentence] if facts.weights else []),
         *credit_lines,
     ]
 

@@ -13,6 +13,7 @@ from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.export import DatasetIdentity, ExportManifest, ExportResult, Parity
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_document, read_optional, write_document
+from slipway.artifacts.weights import RestoredWeights
 from slipway.digests import sha256_file
 from slipway.events import event
 from slipway.metrics import stage_gauges
@@ -44,7 +45,6 @@ def export(params: StageParams, store: ObjectStore) -> ExportResult:
     best = read_document(store, keys.best(params.name), BestCheckpoint)
     trained_model = _load(store, inputs, best.step, params.scratch)
     records = _first_records(store, inputs, params.scratch)
-
     folder = params.scratch / "export"
     parity = _write_saved_model(trained_model, folder / "saved_model", records, params.scratch)
     omitted_files = {}
@@ -63,6 +63,7 @@ def export(params: StageParams, store: ObjectStore) -> ExportResult:
         omitted_files=omitted_files,
         custom_preset=params.run.spec.train.custom_preset,
         advice=_read_advice(store, params.name),
+        weights=read_optional(store, keys.restored_weights(params.name), RestoredWeights),
     )
     _write_texts(folder, inputs, facts)
     _publish(store, folder, facts)

@@ -16,12 +16,13 @@ from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.report.pages import data_report
 from slipway.run.names import slug
-from slipway.run.plan import resolve
+from slipway.run.plan import initial_checkpoint, resolve
 from slipway.run.spec import DatasetSpec
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
 from slipway.store.sweep_lock import ingest_lock
+from slipway.weights.prepare import PreparedWeights, prepare_weights
 
 from services.ingest.label_map import label_map, read_given_label_map
 from services.ingest.manifest import (
@@ -47,11 +48,13 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
     with ingest_lock(store, params.name):
         start = time.monotonic()
         spec = params.run.spec
+        weights = _prepare_weights(params, store)
         folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
         boxes = read_train_boxes(store, manifest)
         plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size, boxes)
+        plan = weights.added_to(plan, manifest.labels) if weights else plan
         store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():
             stage_gauges.DATASET_IMAGES.set(counts.images, split=split)
@@ -64,6 +67,15 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
             duration_sec=round(time.monotonic() - start, 2),
         )
         return write_result(store, params.name, "ingest", result)
+
+
+def _prepare_weights(params: StageParams, store: ObjectStore) -> PreparedWeights | None:
+    """Check the initial checkpoint, if the run trains from one, before any image is read."""
+    spec = params.run.spec
+    preset, address = initial_checkpoint(spec.train)
+    if address is None or "train" not in spec.stages:
+        return None
+    return prepare_weights(address, preset, store, params.scratch)
 
 
 def _existing_dataset(ref: str, store: ObjectStore) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway import keys
-from slipway.artifacts.json_io import read_lines, write_lines
+from slipway.artifacts.json_io import read_lines, write_document, write_lines
 from slipway.artifacts.training import ProgressLine
+from slipway.artifacts.weights import RestoredWeights
 from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.run.plan import Plan
@@ -53,6 +54,18 @@ class Journal:
         self._lines: list[ProgressLine] = []
         self._is_first = True
         self._loop_end = self._save_time = time.monotonic()
+
+    def record_weights(self, restored: Mapping[str, int], new: Mapping[str, int]) -> None:
+        """Record what was restored of the initial checkpoint: numbers of variables by module."""
+        weights = RestoredWeights(
+            address=str(self._plan.initial_checkpoint),
+            sha256=self._plan.initial_checkpoint_sha256 or "",
+            restored=restored,
+            new=new,
+        )
+        counts = {"restored": sum(restored.values()), "new": sum(new.values())}
+        event("weights_restored", address=weights.address, sha256=weights.sha256 or None, **counts)
+        write_document(self._store, keys.restored_weights(self._run), weights)
 
     def record_loop(self, loop: LoopMetrics) -> None:
         """Record one loop of training steps."""

@@ -41,6 +41,7 @@ def pipeline_config(
     config.override(dict(preset.overrides), is_strict=True)
     task = _task(plan, num_labels, max_boxes) | {
         "init_checkpoint": initial_checkpoint,
+        **_restored_modules(plan),
         "freeze_backbone": preset.freeze_backbone and initial_checkpoint is not None,
     }
     config.override({"task": task, "trainer": _trainer(plan)}, is_strict=True)
@@ -75,6 +76,14 @@ def user_errors(is_customized: bool) -> Iterator[None]:
             f"Model Garden cannot use the configuration of this run: {reason[:_LONGEST_REASON]}; "
             "correct train.overrides (--set) or the preset"
         ) from error
+
+
+def _restored_modules(plan: Plan) -> dict[str, Any]:
+    """Return the modules to restore; none in the plan of an older version, which takes those of the preset."""
+    modules = plan.initial_checkpoint_modules
+    if modules is None:
+        return {}
+    return {"init_checkpoint_modules": "all" if "head" in modules else list(modules)}
 
 
 def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:

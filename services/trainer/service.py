@@ -10,13 +10,15 @@ from slipway.artifacts.evaluation import Verdict
 from slipway.artifacts.inputs import RunInputs
 from slipway.artifacts.json_io import read_optional
 from slipway.artifacts.training import TrainResult
+from slipway.artifacts.weights import RestoredWeights
 from slipway.dataset import annotations
 from slipway.errors import SpecError, Stopped, TransientError
 from slipway.events import event
+from slipway.run.plan import Plan
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
-from services.trainer.initial_checkpoint import fetch_initial_checkpoint
+from services.trainer.initial_checkpoint import LocalWeights, fetch_initial_checkpoint
 from services.trainer.journal import Journal
 from services.trainer.pipeline_config import dump, pipeline_config, user_errors
 from services.trainer.repeated_records import repeat_records
@@ -45,7 +47,14 @@ def train(params: StageParams, store: ObjectStore) -> TrainResult | None:
         return None
     verdict = _wait_for_final_verdict(store, params)
     duration = round(time.monotonic() - started_at, 1)
-    result = TrainResult(steps=step, best_step=verdict.best, duration_sec=duration, preset=inputs.plan.preset)
+    result = TrainResult(
+        steps=step,
+        best_step=verdict.best,
+        duration_sec=duration,
+        preset=inputs.plan.preset,
+    )
+    if weights := read_optional(store, keys.restored_weights(params.name), RestoredWeights):
+        result = result.model_copy(update={"weights": weights})
     return write_result(store, params.name, "train", result)
 
 
@@ -84,11 +93,13 @@ def _prepare(inputs: RunInputs, params: StageParams, store: ObjectStore, group: 
     """Write `pipeline.yaml`, and return it with the paths of the local copies of records and weights."""
     plan, records = inputs.plan, inputs.records
     group.check_batch(plan.batch_size, records.splits["train"].images)
-    weights = _fetch_weights(plan.initial_checkpoint, params, store, group)
+    weights = _fetch_weights(plan, params, store, group)
     with user_errors(params.run.spec.train.is_customized):
-        config = pipeline_config(plan, len(inputs.labels), records.max_boxes, weights, inputs.preset)
+        stored_path = weights.key if weights else None
+        config = pipeline_config(plan, len(inputs.labels), records.max_boxes, stored_path, inputs.preset)
     if group.is_leader:
         store.write(keys.pipeline_config(params.name), dump(config))
+    config.task.init_checkpoint = weights.path if weights else None
     folder = params.scratch / "records"
     _fetch_records(inputs, store, folder)
     config.task.train_data.input_path = str(folder / "train-*.tfrecord")
@@ -109,14 +120,14 @@ def _fetch_records(inputs: RunInputs, store: ObjectStore, folder: Path) -> None:
         event("records_repeated", images=inputs.records.splits["train"].images, copies=copies)
 
 
-def _fetch_weights(address: str | None, params: StageParams, store: ObjectStore, group: WorkerGroup) -> str | None:
+def _fetch_weights(plan: Plan, params: StageParams, store: ObjectStore, group: WorkerGroup) -> LocalWeights | None:
     """Fetch the pretrained weights: worker 0 first, so that the others find its copy in the store."""
-    if not address:
+    if not plan.initial_checkpoint:
         return None
     with group.lost_worker_errors():
         if not group.is_leader:
             group.wait_for_all()
-        weights = fetch_initial_checkpoint(address, store, params.scratch)
+        weights = fetch_initial_checkpoint(plan, store, params.scratch)
         if group.is_leader:
             group.wait_for_all()
     return weights

@@ -113,8 +113,8 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
         model = task.build_model()
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
         trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False)
-        if not step:
-            initialize(trainer)
+        if not step and (counts := initialize(trainer)) and training.journal:
+            training.journal.record_weights(counts.restored, counts.new)
     return trainer
 
 

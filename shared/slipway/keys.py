@@ -1,5 +1,7 @@
 """Every key in the store; `docs/architecture.md` draws the tree."""
 
+KEPT_WEIGHTS = "checkpoints/addresses"
+
 
 def upload(id: str) -> str:
     """The folder of a dataset's files as a client sent them; nothing reads it before `upload_listing` exists."""
@@ -73,6 +75,11 @@ def initial_checkpoint(sha256: str) -> str:
     return f"checkpoints/initial/{sha256}"
 
 
+def kept_weights(address_sha256: str) -> str:
+    """The digest of the initial checkpoint that a name or an address means."""
+    return f"{KEPT_WEIGHTS}/{address_sha256}.json"
+
+
 def run_folder(run: str) -> str:
     return f"runs/{run}"
 
@@ -113,6 +120,11 @@ def faults(run: str) -> str:
 
 def pipeline_config(run: str) -> str:
     return f"runs/{run}/train/pipeline.yaml"
+
+
+def restored_weights(run: str) -> str:
+    """Written before the first step of a training that starts from a checkpoint."""
+    return f"runs/{run}/train/weights.json"
 
 
 def progress(run: str) -> str:

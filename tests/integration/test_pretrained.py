@@ -44,7 +44,8 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def weights(store, tmp_path_factory):
     """The local path of the converted checkpoint."""
-    return fetch_initial_checkpoint(NAME, store, tmp_path_factory.mktemp("scratch"))
+    plan = small_plan(initial_checkpoint=NAME)
+    return fetch_initial_checkpoint(plan, store, tmp_path_factory.mktemp("scratch")).path
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,8 @@ def test_converted_weights_are_kept_in_the_store_and_taken_from_there(store, wei
     names = {key.rpartition("/")[2] for key in list_keys(store, keys.initial_checkpoint("").rstrip("/"))}
     assert names == {"ckpt-1.index", "ckpt-1.data-00000-of-00001"}
     monkeypatch.setattr(initial_checkpoint, "convert_package", None)  # calling it would fail
-    assert fetch_initial_checkpoint(NAME, store, tmp_path) == str(tmp_path / "initial" / "ckpt-1")
+    plan = small_plan(initial_checkpoint=NAME)
+    assert fetch_initial_checkpoint(plan, store, tmp_path).path == str(tmp_path / "initial" / "ckpt-1")
 
 
 def test_model_of_the_preset_has_the_converted_weights(model, backbone):

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO
 
+from slipway.archives import BadArchive, Entry, read_entries
 from slipway.dataset.source_folder import is_system_file
 from slipway.store.interface import ObjectStore, in_parallel
-
-from services.api.datasets.archive_reader import BadArchive, Entry, read_entries
 
 _BATCH_BYTES = 16 << 20  # collected in memory, then written in parallel
 _BATCH_FILES = 256

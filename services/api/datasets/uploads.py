@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from fastapi.concurrency import run_in_threadpool
 
 from slipway import keys
+from slipway.archives import BadArchive
 from slipway.artifacts.json_io import read_document, read_optional, write_document
 from slipway.errors import MissingKey
 from slipway.models import CamelArtifactModel
 from slipway.store.interface import ObjectStore, delete_all, in_parallel
 
-from services.api.datasets.archive_reader import BadArchive
 from services.api.datasets.part_file import PartFile
 from services.api.datasets.unpack import ArchiveLimits, unpack
 

@@ -1,5 +1,6 @@
 """The command line's request for a run, and its conversion to a TrainingRun."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from slipway.errors import InputError, SpecError
 from slipway.models import explain
 from slipway.run.custom_preset import parse_custom_preset
 from slipway.run.model_garden import parse_assignments
-from slipway.run.names import LONGEST_NAME, slug
+from slipway.run.names import LONGEST_NAME, NAME_PATTERN, slug
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.presets import preset_names
 from slipway.run.run_file import parse_run
@@ -189,9 +190,16 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
 
 def _independent_of_folder(weights: str, folder: Path) -> str:
     """Return the absolute path of an initial checkpoint that is a path relative to a folder."""
-    if weights in ("scratch", *PACKAGED_WEIGHTS) or "://" in weights:
-        return weights
-    return str((folder / weights).absolute())
+    return str((folder / weights).absolute()) if _is_path(weights, folder) else weights
+
+
+def _is_path(weights: str, folder: Path) -> bool:
+    """Check that it is neither an address nor a name: a name of weights in the store looks like a relative path."""
+    if weights in ("scratch", *PACKAGED_WEIGHTS) or re.match(r"run:|\w+://", weights):
+        return False
+    if not re.fullmatch(NAME_PATTERN, weights):
+        return True
+    return any((folder / f"{weights}{suffix}").exists() for suffix in ("", ".index"))
 
 
 def _read_text(path: Path) -> str:

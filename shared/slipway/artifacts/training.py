@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import ConfigDict, Field
 
 from slipway.artifacts.outcome import StageResult
+from slipway.artifacts.weights import RestoredWeights
 from slipway.models import ArtifactModel
 
 
@@ -63,8 +64,10 @@ class TrainResult(StageResult):
     Attributes:
       steps: Global step at which the training ended.
       best_step: Global step of the best checkpoint.
+      weights: What was restored of the initial checkpoint; None if it was trained from scratch.
     """
 
     steps: int
     best_step: int
     preset: str = ""
+    weights: RestoredWeights | None = None

@@ -12,6 +12,7 @@ from slipway.artifacts.json_io import read_document, read_lines, read_optional
 from slipway.artifacts.learning_curve import LearningCurve, LearningPoint
 from slipway.artifacts.outcome import StageResult
 from slipway.artifacts.training import ProgressLine
+from slipway.artifacts.weights import RestoredWeights
 from slipway.report.error_section import FailurePicture
 from slipway.report.pages import RunReport, SamplePictures
 from slipway.run.names import STAGES
@@ -54,7 +55,7 @@ def assemble(
         samples=samples,
         errors=read_optional(store, keys.error_analysis(name), ErrorAnalysis),
         failures=failures,
-        lineage=_lineage(inputs, manifest),
+        lineage=_lineage(inputs, manifest, read_optional(store, keys.restored_weights(name), RestoredWeights)),
         durations=_durations(store, name) | {"detect": seconds},
         usage=_usage(name),
         caveats=_caveats(best),
@@ -62,7 +63,7 @@ def assemble(
     )
 
 
-def _lineage(inputs: RunInputs, manifest: ExportManifest) -> dict[str, str]:
+def _lineage(inputs: RunInputs, manifest: ExportManifest, weights: RestoredWeights | None) -> dict[str, str]:
     spec = inputs.run.spec
     lineage = {
         "run": spec.digest(),
@@ -70,6 +71,7 @@ def _lineage(inputs: RunInputs, manifest: ExportManifest) -> dict[str, str]:
         "dataset": inputs.manifest.sha256,
         "records": inputs.records.records,
         "preset": manifest.preset,
+        "initial checkpoint": weights.sentence if weights else None,
         "seed": spec.train.seed,
         "checkpoint step": manifest.step,
         **manifest.versions,

@@ -25,7 +25,7 @@ from slipway.run.anchor_coverage import (
 from slipway.run.presets import Preset
 from slipway.run.spec import TrainSpec
 
-_FIELDS = (
+ANCHOR_FIELDS = (
     "task.model.anchor.",
     "task.model.min_level",
     "task.model.max_level",
@@ -83,7 +83,7 @@ def choose_anchors(
     The levels stay where the initial checkpoint has weights for them, or where the backbone makes them; everything
     stays where the initial checkpoint has the head's weights. An input that was enlarged gets no finer level as well.
     """
-    if any(key.startswith(_FIELDS) for key in spec.requested_overrides):
+    if any(key.startswith(ANCHOR_FIELDS) for key in spec.requested_overrides):
         return preset.anchors, "as asked"
     modules = preset.restored_modules if initial_checkpoint else ()
     if not boxes.sample:

@@ -40,6 +40,8 @@ class Plan(ArtifactModel):
       checkpoint_every: Steps between checkpoints.
       patience: Evaluations without a better AP after which the training stops, 0 to never stop it; None in plans of
         older versions, which use the spec's.
+      initial_checkpoint_sha256: Digest of the pretrained weights, as ingest checked them.
+      initial_checkpoint_modules: Modules of the model that are restored from them: backbone, decoder, head.
       anchors: None in plans of older versions, whose runs have the preset's.
       class_repeats: Rare label to the number of times that its images are seen while others are seen once.
       overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
@@ -55,6 +57,8 @@ class Plan(ArtifactModel):
     checkpoint_every: int
     patience: int | None = None
     initial_checkpoint: str | None = None
+    initial_checkpoint_sha256: str | None = None
+    initial_checkpoint_modules: tuple[str, ...] | None = None
     anchors: Anchors | None = None
     class_repeats: Mapping[str, float] = {}
     overrides: Mapping[str, Any] = {}
@@ -129,6 +133,12 @@ def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: T
         overrides=overrides,
         reasons=reasons,
     )
+
+
+def initial_checkpoint(spec: TrainSpec) -> tuple[Preset, str | None]:
+    """Return the preset and the initial checkpoint of the plan, which do not depend on the images."""
+    preset = spec.find_preset(_preset(spec)[0]).overridden(spec.requested_overrides)
+    return preset, _initial_checkpoint(spec, preset)[0]
 
 
 def _as_asked(value: Any) -> tuple[Any, str] | None:

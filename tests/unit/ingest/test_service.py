@@ -18,10 +18,12 @@ from slipway.dataset import annotations
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
 from slipway.metrics import registry, stage_gauges
+from slipway.run.plan import Plan
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
+from tests.fakes.checkpoints import preset_modules, write_checkpoint
 
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess
@@ -377,3 +379,23 @@ def test_image_of_a_malformed_annotation_is_not_called_unannotated(tmp_path, sou
     (source / "0.xml").write_text("<annotation>")
     result = ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
     assert result.counts == {"xml_malformed": 1}
+
+
+def test_wrong_weights_end_the_run_before_an_image_is_read(tmp_path, store):
+    with pytest.raises(InputError, match=r"initial checkpoint run:ponds: the store .* has no run ponds"):
+        ingest(params(tmp_path, tmp_path / "absent", train={"initialCheckpoint": "run:ponds"}), store)
+    assert list(list_keys(store, "runs")) == []
+
+
+def test_weights_are_in_the_plan_with_their_digest(tmp_path, source, store):
+    write_checkpoint(tmp_path / "ckpt-5", preset_modules("retinanet_resnet10_320"))
+    ingest(params(tmp_path, source, train={"initialCheckpoint": str(tmp_path / "ckpt-5")}), store)
+    plan = Plan.parse(store.read(keys.plan("r")))
+    assert store.stat(f"checkpoints/initial/{plan.initial_checkpoint_sha256}/ckpt-5.index")
+    assert plan.initial_checkpoint_modules == ("backbone",)
+    assert plan.reasons["initial_checkpoint_modules"] == "the preset's"
+
+
+def test_weights_of_a_run_that_only_ingests_are_not_fetched(tmp_path, source, store):
+    ingest(params(tmp_path, source, until="ingest", train={"initialCheckpoint": "run:ponds"}), store)
+    assert Plan.parse(store.read(keys.plan("r"))).initial_checkpoint_sha256 is None

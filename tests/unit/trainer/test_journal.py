@@ -44,7 +44,8 @@ def journal(store, summaries, tmp_path):
         steps=60,
         learning_rate=0.001,
         checkpoint_every=20,
-        initial_checkpoint=None,
+        initial_checkpoint="run:lakes",
+        initial_checkpoint_sha256="ab" * 32,
     )
     return Journal(store, "ponds", plan, folder)
 
@@ -80,3 +81,13 @@ def test_every_number_but_the_step_is_drawn_and_the_event_file_is_uploaded(store
     journal.record_checkpoint(10)
     assert sorted(summaries) == [("box_loss", 0.1), ("learning_rate", 0.001), ("loss", 0.5)]
     assert store.read("runs/ponds/train/events.out.tfevents.1") == b"curves"
+
+
+def test_what_was_restored_is_written_with_its_source(store, journal):
+    journal.record_weights({"backbone": 60}, {"head": 14})
+    assert json.loads(store.read("runs/ponds/train/weights.json")) == {
+        "address": "run:lakes",
+        "sha256": "ab" * 32,
+        "restored": {"backbone": 60},
+        "new": {"head": 14},
+    }

@@ -10,10 +10,10 @@ import zipfile
 
 import pytest
 
+from slipway.archives import BadArchive
 from slipway.store.folder import FolderStore
 from tests.unit.api.conftest import stored_keys
 
-from services.api.datasets.archive_reader import BadArchive
 from services.api.datasets.unpack import ArchiveLimits, file_key, unpack
 
 MIB = 1 << 20

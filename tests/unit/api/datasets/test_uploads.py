@@ -5,12 +5,12 @@ import zipfile
 
 import pytest
 
+from slipway.archives import BadArchive
 from slipway.errors import MissingKey, StoreUnavailable
 from slipway.store.folder import FolderStore
 from tests.unit.api.conftest import stored_keys
 
 from services.api.datasets import uploads
-from services.api.datasets.archive_reader import BadArchive
 from services.api.datasets.unpack import ArchiveLimits
 from services.api.datasets.uploads import Archive, announce, complete, discard, find_upload, new_id, receive
 

@@ -97,10 +97,16 @@ def test_a_label_map_that_is_none_is_refused_before_anything_is_read(source, tmp
 
 def test_a_local_initial_checkpoint_does_not_depend_on_where_one_stands(source, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert run_of(source, initial_checkpoint="weights").spec.train.initial_checkpoint == str(tmp_path / "weights")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "ckpt-5.index").touch()
+    for value in ("weights", "ckpt-5", "absent/weights"):
+        assert run_of(source, initial_checkpoint=value).spec.train.initial_checkpoint == str(tmp_path / value)
 
 
-@pytest.mark.parametrize("value", ["scratch", "imagenet-efficientnet-lite0", "https://host/w.tar.gz"])
+@pytest.mark.parametrize(
+    "value",
+    ["scratch", "imagenet-efficientnet-lite0", "https://host/w.tar.gz", "s3://bucket/w", "run:ponds-1", "coco-r50"],
+)
 def test_any_other_initial_checkpoint_is_left_alone(source, value):
     assert run_of(source, initial_checkpoint=value).spec.train.initial_checkpoint == value
 

@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.errors import BrokenDocument, SpecError
-from slipway.run.plan import Choice, Plan, resolve
+from slipway.run.plan import Choice, Plan, initial_checkpoint, resolve
 from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec
 
@@ -45,7 +45,8 @@ def test_field_of_the_spec_is_used_as_it_is(field, value):
 
 def test_every_choice_has_a_reason():
     run_plan = plan()
-    assert set(run_plan.reasons) == set(Plan.model_fields) - {"overrides", "reasons"}
+    of_weights = {"initial_checkpoint_sha256", "initial_checkpoint_modules"}  # ingest adds them
+    assert set(run_plan.reasons) == set(Plan.model_fields) - {"overrides", "reasons"} - of_weights
 
 
 def test_fields_of_model_garden_that_the_run_sets_are_choices_of_their_own():
@@ -192,3 +193,18 @@ def test_size_that_the_preset_cannot_take_is_refused_and_names_the_multiple():
 
 def test_size_of_a_preset_with_coarser_features_is_a_multiple_of_their_stride():
     assert plan(preset="retinanet_resnet50_640", median=(400, 300)).image_size == 512
+
+
+def test_digest_and_modules_of_weights_are_choices_only_if_there_are_some():
+    assert not {"initial_checkpoint_sha256", "initial_checkpoint_modules"} & set(plan().choices)
+    weights = {"initial_checkpoint_sha256": "ab" * 32, "initial_checkpoint_modules": ("backbone",)}
+    run_plan = plan().model_copy(update=weights)
+    assert run_plan.choices["initial_checkpoint_modules"].value == ["backbone"]
+    assert Plan.parse(run_plan.dump()).initial_checkpoint_modules == ("backbone",)
+
+
+def test_initial_checkpoint_is_known_before_the_images():
+    preset, address = initial_checkpoint(TrainSpec(preset="retinanet_efficientnet_lite0_256"))
+    assert (preset.name, address) == ("retinanet_efficientnet_lite0_256", "imagenet-efficientnet-lite0")
+    assert initial_checkpoint(TrainSpec(preset=preset.name, initial_checkpoint="scratch"))[1] is None
+    assert initial_checkpoint(TrainSpec(initial_checkpoint="run:ponds"))[1] == "run:ponds"

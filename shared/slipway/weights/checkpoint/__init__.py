@@ -1,0 +1,1 @@
+"""The format of TensorFlow checkpoints, read without TensorFlow."""
