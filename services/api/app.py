@@ -23,6 +23,7 @@ from services.api.pages import routes as pages
 from services.api.runs import routes as runs
 from services.api.runs.listing import Runs
 from services.api.runs.submit import RunRequest
+from services.api.weights import routes as weights
 
 _DESCRIPTION = """A folder of annotated images in, a trained, measured, exported object detector out.
 
@@ -32,6 +33,7 @@ _TAGS = [
     {"name": "runs", "description": "Submit, find, change and delete runs."},
     {"name": "progress", "description": "Follow the logs, events and metrics of a run."},
     {"name": "datasets", "description": "Upload annotated images, and read the reports on them."},
+    {"name": "weights", "description": "Send initial checkpoints, and list them."},
     {"name": "artifacts", "description": "List and get the files of a run."},
     {"name": "about", "description": "List the presets and schemas that requests may use."},
     {"name": "health", "description": "For probes; no token is needed."},
@@ -78,7 +80,8 @@ class _Slipway(FastAPI):
 
 def routers() -> list[APIRouter]:
     """Return the routers of all routes."""
-    return [runs.router, logs.router, artifacts.router, datasets.router, about.router, pages.router, forms.router]
+    api_routes = [runs, logs, artifacts, datasets, weights, about]
+    return [*(routes.router for routes in api_routes), pages.router, forms.router]
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Any]:

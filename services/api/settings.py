@@ -7,10 +7,12 @@ from pydantic import Field
 
 from slipway.http.tokens import Role
 from slipway.models import StrictModel
+from slipway.weights.download import MAX_BYTES
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[int, Field(ge=1)]
 _UPLOAD = ("POST", "/v1/datasets")
+_WEIGHTS = ("POST", "/v1/weights")
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
@@ -19,7 +21,7 @@ class Limits(StrictModel):
 
     Attributes:
       body_bytes: Longest body of a request, other than an upload.
-      upload_bytes: Longest archive of an upload, and most bytes that it may unpack to.
+      upload_bytes: Longest archive of an upload, and most bytes that it may unpack to; of weights, at most 4 GiB.
       requests_per_second: Average rate of one user; of one address, counting only requests with a wrong token.
       burst: Requests that may come at once.
       streams: Event streams open at a time, over all users.
@@ -33,6 +35,8 @@ class Limits(StrictModel):
 
     def bytes_of(self, method: str, path: str) -> int:
         """Return the longest body that a request may have."""
+        if (method, path) == _WEIGHTS:
+            return min(self.upload_bytes, MAX_BYTES)
         return self.upload_bytes if (method, path) == _UPLOAD else self.body_bytes
 
 

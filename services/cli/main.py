@@ -131,6 +131,7 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     datasets: Annotated[str, typer.Option(help="Age at which datasets without a run are removed.")] = "never",
     records: Annotated[str, typer.Option(help="Age at which records are removed; runs write them again.")] = "30d",
     uploads: Annotated[str, typer.Option(help="Age at which uploads are removed, complete or not.")] = "7d",
+    weights: Annotated[str, typer.Option(help="Age at which weights that runs fetched are removed.")] = "never",
     keep: Annotated[list[str] | None, typer.Option(help="A run to keep; may be given several times.")] = None,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Also remove old runs that never ended.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be removed; remove nothing.")] = False,
@@ -146,6 +147,7 @@ def gc(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
         datasets=parse_age(datasets),
         records=parse_age(records),
         uploads=parse_age(uploads),
+        weights=parse_age(weights),
         keep=frozenset(keep or ()),
         unfinished=unfinished,
     )

@@ -162,10 +162,15 @@ def withdraw(store: ObjectStore, id: str) -> None:
     discard(store, id)
 
 
+def open_archive(store: ObjectStore, id: str, archive: Archive) -> io.BufferedReader:
+    """Open an archive whose parts have all arrived as one file."""
+    parts = PartFile(lambda number: _read_part(store, id, archive, number), PART_BYTES, archive.bytes or 0)
+    return io.BufferedReader(parts)
+
+
 def _unpack_parts(store: ObjectStore, id: str, archive: Archive, limits: ArchiveLimits) -> Upload:
     size, folder = archive.bytes or 0, keys.upload(id)
-    parts = PartFile(lambda number: _read_part(store, id, archive, number), PART_BYTES, size)
-    with io.BufferedReader(parts) as file:
+    with open_archive(store, id, archive) as file:
         result = unpack(file, size, store, folder, limits)
     return Upload(
         id=id,

@@ -12,7 +12,14 @@ from slipway.retention.sweep import Removal, collect
 from slipway.store.from_url import open_store
 from slipway.text import format_bytes
 
-_KINDS = {"run": "runs", "upload": "uploads", "dataset": "datasets", "records": "sets of records", "blob": "images"}
+_KINDS = {
+    "run": "runs",
+    "upload": "uploads",
+    "dataset": "datasets",
+    "records": "sets of records",
+    "weights": "initial checkpoints",
+    "blob": "images",
+}
 _EVERY_BLOBS = 1000  # there are too many images for a line each
 
 

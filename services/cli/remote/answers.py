@@ -182,6 +182,20 @@ class UploadAnswer(Answer):
         return {part.number: part.url for part in self.parts if part.url}
 
 
+class WeightsAnswer(Answer):
+    """An initial checkpoint that the installation keeps under a name or an address."""
+
+    address: str
+    sha256: str
+    bytes: int
+    kept_at: str
+    user: str = ""
+
+
+class WeightsList(Answer):
+    items: tuple[WeightsAnswer, ...]
+
+
 class IngestAnswer(Answer):
     """The run that ingests an upload."""
 

@@ -8,6 +8,8 @@ import typer
 app = typer.Typer()
 dataset = typer.Typer(help="Datasets of an installation.", no_args_is_help=True)
 app.add_typer(dataset, name="dataset")
+weights = typer.Typer(help="Initial checkpoints of an installation.", no_args_is_help=True)
+app.add_typer(weights, name="weights")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run; `slipway status` lists them.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
@@ -47,6 +49,33 @@ def push(
     from services.cli.commands import dataset_push as command
 
     raise typer.Exit(command.push(folder, name, as_json))
+
+
+_WeightsStore = Annotated[
+    str | None, typer.Option("--store", help="A folder or s3://bucket/prefix, not the installation of the login.")
+]
+
+
+@weights.command("push")
+def push_weights(
+    source: Annotated[str, typer.Argument(help="A checkpoint, a folder with one, a .tar.gz, or its https address.")],
+    name: Annotated[str | None, typer.Option(help="Name for initialCheckpoint; by default made from SOURCE.")] = None,
+    address: Annotated[str | None, typer.Option(help="An https address that is to mean it, too.")] = None,
+    store: _WeightsStore = None,
+    as_json: _Json = False,
+) -> None:
+    """Send an initial checkpoint, for runs that cannot or should not fetch it themselves."""
+    from services.cli.commands import weights as command
+
+    raise typer.Exit(command.push(command.PushRequest(source, name, address, store), as_json))
+
+
+@weights.command("list")
+def list_weights(store: _WeightsStore = None, as_json: _Json = False) -> None:
+    """List the initial checkpoints that have a name or an address."""
+    from services.cli.commands import weights as command
+
+    raise typer.Exit(command.list_weights(store, as_json))
 
 
 @app.command()

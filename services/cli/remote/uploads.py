@@ -19,7 +19,7 @@ from services.cli.remote.zip_stream import Archive
 from services.cli.screen.transfer_progress import ReportBytes, add_offset
 
 ONE_REQUEST_BYTES = 64 << 20  # up to this size, a failed transfer can start again
-_UNPACKING_SEC = 1800.0  # time for the server to unpack the archive
+UNPACKING_SEC = 1800.0  # time for the server to unpack the archive
 _SLICE_BYTES = 1 << 18
 
 
@@ -48,9 +48,9 @@ def _send_whole(api: Api, archive: Archive, name: str, report: ReportBytes) -> I
         "POST",
         "/v1/datasets",
         {"name": name},
-        lambda: _slices(archive.chunks(), report),
+        lambda: slices(archive.chunks(), report),
         {"Content-Type": "application/zip", "Content-Length": str(archive.size)},
-        _UNPACKING_SEC,
+        UNPACKING_SEC,
     )
     return api.answer(IngestAnswer, call)
 
@@ -63,7 +63,7 @@ def _send_parts(api: Api, archive: Archive, upload: UploadAnswer, report: Report
             upload = _send_part(api, upload, (number, content), add_offset(done, report))
         done += len(content)
         report(done)
-    return api.answer(IngestAnswer, Call("POST", upload_path(upload.id, ":complete"), read_sec=_UNPACKING_SEC))
+    return api.answer(IngestAnswer, Call("POST", upload_path(upload.id, ":complete"), read_sec=UNPACKING_SEC))
 
 
 def _send_part(api: Api, upload: UploadAnswer, part: tuple[int, bytes], report: ReportBytes) -> UploadAnswer:
@@ -72,7 +72,7 @@ def _send_part(api: Api, upload: UploadAnswer, part: tuple[int, bytes], report: 
 
     def put(address: str) -> None:
         headers = {"Content-Length": str(len(content))}
-        with api.open(Call("PUT", address, body=lambda: _slices([content], report), headers=headers)) as response:
+        with api.open(Call("PUT", address, body=lambda: slices([content], report), headers=headers)) as response:
             list(read_chunks(response))  # so that the connection serves the next part, too
 
     try:
@@ -105,7 +105,7 @@ def _begin_or_resume(api: Api, archive: Archive, name: str) -> UploadAnswer | No
     return upload
 
 
-def _slices(chunks: Iterable[bytes], report: ReportBytes) -> Iterator[bytes]:
+def slices(chunks: Iterable[bytes], report: ReportBytes) -> Iterator[bytes]:
     """Split the chunks, so that there is progress to show on a slow connection."""
     count = 0
     for chunk in chunks:

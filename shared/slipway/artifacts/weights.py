@@ -16,15 +16,13 @@ class KeptWeights(ArtifactModel):
       sha256: Digest of the checkpoint's files, under which they are kept.
       bytes: Of these files.
       kept_at: RFC 3339, in UTC.
-      source: Where they came from, if that is not the address.
-      user: Who sent them; empty if a run fetched them.
+      user: Who sent them; empty if a run fetched them from the address.
     """
 
     address: str
     sha256: str
     bytes: int
     kept_at: str
-    source: str = ""
     user: str = ""
 
 

@@ -29,10 +29,13 @@ _SHAPES = {
     "records": re.compile(rf"records/{SHA256_PATTERN}/{SHA256_PATTERN}(?=/)"),
     "upload": re.compile(rf"(?:uploads|incoming)/{_UPLOAD}(?=/|\.json$)"),
     "blob": re.compile(rf"blobs/[0-9a-f]{{2}}/{SHA256_PATTERN}$"),
+    "weights": re.compile(rf"checkpoints/initial/{SHA256_PATTERN}(?=/)"),
+    "address": re.compile(rf"checkpoints/addresses/{SHA256_PATTERN}\.json$"),
     "index": re.compile(rf"index/runs/\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ-{NAME_PATTERN}$"),
 }
-_LASTING = re.compile(r"(?:locks|checkpoints/initial|blueprints|sweeps)/")  # Slipway's, but never removed
-_PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "index/runs")
+_LASTING = re.compile(r"(?:locks|checkpoints|blueprints|sweeps)/")  # Slipway's, but never removed
+_NAMED_BY_FOLDER = {"dataset", "records", "blob", "weights", "address"}
+_PREFIXES = ("runs", "datasets", "records", "uploads", "incoming", "blobs", "checkpoints", "index/runs")
 # The keys of a run whose removal was interrupted after run.json was deleted.
 _PARTLY_REMOVED = re.compile(
     rf"(?:{'|'.join(PROCESS_NAMES)}|logs|metrics)/|(?:record\.json|learning_curve\.json|report\.html)$"
@@ -47,6 +50,7 @@ class Limits:
     Attributes:
       records: They can be written again, so those of succeeded runs expire too.
       uploads: Complete or not.
+      weights: Initial checkpoints that runs copied or fetched; those that a user sent are kept.
       keep: Names of runs that are never removed.
       unfinished: Whether runs that never ended may be removed too.
     """
@@ -55,6 +59,7 @@ class Limits:
     datasets: timedelta | None = None
     records: timedelta | None = timedelta(days=30)
     uploads: timedelta | None = timedelta(days=7)
+    weights: timedelta | None = None
     keep: frozenset[str] = frozenset()
     unfinished: bool = False
 
@@ -135,7 +140,7 @@ def expired_runs(inventory: Inventory, limits: Limits, now: float) -> list[Store
     return [
         run
         for run in inventory.runs
-        if _is_old(run.group, limits.runs, now)
+        if is_old(run.group, limits.runs, now)
         and run.group.name not in limits.keep
         and (run.state is not None or run.is_partly_removed or limits.unfinished)
     ]
@@ -145,14 +150,14 @@ def expired_uploads(inventory: Inventory, limits: Limits, now: float) -> list[Gr
     """Return the old uploads that no unfinished run reads."""
     sources = "\n".join(run.source for run in inventory.runs if run.state is None)
     read = set(re.findall(rf"/uploads/({_UPLOAD})", sources))
-    old = (group for group in inventory.groups.get("upload", ()) if _is_old(group, limits.uploads, now))
+    old = (group for group in inventory.groups.get("upload", ()) if is_old(group, limits.uploads, now))
     return [group for group in old if group.name not in read]
 
 
 def expired_datasets(inventory: Inventory, runs: Iterable[StoredRun], limits: Limits, now: float) -> list[Group]:
     """Return the old datasets to which none of the runs refers."""
     used_names = {run.dataset for run in runs}
-    old = (group for group in inventory.groups.get("dataset", ()) if _is_old(group, limits.datasets, now))
+    old = (group for group in inventory.groups.get("dataset", ()) if is_old(group, limits.datasets, now))
     return [group for group in old if group.name not in used_names]
 
 
@@ -160,7 +165,7 @@ def expired_records(inventory: Inventory, runs: Iterable[StoredRun], limits: Lim
     """Return the old records that none of the runs will read again."""
     going_on = [run for run in runs if run.state not in {State.SUCCEEDED, State.CANCELED}]
     used_names = {run.dataset.rpartition("/")[2] for run in going_on if run.dataset}
-    old = (group for group in inventory.groups.get("records", ()) if _is_old(group, limits.records, now))
+    old = (group for group in inventory.groups.get("records", ()) if is_old(group, limits.records, now))
     return [group for group in old if group.name.split("/")[1] not in used_names]
 
 
@@ -178,7 +183,7 @@ def _group_of(key: str) -> tuple[str, str] | None:
     for kind, shape in _SHAPES.items():
         if match := shape.match(key):
             folder = match[0]
-            return kind, folder if kind in {"dataset", "records", "blob"} else folder.rpartition("/")[2]
+            return kind, folder if kind in _NAMED_BY_FOLDER else folder.rpartition("/")[2]
     return None
 
 
@@ -222,5 +227,5 @@ def _final_state(run: TrainingRun, record: RunRecord | None, present_keys: set[s
     return State.FAILED if any(keys.failure(name, stage) in present_keys for stage in stages) else None
 
 
-def _is_old(group: Group, limit: timedelta | None, now: float) -> bool:
+def is_old(group: Group, limit: timedelta | None, now: float) -> bool:
     return limit is not None and group.modified_at < now - limit.total_seconds()

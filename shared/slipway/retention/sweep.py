@@ -1,9 +1,9 @@
 """The removal of expired objects, in an order in which nothing ever looks complete when it is not.
 
 The keys that make something visible are removed first: a run's keys in the index, then `run.json`; a dataset's
-manifest; the parts of records; an upload's listing. After an interruption, the next sweep finds the rest by its age and
-continues. Datasets, records and blobs, which an ingest may reuse, are removed only while no ingest runs: see
-`slipway.store.sweep_lock`.
+manifest; the parts of records; an upload's listing; the addresses and the index of weights. After an interruption, the
+next sweep finds the rest by its age and continues. Datasets, records, weights and blobs, which an ingest may reuse, are
+removed only while no ingest runs: see `slipway.store.sweep_lock`.
 """
 
 import re
@@ -27,6 +27,7 @@ from slipway.retention.policy import (
     take_inventory,
     unused_blobs,
 )
+from slipway.retention.weights import expired_weights
 from slipway.store import sweep_lock
 from slipway.store.interface import Listed, ObjectStore, in_parallel
 
@@ -38,6 +39,7 @@ _FIRST = {
     "records": re.compile(r".*/parts/"),
     "upload": re.compile(r"uploads/[^/]+\.json$|incoming/"),
     "blob": re.compile(r""),
+    "weights": re.compile(r"checkpoints/addresses/|.*\.index$"),
 }
 
 Show = Callable[[Group], None]
@@ -49,7 +51,7 @@ class Removal:
     """The outcome of a sweep; that of a dry run says what a sweep would remove.
 
     Attributes:
-      counts: Number of removed groups by kind: run, upload, dataset, records, blob.
+      counts: Number of removed groups by kind: run, upload, dataset, records, weights, blob.
       unfinished: Old runs that are kept because they never ended.
       postponed: Running ingests, because of which datasets, records and blobs wait for the next sweep.
       failures: Key to the store's error.
@@ -163,12 +165,14 @@ def collect(store: ObjectStore, limits: Limits, now: float, show: Show, is_dry: 
 
 
 def _sweep(remover: _Remover, inventory: Inventory, limits: Limits, now: float) -> None:
-    """Remove the datasets, records and blobs that no run needs."""
+    """Remove the datasets, records, weights and blobs that no run needs."""
     runs: list[StoredRun] = [run for run in inventory.runs if run.group.name not in remover.removed_names]
     for records in expired_records(inventory, runs, limits, now):
         remover.remove(records)
     for dataset in expired_datasets(inventory, runs, limits, now):
         remover.remove(dataset)
+    for weights in expired_weights(remover.store, inventory, runs, limits, now):
+        remover.remove(weights)
     datasets = [group for group in inventory.groups.get("dataset", ()) if group.name not in remover.removed_names]
     remover.remove_blobs(unused_blobs(inventory, _used_digests(remover, datasets), now))
 

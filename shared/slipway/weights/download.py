@@ -55,19 +55,27 @@ def check_address(address: str) -> None:
         )
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Write the files of a `.tar.gz` into a folder.
+def unpack_file(archive: Path, folder: Path) -> None:
+    """Write the files of a local `.tar.gz` into a folder. Raises `BadArchive` as `unpack` does."""
+    with archive.open("rb") as file:
+        unpack(file, folder)
+
+
+def unpack(archive: IO[bytes], folder: Path) -> None:
+    """Write the files of a `.tar.gz` or a zip into a folder.
+
+    Args:
+      archive: At its beginning; it can seek.
 
     Raises:
       BadArchive: It is damaged or too large, or a file is a link or would be outside of the folder.
     """
     bytes_left = MAX_BYTES
-    with archive.open("rb") as file:
-        for entry in read_entries(file, MAX_FILES):
-            path = _path(entry.name, folder)
-            if not entry.is_folder:
-                with _create(path, entry.name) as target:
-                    bytes_left = _copy(entry, target, bytes_left)
+    for entry in read_entries(archive, MAX_FILES):
+        path = _path(entry.name, folder)
+        if not entry.is_folder:
+            with _create(path, entry.name) as target:
+                bytes_left = _copy(entry, target, bytes_left)
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):

@@ -17,7 +17,7 @@ from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore, download_all
 from slipway.text import format_bytes
 from slipway.weights.checkpoint.table import BadCheckpoint, checkpoint_files
-from slipway.weights.download import MAX_BYTES, download, unpack
+from slipway.weights.download import MAX_BYTES, download, unpack_file
 from slipway.weights.stored import address_digest, fetch_kept, find_checkpoint, find_kept, is_kept
 
 RUN_PREFIX = "run:"
@@ -123,7 +123,7 @@ def _of_server(address: str, store: ObjectStore, folder: Path) -> Path:
     archive = folder.with_name("initial.tar.gz")
     try:
         download(address, archive)
-        unpack(archive, folder)
+        unpack_file(archive, folder)
     finally:
         archive.unlink(missing_ok=True)
     return find_checkpoint(folder)

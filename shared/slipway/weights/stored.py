@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,11 +10,14 @@ from slipway import keys
 from slipway.artifacts.json_io import read_document, read_optional, write_document
 from slipway.artifacts.weights import KeptWeights
 from slipway.digests import sha256_file
-from slipway.errors import TransientError
+from slipway.errors import InputError, TransientError
+from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.store.interface import ObjectStore, download_all, list_keys
+from slipway.weights.checkpoint.object_graph import read_modules
 from slipway.weights.checkpoint.table import BadCheckpoint, checkpoint_files
 
 _LISTING = ".index"
+_RESERVED = ("scratch", *PACKAGED_WEIGHTS)
 _MOST_FILES = 10_000  # in a folder that is to hold one checkpoint
 
 
@@ -81,6 +84,33 @@ def find_kept(store: ObjectStore, address: str) -> KeptWeights | None:
 def write_kept(store: ObjectStore, weights: KeptWeights) -> None:
     """Write the name or address of a checkpoint after its files."""
     write_document(store, _key(weights.address), weights)
+
+
+def keep_named(store: ObjectStore, prefix: Path, addresses: Sequence[str], user: str, now: str) -> list[KeptWeights]:
+    """Keep a checkpoint, and let each of these names and addresses mean it.
+
+    Args:
+      prefix: Its path without suffix.
+      user: Who sends it.
+      now: RFC 3339, in UTC.
+
+    Raises:
+      BadCheckpoint: It is not a checkpoint of TensorFlow 2, or incomplete.
+      InputError: A name is reserved, or means another checkpoint, which runs rely on.
+    """
+    read_modules(prefix)
+    digest, size = content_digest(prefix), sum(file.stat().st_size for file in checkpoint_files(prefix))
+    for address in addresses:
+        if address in _RESERVED:
+            raise InputError(f"{address} is a value of initialCheckpoint of another meaning; choose another name")
+        weights = find_kept(store, address)
+        if weights and weights.sha256 != digest:
+            raise InputError(f"{address} already means other weights ({weights.sha256[:12]}); choose another name")
+    keep(store, prefix)
+    kept = [KeptWeights(address=a, sha256=digest, bytes=size, kept_at=now, user=user) for a in addresses]
+    for weights in kept:
+        write_kept(store, weights)
+    return kept
 
 
 def list_kept(store: ObjectStore) -> Iterator[KeptWeights]:

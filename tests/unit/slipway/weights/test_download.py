@@ -12,7 +12,7 @@ import pytest
 from slipway.archives import BadArchive
 from slipway.errors import InputError, TransientError
 from slipway.weights import download as module
-from slipway.weights.download import check_address, download, unpack
+from slipway.weights.download import check_address, download, unpack_file
 
 
 class Server(BaseHTTPRequestHandler):
@@ -115,7 +115,7 @@ def test_slow_server_has_a_limit(server, tmp_path, monkeypatch):
 
 
 def test_files_of_an_archive_are_written(tmp_path):
-    unpack(archive(tmp_path / "w.tar.gz", "w/ckpt-1.index", "./w/ckpt-1.data-00000-of-00001"), tmp_path / "folder")
+    unpack_file(archive(tmp_path / "w.tar.gz", "w/ckpt-1.index", "./w/ckpt-1.data-00000-of-00001"), tmp_path / "folder")
     assert (tmp_path / "folder" / "w" / "ckpt-1.index").read_bytes() == b"1234"
     assert len([path for path in (tmp_path / "folder").rglob("*") if path.is_file()]) == 2
 
@@ -123,7 +123,7 @@ def test_files_of_an_archive_are_written(tmp_path):
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "a/../../outside", "a\\outside", "x" * 300])
 def test_archive_cannot_write_outside_its_folder(tmp_path, name):
     with pytest.raises(BadArchive, match="is outside the archive's own folder, or is not a name of a file"):
-        unpack(archive(tmp_path / "w.tar.gz", name), tmp_path / "folder")
+        unpack_file(archive(tmp_path / "w.tar.gz", name), tmp_path / "folder")
     assert not list(tmp_path.rglob("outside"))
 
 
@@ -132,28 +132,28 @@ def test_archive_cannot_bring_a_link_or_a_device(tmp_path):
         entry = tarfile.TarInfo("ckpt-1.index")
         entry.type, entry.linkname = kind, "/etc/passwd"
         with pytest.raises(BadArchive, match=r"'ckpt-1\.index' is a (link|device)"):
-            unpack(archive(tmp_path / "w.tar.gz", entry), tmp_path / "folder")
+            unpack_file(archive(tmp_path / "w.tar.gz", entry), tmp_path / "folder")
 
 
 def test_archive_with_too_many_bytes_or_files_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MAX_FILES", 2)
     with pytest.raises(BadArchive, match="more than 2 entries"):
-        unpack(archive(tmp_path / "w.tar.gz", "a", "b", "c"), tmp_path / "other")
+        unpack_file(archive(tmp_path / "w.tar.gz", "a", "b", "c"), tmp_path / "other")
     monkeypatch.setattr(module, "MAX_BYTES", 7)
     with pytest.raises(BadArchive, match="the archive holds more than 7 B"):
-        unpack(archive(tmp_path / "w.tar.gz", "a", "b"), tmp_path / "folder")
+        unpack_file(archive(tmp_path / "w.tar.gz", "a", "b"), tmp_path / "folder")
 
 
 def test_names_that_collide_are_refused(tmp_path):
     for names in (("a", "a"), ("a", "a/b"), ("a/b", "a")):
         with pytest.raises(BadArchive, match="is in the archive twice, or is a file and a folder"):
-            unpack(archive(tmp_path / "w.tar.gz", *names), tmp_path / "-".join(names).replace("/", "_"))
+            unpack_file(archive(tmp_path / "w.tar.gz", *names), tmp_path / "-".join(names).replace("/", "_"))
 
 
 def test_page_or_damage_instead_of_an_archive_is_named(tmp_path):
     (tmp_path / "page.tar.gz").write_text("<html>")
     with pytest.raises(BadArchive, match=r"neither a zip nor a tar\.gz"):
-        unpack(tmp_path / "page.tar.gz", tmp_path / "folder")
+        unpack_file(tmp_path / "page.tar.gz", tmp_path / "folder")
     (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(bytes(2000))[:-4])
     with pytest.raises(BadArchive, match="damaged, or cut short"):
-        unpack(tmp_path / "cut.tar.gz", tmp_path / "folder")
+        unpack_file(tmp_path / "cut.tar.gz", tmp_path / "folder")

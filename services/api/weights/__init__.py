@@ -1,0 +1,1 @@
+"""Initial checkpoints that clients send: uploads and listings."""
