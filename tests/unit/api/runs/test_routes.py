@@ -64,6 +64,7 @@ def test_a_name_whose_results_are_another_runs_is_refused(client, store, cluster
                 "retinanet_mobilenetv2_320",
                 "retinanet_resnet10_320",
                 "retinanet_resnet50_640",
+                "retinanet_spinenet49mobile_384",
             ],
             id="unknown-preset",
         ),
