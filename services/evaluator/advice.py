@@ -14,7 +14,7 @@ _WIDE, _NARROW = 0.1, 0.06  # widths of an interval of AP50
 _WEAK_CLASS = 0.1  # of AP50, below the median of the other classes
 _RISE = 0.01  # of AP, in the last fifth of the training: more than one checkpoint differs from the next by chance
 _LOSS_RISE = 1.1  # of the validation loss, above its lowest
-_LEAST_ROWS = 5  # with fewer checkpoints, a rise may be chance
+_LEAST_ROWS = 4  # with fewer checkpoints, a rise may be chance
 _SUBJECTS: Mapping[ErrorKind, str] = {
     "missed": "Missed boxes",
     "background": "Detections on background",
@@ -25,10 +25,12 @@ _SUBJECTS: Mapping[ErrorKind, str] = {
 _STEPS: Mapping[ErrorKind, str] = {
     "missed": "add training images with objects like those that are missed",
     "background": "check whether objects lack an annotation there; if not, train with such images without boxes",
-    "wrong_class": "check the labels of the annotations, and add images that show the difference",
+    "wrong_class": "their boxes are loose, too: the classes are hardly learned; train longer, or on more images",
     "loose_box": "check that annotated boxes are drawn close to the objects, and everywhere alike",
     "double": "check whether objects are annotated twice, or are detected in parts",
 }
+
+_ON_LABELS = "check the labels of the annotations, and add images that show the difference"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _on_costs(kinds: Sequence[ErrorCount], confusions: Iterable[Confusion]) -> s
     step = _STEPS[worst_kind.kind]
     pair = next((one for one in confusions if one.annotated and one.detected), None)
     if worst_kind.kind == "wrong_class" and pair:
-        step = f"{pair.annotated} is most often taken for {pair.detected} (times: {pair.count:,}); {step}"
+        step = f"{pair.annotated} is most often taken for {pair.detected} ({pair.count:,} of them); {_ON_LABELS}"
     return f"{_SUBJECTS[worst_kind.kind]} cost most, {worst_kind.ap50_cost:.2f} of AP50: {step}."
 
 

@@ -21,6 +21,7 @@ def test_one_command_leaves_every_artifact(finished):
         "train/progress.jsonl",
         "evaluate/best.json",
         "evaluate/curves.json",
+        "evaluate/errors.json",
         "export/saved_model/saved_model.pb",
         "export/label_map.pbtxt",
         "export/model_card.md",
