@@ -107,14 +107,15 @@ def initialize(trainer: "Trainer") -> RestoredCounts | None:
     if task.init_checkpoint_modules != "all":  # a model whose backbone makes all levels has no decoder
         parts = trainer.model.checkpoint_items
         task.init_checkpoint_modules = [name for name in parts if name in task.init_checkpoint_modules]
+    modules = task.init_checkpoint_modules
+    names = modules if isinstance(modules, str) else ", ".join(modules)
     try:
         trainer.initialize()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         reason, content = str(error).split(". ")[0][:200], _describe_content(task.init_checkpoint)
         raise InputError(
             f"initial checkpoint {Path(task.init_checkpoint).name}: {content}, expected all of "
-            f"{task.init_checkpoint_modules} of the preset's model ({reason}); give another with initialCheckpoint, or "
-            "'scratch' for none"
+            f"{names} of the preset's model ({reason}); give another with initialCheckpoint, or 'scratch' for none"
         ) from error
     return _count_restored(trainer.model, task.init_checkpoint_modules)
 
