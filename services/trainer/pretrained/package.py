@@ -30,15 +30,15 @@ def read_package(weights: PackagedWeights) -> dict[str, NDArray[Any]]:
 
 def _read_checked(weights: PackagedWeights) -> bytes:
     """Return the content of the file. The package's own code is not imported."""
-    advice = "install the packages of requirements/ anew, or give another initialCheckpoint, or 'scratch' for none"
+    advice = "install the packages of requirements/ anew"
     try:
         content = Path(str(distribution(weights.package).locate_file(weights.file))).read_bytes()
     except (PackageNotFoundError, OSError) as error:
-        raise InputError(f"initial checkpoint: package {weights.package} is not installed whole; {advice}") from error
+        raise InputError(f"package {weights.package} is not installed whole; {advice}") from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != weights.sha256:
         raise InputError(
-            f"initial checkpoint: {weights.file} of package {weights.package} has SHA-256 {digest[:12]}…, expected "
+            f"{weights.file} of package {weights.package} has SHA-256 {digest[:12]}…, expected "
             f"{weights.sha256[:12]}…; {advice}"
         )
     return content

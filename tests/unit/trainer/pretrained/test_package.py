@@ -8,6 +8,7 @@ import pytest
 from slipway.errors import InputError
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.store.folder import FolderStore
+from tests.fakes.plans import small_plan
 
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.pretrained.package import convert_package
@@ -27,8 +28,10 @@ NOTICE = (Path(__file__).parents[4] / "NOTICE").read_text()
 def test_incomplete_package_is_refused_in_one_line(tmp_path, monkeypatch, changes, reason):
     monkeypatch.setitem(PACKAGED_WEIGHTS, NAME, replace(PACKAGED_WEIGHTS[NAME], **changes))
     store = FolderStore(tmp_path / "store")
-    with pytest.raises(InputError, match=rf"^initial checkpoint: .*{reason}.*'scratch' for none$") as refused:
-        fetch_initial_checkpoint(NAME, store, tmp_path)
+    with pytest.raises(
+        InputError, match=rf"^initial checkpoint {NAME}: [^:]*{reason}[^:]*'scratch' for none$"
+    ) as refused:
+        fetch_initial_checkpoint(small_plan(initial_checkpoint=NAME), store, tmp_path)
     assert refused.value.exit_code == 65
     assert not list(store.scan())
 
