@@ -5,7 +5,7 @@ AP is measured on a sample of images; other images would give another AP. Its sp
 Detections are matched once: a half only gives each image a weight, 1 or 0.
 
 Percentiles of a bootstrap are not used: of drawn test splits of 40 to 80 images, they contained the AP of very many
-images in 72 to 82 of 100 cases, and these intervals in 92 to 98. For AP of few images is too high (COCO takes the
+images in 72 to 85 of 100 cases, and these intervals in 90 to 97. For AP of few images is too high (COCO takes the
 highest precision at or beyond a recall, which is the highest of several noisy figures), and the more so, the fewer the
 images. The halves tell by how much, and the interval is moved down accordingly.
 """

@@ -53,7 +53,8 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
         boxes = read_train_boxes(store, manifest)
-        plan = resolve(spec.train, manifest.splits["train"].images, manifest.median_size, boxes)
+        images = manifest.splits["train"].images
+        plan = resolve(spec.train, images, manifest.median_size, boxes, manifest.labels)
         plan = weights.added_to(plan, manifest.labels) if weights else plan
         store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from slipway.artifacts.dataset import DatasetManifest
 from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage
-from slipway.run.anchor_coverage import TrainBox, TrainBoxes
+from slipway.run.from_data.anchor_coverage import TrainBox, TrainBoxes
 from slipway.store.interface import ObjectStore
 
 _MOST_BOXES = 1000  # the share of boxes with some property is then known to about half a percent

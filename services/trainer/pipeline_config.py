@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from slipway.errors import InputError, SpecError
-from slipway.run.anchor_coverage import Anchors
+from slipway.run.from_data.anchor_coverage import Anchors
 from slipway.run.model_garden import nest
 from slipway.run.plan import Plan
 from slipway.run.presets import Preset, load_preset
@@ -99,7 +99,7 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
             "input_path": "train-*.tfrecord",
             "global_batch_size": plan.batch_size,
             "shuffle_buffer_size": 1000,
-            "parser": boxes,
+            "parser": boxes | _augmentation(plan),
         },
         "validation_data": {
             "input_path": "test-*.tfrecord",
@@ -114,6 +114,14 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
 def _anchors(anchors: Anchors) -> dict[str, Any]:
     levels = {"min_level", "max_level"}
     return {**anchors.model_dump(include=levels), "anchor": anchors.model_dump(mode="json", exclude=levels)}
+
+
+def _augmentation(plan: Plan) -> dict[str, Any]:
+    """Return the fields of the parser for the augmentation that Model Garden has; the trainer adds the rest."""
+    augmentation = plan.augmentation
+    smallest, largest = augmentation.scale
+    crop = {"aug_type": {"type": "ssd_random_crop"}} if augmentation.crop else {}
+    return {"aug_rand_hflip": augmentation.flip, "aug_scale_min": smallest, "aug_scale_max": largest, **crop}
 
 
 def _trainer(plan: Plan) -> dict[str, Any]:

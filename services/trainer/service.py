@@ -74,6 +74,7 @@ def _train(params: StageParams, store: ObjectStore, inputs: RunInputs, checkpoin
     journal = Journal(store, params.name, plan, params.scratch / "events") if group.is_leader else None
     training = Training(
         config=config,
+        augmentation=plan.augmentation,
         group=group,
         checkpoints=checkpoints,
         stop=StopConditions(

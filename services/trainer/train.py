@@ -8,7 +8,9 @@ from slipway.artifacts.checkpoints import Checkpoints
 from slipway.errors import InputError, Stopped
 from slipway.events import event
 from slipway.metrics import stage_gauges
+from slipway.run.augmentation import Augmentation
 
+from services.trainer.augmentation.inputs import Progress, build_inputs
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
 from services.trainer.journal import Journal, LoopMetrics
@@ -17,6 +19,7 @@ from services.trainer.stop_conditions import StopConditions
 from services.trainer.workers import WorkerGroup
 
 if TYPE_CHECKING:
+    import tensorflow as tf
     from official.core.base_trainer import Trainer
     from official.core.config_definitions import ExperimentConfig
 
@@ -35,6 +38,7 @@ class Training:
     """
 
     config: "ExperimentConfig"
+    augmentation: Augmentation
     group: WorkerGroup
     checkpoints: Checkpoints
     stop: StopConditions
@@ -112,10 +116,21 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
         task = task_factory.get_task(config.task)
         model = task.build_model()
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
-        trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False)
+        dataset = _augmented_dataset(training, Progress(config.trainer.train_steps, step, seed))
+        trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False, train_dataset=dataset)
         if not step and (counts := initialize(trainer)) and training.journal:
             training.journal.record_weights(counts.restored, counts.new)
     return trainer
+
+
+def _augmented_dataset(training: Training, progress: Progress) -> "tf.data.Dataset | None":
+    """Return the batches with mosaic and colour jitter; None without them, for Model Garden's own."""
+    augmentation = training.augmentation
+    if not (augmentation.mosaic or augmentation.colour):
+        return None
+    return training.group.strategy.distribute_datasets_from_function(
+        lambda input_context: build_inputs(training.config.task, augmentation, progress, input_context)
+    )
 
 
 def _restore(trainer: "Trainer", training: Training, step: int) -> None:

@@ -11,6 +11,7 @@ _SMALL = {
     "steps": 10,
     "learning_rate": 0.002,
     "checkpoint_every": 5,
+    "initial_checkpoint": None,
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from slipway import keys
 from slipway.artifacts.dataset import DatasetManifest
 from slipway.artifacts.json_io import read_document
-from slipway.run.anchor_coverage import TrainBox, TrainBoxes
+from slipway.run.from_data.anchor_coverage import TrainBox, TrainBoxes
 from slipway.run.plan import Plan, resolve
 from slipway.run.spec import TrainingRun, TrainSpec
 from slipway.stage.runner import StageParams

@@ -27,6 +27,7 @@ def test_killed_training_goes_on_from_its_last_checkpoint_until_patience_stops_i
     # With a learning rate of nearly nothing, no checkpoint is better than the first.
     words = ("run", harbour, "--out", tmp_path, "--name", "killed", "--until", "train", "--steps", 20_000)
     words = (*words, "--checkpoint-every", 10, "--patience", 1, "--learning-rate", 1e-9, "--val-ratio", 0.2, *SMALL)
+    words = (*words, "--augment", "mosaic=0.5", "--augment", "colour=0.5")
     run = tmp_path / "runs/killed"
     _kill_trainer_after(2, words)
     listed = sorted(int(p.stem.removeprefix("ckpt-")) for p in (run / "train").glob("ckpt-*.json"))

@@ -83,6 +83,7 @@ def cluster(tmp_path):
     draw(tmp_path / "harbour", 24, 3)
     cluster = Cluster(tmp_path)
     train = {"steps": STEPS, "batchSize": 4, "imageSize": 128, "checkpointEvery": STEPS, "workers": 2}
+    train["augment"] = {"mosaic": 0.5, "colour": 0.5}
     spec = {"dataset": {"source": str(tmp_path / "harbour")}, "preprocess": {"workers": 1}, "train": train}
     begin_run(TrainingRun.model_validate({"metadata": {"name": "harbour"}, "spec": spec}), cluster.store)
     for stage in ("ingest", "preprocess"):

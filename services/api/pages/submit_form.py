@@ -40,6 +40,7 @@ _HELP = {
     "/spec/train/preset": "The size of the detector and how it is trained; chosen from GPUs and data when empty.",
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",
     "/spec/train/customPreset": "YAML with the fields of a preset, such as base: NAME and those that differ from it.",
+    "/spec/train/augment": "One key: value a line: flip, scale, crop, colour, mosaic; the others are the preset's.",
     "/spec/train/overrides": "One key: value a line, such as task.losses.focal_loss_gamma: 2; applied last.",
     "/spec/until": "The run ends after it.",
 }

@@ -12,6 +12,7 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
+from slipway.run.augmentation import AugmentSpec
 from slipway.run.custom_preset import parse_custom_preset
 from slipway.run.model_garden import parse_assignments
 from slipway.run.names import LONGEST_NAME, NAME_PATTERN, slug
@@ -31,6 +32,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "checkpoint_every": ("train.checkpoint_every",),
     "patience": ("train.patience",),
     "initial_checkpoint": ("train.initial_checkpoint",),
+    "augment": ("train.augment",),
     "time_limit": ("train.time_limit",),
     "gpus": ("train.gpus",),
     "set": ("train.overrides",),
@@ -138,6 +140,7 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
         return RunSpec.model_validate(sections)
     except ValidationError as error:
         names = {field: f"--{option.replace('_', '-')}" for option, fields in FIELDS.items() for field in fields}
+        names |= {f"train.augment.{field}": f"--augment {field}" for field in AugmentSpec.model_fields}
         raise SpecError(explain(error, names)) from error
 
 
@@ -173,11 +176,13 @@ def preset_fields(value: str) -> dict[str, Any]:
 def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) -> Any:
     """Return the value of an option's field, which depends on no file beside the source.
 
-    A label map's file is replaced by its text, a checkpoint's relative path by its absolute one, and `--set` changes
-    single fields of the run file's overrides.
+    A label map's file is replaced by its text, a checkpoint's relative path by its absolute one, and `--set` and
+    `--augment` change single fields of the run file's.
     """
     if option == "set":
         return (base_value or {}) | (value if isinstance(value, dict) else parse_assignments(value))
+    if option == "augment":
+        return (base_value or {}) | _pairs(option, value)
     if option == "label_map":
         files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
         if not files:
@@ -200,6 +205,14 @@ def _is_path(weights: str, folder: Path) -> bool:
     if not re.fullmatch(NAME_PATTERN, weights):
         return True
     return any((folder / f"{weights}{suffix}").exists() for suffix in ("", ".index"))
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Split each `KEY=VALUE`."""
+    for text in texts:
+        if "=" not in text:
+            raise SpecError(f"--{option} {text}: expected KEY=VALUE, such as flip=false")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _read_text(path: Path) -> str:

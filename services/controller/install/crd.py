@@ -21,6 +21,8 @@ _KEYWORDS = (
     "multipleOf",
     "minLength",
     "maxLength",
+    "minItems",
+    "maxItems",
     "required",
 )
 _COLUMNS = (

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from slipway.errors import SpecError
 from slipway.models import StrictModel, explain
+from slipway.run.augmentation import Augmentation, AugmentSpec
 from slipway.run.model_garden import LEARNING_RATE, Overrides, nearest_names, nest, table
 from slipway.run.presets import Preset, load_preset
 
@@ -21,7 +22,7 @@ ImageSize = Annotated[int, Field(ge=64, le=2048, multiple_of=32)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 GpuCount = Annotated[int, Field(ge=0, le=64)]
 
-_OPTIONAL = ("name", "overrides")
+_OPTIONAL = ("name", "augment", "overrides")
 _REQUIRED = [field.name for field in fields(Preset) if field.default is MISSING and field.name not in _OPTIONAL]
 
 
@@ -32,6 +33,7 @@ class CustomPreset(StrictModel):
       base: Name of the built-in preset whose values hold where this one has none. Without it, all fields are needed
         that a built-in preset has.
       initial_checkpoint: As in `train`; `scratch` overrides that of the base.
+      augment: Random changes of the training images; a field that is absent has the base's value.
       overrides: Fields of Model Garden's configuration, nested or by their dotted keys; each replaces that of the base.
     """
 
@@ -49,6 +51,7 @@ class CustomPreset(StrictModel):
     initial_checkpoint: str | None = None
     freeze_backbone: bool | None = None
     experimental: bool | None = None
+    augment: AugmentSpec | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -82,13 +85,16 @@ class CustomPreset(StrictModel):
 
     def build(self, name: str) -> Preset:
         """Return the preset that this one makes of its base."""
-        values = self.model_dump(exclude_none=True, exclude={"base", "overrides"})
+        values = self.model_dump(exclude_none=True, exclude={"base", "overrides", "augment"})
         if self.initial_checkpoint == "scratch":
             values["initial_checkpoint"] = None
         overrides = self.overrides or {}
-        if self.base is None:
-            return Preset(name=name, overrides=nest(overrides), **values)
-        return replace(load_preset(self.base).overridden(overrides), name=name, **values)
+        base = load_preset(self.base).overridden(overrides) if self.base else None
+        augment = (base.augment if base else Augmentation()).model_dump()
+        if self.augment:
+            augment |= self.augment.model_dump(exclude_none=True)
+        values["augment"] = Augmentation.model_validate(augment)
+        return replace(base, name=name, **values) if base else Preset(name=name, overrides=nest(overrides), **values)
 
 
 def parse_custom_preset(text: str, source: str) -> CustomPreset:

@@ -1,17 +1,19 @@
 """The plan of a run: preset, image size, length and all else that its spec leaves open, each with its reason."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from pydantic import RootModel
 
 from slipway.models import ArtifactModel, broken, validate
-from slipway.run.anchor_coverage import Anchors, TrainBoxes
-from slipway.run.anchors import choose_anchors
-from slipway.run.class_repeats import choose_class_repeats
-from slipway.run.input_size import choose_image_size
+from slipway.run.augmentation import Augmentation, Scales, Share
+from slipway.run.from_data.anchor_coverage import Anchors, TrainBoxes
+from slipway.run.from_data.anchors import choose_anchors
+from slipway.run.from_data.augmentation import choose_augmentation
+from slipway.run.from_data.class_repeats import choose_class_repeats
+from slipway.run.from_data.input_size import choose_image_size
 from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
@@ -46,6 +48,7 @@ class Plan(ArtifactModel):
       class_repeats: Rare label to the number of times that its images are seen while others are seen once.
       overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
         applied last, and each a choice of its own in `resolved.yaml`.
+      augment_flip: As in `Augmentation`, like the fields after it; a plan of an older version has its defaults.
       reasons: Field to the sentence that explains it.
     """
 
@@ -62,7 +65,17 @@ class Plan(ArtifactModel):
     anchors: Anchors | None = None
     class_repeats: Mapping[str, float] = {}
     overrides: Mapping[str, Any] = {}
+    augment_flip: bool = Augmentation().flip
+    augment_scale: Scales = Augmentation().scale
+    augment_crop: bool = Augmentation().crop
+    augment_colour: Share = Augmentation().colour
+    augment_mosaic: Share = Augmentation().mosaic
     reasons: Mapping[str, str] = {}
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The random changes of the training images."""
+        return Augmentation(**{field: getattr(self, f"augment_{field}") for field in Augmentation.model_fields})
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -97,42 +110,54 @@ class _Choices(RootModel[dict[str, Choice]]):
     """The content of `resolved.yaml`."""
 
 
-def resolve(spec: TrainSpec, images: int, median_size: tuple[int, int], boxes: TrainBoxes = _NO_BOXES) -> Plan:
+def resolve(
+    spec: TrainSpec,
+    images: int,
+    median_size: tuple[int, int],
+    boxes: TrainBoxes = _NO_BOXES,
+    labels: Sequence[str] = (),
+) -> Plan:
     """Choose the values that the spec leaves open.
 
     Args:
       images: Number of images of the train split.
       median_size: (width, height) of the dataset's images, pixels.
       boxes: Of the train split.
+      labels: Of the dataset.
     """
     overrides = spec.requested_overrides
     name, preset_reason = _preset(spec)
     reasons = {key: "as asked" if key in (spec.overrides or {}) else f"of the preset {name}" for key in overrides}
-    reasons["preset"] = preset_reason
     preset = spec.find_preset(name).overridden(overrides)
-    image_size, reasons["image_size"] = choose_image_size(spec, preset, median_size, boxes)
-    batch_size, reasons["batch_size"] = _as_asked(spec.batch_size) or _batch_size(preset, images)
-    steps, reasons["steps"] = _as_asked(spec.steps) or _steps(preset, images, batch_size)
-    learning_rate, reasons["learning_rate"] = _learning_rate(spec, preset, batch_size)
-    checkpoint_every, reasons["checkpoint_every"] = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
-    patience, reasons["patience"] = _as_asked(spec.patience) or _patience(steps, checkpoint_every)
-    initial_checkpoint, reasons["initial_checkpoint"] = _initial_checkpoint(spec, preset)
-    anchors, reasons["anchors"] = choose_anchors(spec, preset, image_size, initial_checkpoint, boxes)
-    class_repeats, reasons["class_repeats"] = choose_class_repeats(boxes.images_per_label)
-    return Plan(
-        preset=name,
-        image_size=image_size,
-        batch_size=batch_size,
-        steps=steps,
-        learning_rate=learning_rate,
-        checkpoint_every=checkpoint_every,
-        patience=patience,
-        initial_checkpoint=initial_checkpoint,
-        anchors=anchors,
-        class_repeats=class_repeats,
-        overrides=overrides,
-        reasons=reasons,
-    )
+    augmentation = choose_augmentation(spec, preset, labels)
+    preset = preset.augmented({field: value for field, (value, _) in augmentation.items()})
+    image_size, size_reason = choose_image_size(spec, preset, median_size, boxes)
+    initial_checkpoint, checkpoint_reason = _initial_checkpoint(spec, preset)
+    choices = {
+        "preset": (name, preset_reason),
+        "image_size": (image_size, size_reason),
+        **_schedule(spec, preset, images),
+        "initial_checkpoint": (initial_checkpoint, checkpoint_reason),
+        "anchors": choose_anchors(spec, preset, image_size, initial_checkpoint, boxes),
+        "class_repeats": choose_class_repeats(boxes.images_per_label),
+        **{f"augment_{field}": choice for field, choice in augmentation.items()},
+    }
+    values = {field: value for field, (value, _) in choices.items()}
+    reasons |= {field: reason for field, (_, reason) in choices.items()}
+    return Plan(**values, overrides=overrides, reasons=reasons)
+
+
+def _schedule(spec: TrainSpec, preset: Preset, images: int) -> dict[str, tuple[Any, str]]:
+    batch_size, reason = _as_asked(spec.batch_size) or _batch_size(preset, images)
+    steps, steps_reason = _as_asked(spec.steps) or _steps(preset, images, batch_size)
+    checkpoint_every, interval_reason = _as_asked(spec.checkpoint_every) or _checkpoint_every(steps)
+    return {
+        "batch_size": (batch_size, reason),
+        "steps": (steps, steps_reason),
+        "learning_rate": _learning_rate(spec, preset, batch_size),
+        "checkpoint_every": (checkpoint_every, interval_reason),
+        "patience": _as_asked(spec.patience) or _patience(steps, checkpoint_every),
+    }
 
 
 def initial_checkpoint(spec: TrainSpec) -> tuple[Preset, str | None]:

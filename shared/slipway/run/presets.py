@@ -1,14 +1,15 @@
 """Presets: the configurations of Model Garden's detectors that are measured and shipped, one YAML file each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
 import yaml
 
 from slipway.errors import SpecError
-from slipway.run.anchor_coverage import Anchors, ModelInput
+from slipway.run.augmentation import Augmentation
+from slipway.run.from_data.anchor_coverage import Anchors, ModelInput
 from slipway.run.model_garden import flatten, nest
 
 _FOLDER = resources.files("slipway.run") / "presets"
@@ -26,6 +27,7 @@ class Preset:
       image_size: Side of the square input, pixels.
       epochs: Number of times that each training image is seen, within `min_steps` and `max_steps`.
       gpus: Number of GPUs that it is meant for.
+      augment: Random changes of the training images.
       initial_checkpoint: Name, folder or address of the pretrained weights; none when trained from scratch.
       freeze_backbone: The backbone keeps its pretrained weights and moving averages; only FPN and head are trained.
       experimental: No figures were measured with it, so it is never chosen unless a run names it.
@@ -42,6 +44,7 @@ class Preset:
     max_steps: int
     gpus: int
     overrides: Mapping[str, Any]
+    augment: Augmentation = field(default_factory=Augmentation)
     initial_checkpoint: str | None = None
     freeze_backbone: bool = False
     experimental: bool = False
@@ -69,9 +72,9 @@ class Preset:
 
     def model_input(self, size: int) -> ModelInput:
         """Return how images are brought to an input of this many pixels a side."""
-        parser = self._section("train_data", "parser")
-        scale = parser.get("aug_scale_min", 1.0), parser.get("aug_scale_max", 1.0)
-        return ModelInput(size, parser.get("keep_aspect_ratio", True), scale)
+        smallest, largest = self.augmentation.scale
+        keeps_aspect_ratio = self._section("train_data", "parser").get("keep_aspect_ratio", True)
+        return ModelInput(size, keeps_aspect_ratio, (smallest, largest))
 
     def _section(self, *names: str) -> dict[str, Any]:
         """Return a part of what the preset sets of the task's configuration, empty if it sets nothing of it."""
@@ -79,6 +82,21 @@ class Preset:
         for name in names:
             section = (section or {}).get(name)
         return dict(section or {})
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Its `augment`, but for the fields that `overrides` sets in Model Garden's way."""
+        parser = self._section("train_data", "parser")
+        smallest, largest = self.augment.scale
+        fields = {
+            "flip": parser.get("aug_rand_hflip", self.augment.flip),
+            "scale": (parser.get("aug_scale_min", smallest), parser.get("aug_scale_max", largest)),
+        }
+        return self.augment.model_copy(update=fields)
+
+    def augmented(self, values: Mapping[str, Any]) -> "Preset":
+        """Return the preset with another augmentation, by the names of its fields."""
+        return replace(self, augment=Augmentation.model_validate(values))
 
     def overridden(self, overrides: Mapping[str, Any]) -> "Preset":
         """Return the preset with other values of some fields of Model Garden, by their dotted keys."""
@@ -103,4 +121,6 @@ def preset_text(name: str) -> str:
 
 def load_preset(name: str) -> Preset:
     """Read one preset. Raises `SpecError` when none has that name."""
-    return Preset(name=name, **yaml.safe_load(preset_text(name)))
+    fields = yaml.safe_load(preset_text(name))
+    augment = Augmentation.model_validate(fields.pop("augment", {}))
+    return Preset(name=name, augment=augment, **fields)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from slipway import API_VERSION
 from slipway.digests import sha256_json
 from slipway.models import StrictModel
+from slipway.run.augmentation import AugmentSpec
 from slipway.run.custom_preset import BatchSize, CustomPreset, GpuCount, ImageSize, LearningRate, Steps
 from slipway.run.model_garden import Overrides
 from slipway.run.names import SHA256_PATTERN, STAGES, Name, Sha256, Stage
@@ -88,6 +89,7 @@ class TrainSpec(StrictModel):
       patience: Evaluations without a better AP after which the training stops; 0 never stops it.
       initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder,
         `s3://bucket/prefix`, the `https://` address of a `.tar.gz`, or `run:NAME`.
+      augment: Random changes of the training images.
       time_limit: Seconds after which the trainer saves and ends the training.
       gpus: Number of GPUs of each worker.
       workers: Number of pods that train together; always 1 on the command line.
@@ -106,6 +108,7 @@ class TrainSpec(StrictModel):
     checkpoint_every: Annotated[int, Field(ge=1)] | None = None
     patience: Annotated[int, Field(ge=0)] | None = None
     initial_checkpoint: str | None = None
+    augment: AugmentSpec | None = None
     time_limit: Annotated[int, Field(ge=1)] | None = None
     gpus: GpuCount = 0
     workers: Annotated[int, Field(ge=1, le=64)] = 1

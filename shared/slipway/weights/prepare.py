@@ -15,8 +15,8 @@ from slipway.artifacts.json_io import read_document
 from slipway.artifacts.weights import KeptWeights
 from slipway.errors import InputError, SpecError
 from slipway.events import event
-from slipway.run.anchor_coverage import Anchors
-from slipway.run.anchors import ANCHOR_FIELDS
+from slipway.run.from_data.anchor_coverage import Anchors
+from slipway.run.from_data.anchors import ANCHOR_FIELDS
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
 from slipway.run.plan import Plan
 from slipway.run.presets import Preset, load_preset

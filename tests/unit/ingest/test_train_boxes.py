@@ -7,7 +7,7 @@ from slipway.artifacts.dataset import DatasetManifest, ManifestSplit
 from slipway.dataset import annotations
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
-from slipway.run.anchor_coverage import TrainBox
+from slipway.run.from_data.anchor_coverage import TrainBox
 from slipway.store.folder import FolderStore
 
 from services.ingest.train_boxes import read_train_boxes

@@ -1,6 +1,7 @@
 import pytest
 
 from slipway.errors import InputError, SpecError
+from slipway.run.augmentation import AugmentSpec
 
 from services.cli.local.run_request import RunRequest, run_specs, training_run, training_runs
 
@@ -52,6 +53,9 @@ def test_options_that_are_not_given_set_nothing(source):
         ({"until": "lunch"}, r"--until: .*'ingest', 'preprocess'.* \(got 'lunch'\)"),
         ({"set": ["task.loss=2"]}, r"^--set: task\.loss is not a field .*; nearest: task\.losses\."),
         ({"set": ["trainer.train_steps=2"]}, r"^--set: trainer\.train_steps cannot be set: use --steps"),
+        ({"augment": ["mosiac=1"]}, "--augment: there is no mosiac; choose from flip, scale, crop, colour, mosaic"),
+        ({"augment": ["mosaic=2"]}, r"--augment mosaic: .*less than or equal to 1 \(got '2'\)"),
+        ({"augment": ["flip"]}, "--augment flip: expected KEY=VALUE, such as flip=false"),
         ({"preset": "yolo"}, "preset 'yolo' does not exist; choose one of retinanet"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -218,3 +222,9 @@ def test_runs_set_fields_of_model_garden_beside_those_of_the_request(source, tmp
     (spec,) = run_specs(RunRequest(source, {}), [{"set": {"task.losses.focal_loss_gamma": 1.5}}])
     assert spec.train.overrides == {"task.losses.focal_loss_gamma": 1.5}
     assert training_run(request, tmp_path / "out").spec.train.overrides == {"task.losses.focal_loss_gamma": 2.0}
+
+
+def test_augmentation_beside_a_run_files_is_merged_with_it(source):
+    file = run_file(source, "train: {augment: {flip: false, mosaic: 0.5}}")
+    run = training_run(RunRequest(None, {"augment": ["mosaic=1", "scale=0.5,2"]}, file=file), source.parent / "out")
+    assert run.spec.train.augment == AugmentSpec(flip=False, mosaic=1, scale=(0.5, 2))

@@ -41,11 +41,10 @@ def bounds(schema, prefix=""):
 
 def asked(name, value):
     *path, last = name.split(".")
-    is_in_preset = "customPreset" in path
-    fields = {"base": "retinanet_resnet10_320", "minSteps": 1, "maxSteps": 10_000_000} if is_in_preset else {}
-    fields[last] = value
+    fields = {last: value}
     for part in reversed(path):
-        fields = {part: fields}
+        preset = {"base": "retinanet_resnet10_320", "minSteps": 1, "maxSteps": 10_000_000}
+        fields = {part: preset | fields if part == "customPreset" else fields}
     return MINIMAL | fields
 
 

@@ -41,6 +41,11 @@ overrides:
     assert preset.overrides["task"]["model"]["head"] == base.overrides["task"]["model"]["head"]
 
 
+def test_augment_replaces_single_fields_of_the_base():
+    preset, base = CustomPreset(base=BASE, augment={"mosaic": 0.5}).build("mine"), load_preset(BASE)
+    assert preset.augment == base.augment.model_copy(update={"mosaic": 0.5})
+
+
 def test_scratch_takes_the_weights_of_the_base_away():
     base = "retinanet_efficientnet_lite0_256"
     assert CustomPreset(base=base).build("mine").initial_checkpoint == "imagenet-efficientnet-lite0"

@@ -1,6 +1,7 @@
 import pytest
 
 from slipway.errors import BrokenDocument, SpecError
+from slipway.run.augmentation import Augmentation
 from slipway.run.plan import Choice, Plan, initial_checkpoint, resolve
 from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec
@@ -136,6 +137,42 @@ def test_preset_of_a_package_starts_from_its_weights():
 
 def test_scratch_means_no_initial_checkpoint():
     assert plan(preset="retinanet_resnet50_640", initial_checkpoint="scratch").initial_checkpoint is None
+
+
+def test_augmentation_is_the_presets():
+    run_plan = plan()
+    assert run_plan.augmentation == load_preset(run_plan.preset).augment
+    assert run_plan.choices["augment_scale"] == Choice(value=[0.7, 1.5], reason="the preset's")
+
+
+def test_augmentation_that_was_asked_for_replaces_the_presets():
+    run_plan = plan(augment={"flip": False, "scale": [1, 1], "mosaic": 0.5})
+    assert run_plan.augmentation == Augmentation(flip=False, scale=(1, 1), crop=False, colour=0, mosaic=0.5)
+    assert (run_plan.reasons["augment_flip"], run_plan.reasons["augment_crop"]) == ("as asked", "the preset's")
+
+
+def test_fields_of_model_garden_show_in_the_augmentation():
+    run_plan = plan(overrides={"task.train_data.parser.aug_scale_max": 1})
+    assert run_plan.augmentation.scale == (0.7, 1)
+    assert run_plan.reasons["augment_scale"] == "from the fields of Model Garden"
+
+
+def test_images_are_not_mirrored_if_labels_tell_left_from_right_unless_it_was_asked_for():
+    labels = ("arrow-left", "arrow-right", "stop")
+    run_plan = resolve(TrainSpec(), 400, (640, 480), labels=labels)
+    assert run_plan.augment_flip is False
+    assert run_plan.reasons["augment_flip"] == (
+        "labels 'arrow-left' and 'arrow-right' differ only by their side; flip=true mirrors images all the same"
+    )
+    asked_plan = resolve(TrainSpec.model_validate({"augment": {"flip": True}}), 400, (640, 480), labels=labels)
+    assert (asked_plan.augment_flip, asked_plan.reasons["augment_flip"]) == (True, "as asked")
+
+
+def test_plan_of_an_older_version_has_the_augmentation_of_that_version():
+    lines = plan().dump().decode().splitlines(keepends=True)
+    begin = lines.index("augment_flip:\n")
+    older = "".join(lines[:begin])
+    assert Plan.parse(older.encode()).augmentation == Augmentation(flip=True, scale=(0.7, 1.5), mosaic=0, colour=0)
 
 
 def test_the_plan_is_read_back():

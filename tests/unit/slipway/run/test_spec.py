@@ -38,6 +38,7 @@ def test_the_digest_is_blind_to(same):
         {"ingest": {"seed": 1}},
         {"until": "train"},
         {"train": {"seed": 1}},
+        {"train": {"augment": {"mosaic": 0.5}}},
     ],
     ids=str,
 )
@@ -115,6 +116,10 @@ def test_preset_of_ones_own_may_not_have_the_name_of_another():
         ValidationError, match="there is a built-in preset retinanet_resnet10_320; give your own another"
     ):
         spec(train={"preset": "retinanet_resnet10_320", "customPreset": {"base": "retinanet_resnet10_320"}})
+
+
+def test_augmentation_that_is_left_out_is_not_written():
+    assert b"augment" not in TrainingRun.model_validate({"metadata": {"name": "a"}, "spec": spec()}).dump()
 
 
 def test_the_kind_is_a_training_run():

@@ -4,7 +4,7 @@ import pytest
 
 from slipway.artifacts.checkpoints import Checkpoints
 from slipway.errors import InputError, SpecError
-from slipway.run.anchor_coverage import Anchors
+from slipway.run.from_data.anchor_coverage import Anchors
 from slipway.run.presets import load_preset
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys

@@ -1,6 +1,6 @@
 """How often the training sees images of rare classes."""
 
-from slipway.run.class_repeats import choose_class_repeats
+from slipway.run.from_data.class_repeats import choose_class_repeats
 
 
 def test_classes_of_similar_frequency_are_seen_once():

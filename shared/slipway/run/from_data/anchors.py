@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from slipway.run.anchor_coverage import (
+from slipway.run.from_data.anchor_coverage import (
     LEVELS,
     Anchors,
     ModelInput,

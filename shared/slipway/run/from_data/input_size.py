@@ -3,7 +3,7 @@
 import math
 
 from slipway.errors import SpecError
-from slipway.run.anchor_coverage import ModelInput, TrainBoxes, input_size
+from slipway.run.from_data.anchor_coverage import ModelInput, TrainBoxes, input_size
 from slipway.run.presets import Preset
 from slipway.run.spec import TrainSpec
 

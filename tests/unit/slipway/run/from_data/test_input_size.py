@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipway.run.anchor_coverage import TrainBox, TrainBoxes
+from slipway.run.from_data.anchor_coverage import TrainBox, TrainBoxes
 from slipway.run.plan import resolve
 from slipway.run.spec import TrainSpec
 

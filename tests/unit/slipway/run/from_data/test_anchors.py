@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from slipway.run.anchor_coverage import ModelInput, TrainBox, TrainBoxes, coverage, evaluated_boxes
-from slipway.run.anchors import AnchorLimits, choose_anchors, fit
+from slipway.run.from_data.anchor_coverage import ModelInput, TrainBox, TrainBoxes, coverage, evaluated_boxes
+from slipway.run.from_data.anchors import AnchorLimits, choose_anchors, fit
 from slipway.run.plan import resolve
 from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec

@@ -1,0 +1,1 @@
+"""Augmentation of training images that Model Garden does not have."""

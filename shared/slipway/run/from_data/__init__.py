@@ -1,0 +1,1 @@
+"""The values of a plan that are chosen from the dataset."""
