@@ -85,6 +85,7 @@ def _train(params: StageParams, store: ObjectStore, inputs: RunInputs, checkpoin
         scratch=params.scratch,
         journal=journal,
         is_customized=spec.is_customized,
+        frozen_blocks=inputs.preset.frozen_blocks if plan.initial_checkpoint else None,
     )
     event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
     return train_steps(training, spec.seed)

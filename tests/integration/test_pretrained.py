@@ -1,17 +1,21 @@
 """ImageNet's weights from a package, in the real model."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from slipway import keys
+from slipway.errors import SpecError
 from slipway.run.packaged_weights import PACKAGED_WEIGHTS
+from slipway.run.presets import load_preset
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
 from tests.fakes.plans import small_plan
 
 from services.trainer import initial_checkpoint
+from services.trainer.freeze import freeze_blocks
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.pipeline_config import pipeline_config
 from services.trainer.pretrained.efficientnet_lite0 import assign, build_backbone, variable_sources
@@ -131,9 +135,12 @@ def test_model_of_the_preset_has_the_converted_weights(model, backbone):
         np.testing.assert_array_equal(variable, expected[source])
 
 
-def test_step_leaves_a_frozen_backbone_and_its_moving_averages_as_they_were(task, model):
+def test_step_leaves_a_frozen_backbone_and_its_moving_averages_as_they_were(task):
     import tf_keras
 
+    task = type(task)(task.task_config.replace(freeze_backbone=True))
+    model = task.build_model()
+    task.initialize(model)
     backbone_ids = set(map(id, model.backbone.variables))
     assert not backbone_ids & set(map(id, model.trainable_variables))
     before = {id(variable): variable.numpy() for variable in model.variables}
@@ -144,6 +151,31 @@ def test_step_leaves_a_frozen_backbone_and_its_moving_averages_as_they_were(task
     assert not changed & backbone_ids
     assert {id(variable) for variable in model.decoder.variables if "moving_mean" in variable.name} <= changed
     assert changed - backbone_ids
+
+
+def test_step_trains_only_the_blocks_behind_the_frozen_ones(weights, task):
+    import tf_keras
+
+    model = task.build_model()
+    freeze_blocks(model.backbone, 5)
+    task.initialize(model)
+    before = {id(variable): variable.numpy() for variable in model.backbone.variables}
+    images = np.repeat(np.pad((draw()[:, :, :96] - MEAN) / DEVIATION, ((0, 0), (0, 32), (0, 32), (0, 0))), 4, axis=0)
+    task.train_step((images.astype(np.float32), targets(model, images)), model, tf_keras.optimizers.SGD(0.1))
+    changed = {
+        variable.name.split("/")[0].removeprefix("inverted_bottleneck_block")
+        for variable in model.backbone.variables
+        if not np.array_equal(before[id(variable)], variable)
+    }
+    numbers = [int(name.removeprefix("_") or 0) for name in changed]
+    assert max(numbers) - min(numbers) == 10  # 16 blocks without the first five
+    assert len(numbers) == 11
+    assert not [variable.name for variable in model.backbone.trainable_variables if "batch_norm" in variable.name]
+
+
+def test_more_frozen_blocks_than_there_are_is_one_message(backbone):
+    with pytest.raises(SpecError, match="frozen_blocks is 17, and the preset's backbone has 16 blocks"):
+        freeze_blocks(backbone, 17)
 
 
 def targets(model, images):
@@ -157,6 +189,7 @@ def targets(model, images):
 
 def test_training_from_scratch_freezes_nothing():
     plan = small_plan(preset="retinanet_efficientnet_lite0_256")
-    assert not pipeline_config(plan, 3, 8, None).task.freeze_backbone
-    assert pipeline_config(plan, 3, 8, "/weights/ckpt-1").task.freeze_backbone
+    preset = replace(load_preset(plan.preset), freeze_backbone=True)
+    assert not pipeline_config(plan, 3, 8, None, preset).task.freeze_backbone
+    assert pipeline_config(plan, 3, 8, "/weights/ckpt-1", preset).task.freeze_backbone
     assert not pipeline_config(small_plan(), 3, 8, "/weights/ckpt-1").task.freeze_backbone

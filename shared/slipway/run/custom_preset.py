@@ -50,6 +50,7 @@ class CustomPreset(StrictModel):
     overrides: Overrides = None
     initial_checkpoint: str | None = None
     freeze_backbone: bool | None = None
+    frozen_blocks: Annotated[int, Field(ge=0, le=1000)] | None = None
     experimental: bool | None = None
     augment: AugmentSpec | None = None
 

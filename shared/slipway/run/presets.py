@@ -30,6 +30,8 @@ class Preset:
       augment: Random changes of the training images.
       initial_checkpoint: Name, folder or address of the pretrained weights; none when trained from scratch.
       freeze_backbone: The backbone keeps its pretrained weights and moving averages; only FPN and head are trained.
+      frozen_blocks: Number of the backbone's first blocks that keep their pretrained weights, with the batch
+        normalization of all its blocks; when absent, all of the backbone is trained.
       experimental: No figures were measured with it, so it is never chosen unless a run names it.
     """
 
@@ -47,6 +49,7 @@ class Preset:
     augment: Augmentation = field(default_factory=Augmentation)
     initial_checkpoint: str | None = None
     freeze_backbone: bool = False
+    frozen_blocks: int | None = None
     experimental: bool = False
 
     @property

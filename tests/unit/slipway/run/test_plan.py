@@ -130,7 +130,7 @@ def test_experimental_preset_is_never_chosen_unless_a_run_names_it():
 
 def test_preset_of_a_package_starts_from_its_weights():
     run_plan = plan(images=180, preset="retinanet_efficientnet_lite0_256")
-    assert (run_plan.image_size, run_plan.batch_size, run_plan.steps) == (256, 8, 338)
+    assert (run_plan.image_size, run_plan.batch_size, run_plan.steps) == (256, 8, 630)
     assert run_plan.initial_checkpoint == "imagenet-efficientnet-lite0"
     assert run_plan.reasons["initial_checkpoint"] == "the preset's"
 
