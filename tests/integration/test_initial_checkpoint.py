@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from slipway import keys
 from slipway.errors import InputError
+from slipway.run.plan import Plan
 from slipway.run.presets import load_preset
 from slipway.store.folder import FolderStore
 from slipway.weights.checkpoint.object_graph import read_modules
@@ -83,7 +86,7 @@ def test_weights_of_a_run_are_restored_but_for_the_head_of_other_classes(finishe
 
     store = FolderStore(finished.out)
     path = fetch_weights(f"run:{finished.name}", store, tmp_path)
-    plan = small_plan(initial_checkpoint_modules=("backbone", "decoder", "head"))
+    plan = small_plan(initial_checkpoint_modules=("backbone", "decoder", "head"), anchors=plan_of(finished).anchors)
     task = task_factory.get_task(pipeline_config(plan, num_labels, 8, str(path)).task)
     model = task.build_model()
     counts = initialize(trainer_of(task, model))
@@ -97,6 +100,7 @@ def test_weights_of_a_run_are_restored_but_for_the_head_of_other_classes(finishe
 
 def test_reader_of_checkpoints_agrees_with_tensorflow(finished, tmp_path):
     import tensorflow as tf
+    from official.core import task_factory
 
     path = fetch_weights(f"run:{finished.name}", FolderStore(finished.out), tmp_path)
     tensors, _ = read_table(path)
@@ -104,8 +108,19 @@ def test_reader_of_checkpoints_agrees_with_tensorflow(finished, tmp_path):
     assert {name: tensor.shape for name, tensor in tensors.items()} == expected
     assert any("optimizer" in name for name in expected)
     modules = read_modules(path)
-    network = network_of(load_preset("retinanet_resnet10_320"))
-    assert {name: modules[name] for name in MODULES} == network.modules
+    model = task_factory.get_task(pipeline_config(plan_of(finished), 2, 8, None).task).build_model()
+    shapes = {name: Counter(map(shape_text, model.checkpoint_items[name].variables)) for name in MODULES}
+    assert {name: modules[name] for name in MODULES} == shapes
+    assert modules["backbone"] == network_of(load_preset("retinanet_resnet10_320")).modules["backbone"]
+
+
+def plan_of(run):
+    """Return the plan of a finished run, whose levels are fitted to its boxes."""
+    return Plan.parse(FolderStore(run.out).read(keys.plan(run.name)))
+
+
+def shape_text(variable):
+    return "x".join(map(str, variable.shape))
 
 
 def test_file_that_is_not_a_checkpoint_is_refused(trainer, tmp_path):

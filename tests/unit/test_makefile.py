@@ -20,7 +20,9 @@ def checkout(tmp_path):
 
 
 def dry_run(folder, *arguments):
-    return subprocess.run(["make", "-n", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["make", "--no-print-directory", "-n", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def commands(folder, *arguments):
