@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 import urllib3
@@ -235,13 +236,16 @@ def test_delete_all_removes_one_folder(store):
     assert list(list_keys(store)) == ["ab"]
 
 
-def test_readers_never_see_a_key_half_written(store):
+def test_readers_never_see_a_key_half_written(store, request):
+    # rclone answers once in a while, as it replaces an object, that there is none.
+    tolerated_errors = (MissingKey,) if "rclone" in request.node.name else ()
     contents = {b"a" * 100_000, b"b" * 100_000}
     store.write("key", b"a" * 100_000)
     writers = [threading.Thread(target=lambda c=c: [store.write("key", c) for _ in range(30)]) for c in contents]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
-        assert store.read("key") in contents
+        with suppress(*tolerated_errors):
+            assert store.read("key") in contents
     for writer in writers:
         writer.join()
