@@ -25,7 +25,7 @@ _SUBJECTS: Mapping[ErrorKind, str] = {
 _STEPS: Mapping[ErrorKind, str] = {
     "missed": "add training images with objects like those that are missed",
     "background": "check whether objects lack an annotation there; if not, train with such images without boxes",
-    "wrong_class": "their boxes are loose, too: the classes are hardly learned; train longer, or on more images",
+    "wrong_class": "no two classes stand out, as most of these boxes are loose, too; train longer or on more images",
     "loose_box": "check that annotated boxes are drawn close to the objects, and everywhere alike",
     "double": "check whether objects are annotated twice, or are detected in parts",
 }
