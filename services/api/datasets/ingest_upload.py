@@ -1,8 +1,10 @@
 """The steps from an upload to a dataset: addresses for parts, a check, unpacking, and a run that ingests the files."""
 
 from functools import partial
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from slipway import keys
@@ -19,6 +21,16 @@ from services.api.datasets.unpack import ArchiveLimits
 from services.api.kube.runs import RunsCluster
 from services.api.runs.submit import RequestMetadata, RunRequest, prepare, submit
 
+_ARCHIVE_TYPES = (
+    "application/gzip",
+    "application/octet-stream",
+    "application/x-gzip",
+    "application/x-tar+gzip",
+    "application/x-zip-compressed",
+    "application/zip",
+)
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+ARCHIVE_BODY = {"content": dict.fromkeys(_ARCHIVE_TYPES, _BINARY), "required": True}
 _UNPACK_LIMITER = CapacityLimiter(2)  # each holds a file in memory, and several that are being written
 _MAX_NUMBERS = 5  # of parts in a message
 
@@ -153,3 +165,10 @@ def _submit_run(cluster: RunsCluster, store: ObjectStore, user: User, upload: up
     submit(submission, cluster, store)
     counts = upload.model_dump(exclude={"user", "folder"})
     return UploadedDataset(source=source, run=submission.name, **counts)
+
+
+def check_media_type(request: Request) -> None:
+    """Check that the body is an archive, by its Content-Type. Raises `Problem` 415."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in _ARCHIVE_TYPES:
+        raise Problem(415, f"the body is {media_type or 'of no type'!r}; send one of {', '.join(_ARCHIVE_TYPES)}")

@@ -1,6 +1,6 @@
 """`/v1/datasets`: upload archives of annotated images, and read the datasets made from them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -22,17 +22,6 @@ from services.api.datasets.ingest_upload import UploadedDataset, UploadState
 from services.api.datasets.listing import Dataset, DatasetPage, find_dataset, page_of_datasets
 
 router = APIRouter(tags=["datasets"], responses=answers(401, 403, 422, 429, 503))
-
-_ARCHIVE_TYPES = (
-    "application/gzip",
-    "application/octet-stream",
-    "application/x-gzip",
-    "application/x-tar+gzip",
-    "application/x-zip-compressed",
-    "application/zip",
-)
-_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {"content": dict.fromkeys(_ARCHIVE_TYPES, _BINARY), "required": True}
 
 DatasetName = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME - 9)]  # a run's adds nine
 NamePart = Annotated[str, Path(pattern=f"^{NAME_PATTERN}$", max_length=LONGEST_NAME, examples=["harbour"])]
@@ -57,7 +46,7 @@ class UploadRequest(StrictModel):
     "/v1/datasets",
     status_code=201,
     responses=answers(400, 409, 413, 415),
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": ingest_upload.ARCHIVE_BODY},
 )
 async def send_dataset(
     request: Request, user: Submitter, context: ContextDep, name: Annotated[DatasetName, Query()]
@@ -65,7 +54,7 @@ async def send_dataset(
     """Send a zip or tar.gz in one request, and ingest it."""
     with audit(request, "dataset.upload", name) as record:
         ingest_upload.check_store_is_shared(context.store)
-        _check_media_type(request)
+        ingest_upload.check_media_type(request)
         id = record.target = uploads.new_id(context.clock())
         archive = uploads.Archive(name=name, bytes=None, user=user.name)
         try:
@@ -149,10 +138,3 @@ def get_dataset_report(request: Request, _: Viewer, context: ContextDep, name: N
     answer = download(context.store, key, request, headers_for(key) if is_json else report_headers())
     answer.headers["Vary"] = "Accept"
     return answer
-
-
-def _check_media_type(request: Request) -> None:
-    """Check that the body is an archive, by its Content-Type. Raises `Problem` 415."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _ARCHIVE_TYPES:
-        raise Problem(415, f"the body is {media_type or 'of no type'!r}; send one of {', '.join(_ARCHIVE_TYPES)}")

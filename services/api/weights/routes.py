@@ -1,6 +1,6 @@
 """`/v1/weights`: send initial checkpoints into an installation, and list them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query, Request
@@ -21,9 +21,6 @@ from services.api.weights.receive import keep_upload
 
 router = APIRouter(tags=["weights"], responses=answers(401, 403, 422, 429, 503))
 
-_ARCHIVE_TYPES = ("application/gzip", "application/octet-stream", "application/zip")
-_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {"content": dict.fromkeys(_ARCHIVE_TYPES, _BINARY), "required": True}
 _UNPACK_LIMITER = CapacityLimiter(1)  # each takes up to 4 GiB of the disk
 
 
@@ -53,7 +50,7 @@ class WeightsList(AnswerModel):
     "/v1/weights",
     status_code=201,
     responses=answers(400, 409, 413, 415),
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": ingest_upload.ARCHIVE_BODY},
 )
 async def send_weights(
     request: Request,
@@ -65,14 +62,14 @@ async def send_weights(
     """Send a zip or tar.gz of one checkpoint, which runs then find under the name, and under the address."""
     with audit(request, "weights.upload", name) as record:
         ingest_upload.check_store_is_shared(context.store)
-        _check_media_type(request)
+        ingest_upload.check_media_type(request)
         id = record.target = uploads.new_id(context.clock())
         archive = uploads.Archive(name=name, bytes=None, user=user.name)
         try:
             await run_in_threadpool(uploads.announce, context.store, id, archive)
             archive = await uploads.receive(context.store, id, archive, request.stream())
             addresses = [name, *([address] if address else [])]
-            kept = await to_thread.run_sync(
+            checkpoints = await to_thread.run_sync(
                 keep_upload, context.store, (id, archive), addresses, context.clock(), limiter=_UNPACK_LIMITER
             )
         except ClientDisconnect as error:
@@ -80,23 +77,16 @@ async def send_weights(
         finally:
             await run_in_threadpool(uploads.discard, context.store, id)
         record.target = name
-        return WeightsList(items=[_answer(weights) for weights in kept])
+        return WeightsList(items=[_answer(weights) for weights in checkpoints])
 
 
 @router.get("/v1/weights")
 def list_weights(_: Viewer, context: ContextDep) -> WeightsList:
     """List the initial checkpoints that have a name or an address."""
-    kept = sorted(list_kept(context.store), key=lambda weights: weights.address)
-    return WeightsList(items=[_answer(weights) for weights in kept])
+    checkpoints = sorted(list_kept(context.store), key=lambda weights: weights.address)
+    return WeightsList(items=[_answer(weights) for weights in checkpoints])
 
 
 def _answer(weights: KeptWeights) -> Weights:
     fields = weights.model_dump(include={"address", "sha256", "bytes", "kept_at"})
     return Weights(**fields, user=weights.user or None)
-
-
-def _check_media_type(request: Request) -> None:
-    """Check that the body is an archive, by its Content-Type. Raises `Problem` 415."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type not in _ARCHIVE_TYPES:
-        raise Problem(415, f"the body is {media_type or 'of no type'!r}; send one of {', '.join(_ARCHIVE_TYPES)}")
