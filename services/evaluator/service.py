@@ -209,8 +209,8 @@ def _patience(inputs: RunInputs) -> tuple[int, float]:
     A patience that was asked for always counts. One that was chosen does not stop a training that has hardly found
     anything yet.
     """
-    asked = inputs.run.spec.train.patience
-    return (asked, -1.0) if asked is not None else (inputs.plan.patience or 0, _LEAST_AP)
+    requested_patience = inputs.run.spec.train.patience
+    return (requested_patience, -1.0) if requested_patience is not None else (inputs.plan.patience or 0, _LEAST_AP)
 
 
 def _fetch_splits(store: ObjectStore, inputs: RunInputs, folder: Path) -> Mapping[str, Split]:

@@ -57,8 +57,10 @@ def push(request: PushRequest, as_json: bool) -> int:
         prefix = _local_checkpoint(request.source, Path(scratch))
         addresses = [name, *([address] if address else [])]
         if request.store:
-            kept = keep_named(open_store(request.store), prefix, addresses, getpass.getuser(), timestamp())
-            items: Sequence[WeightsAnswer] = [WeightsAnswer.model_validate(weights.content()) for weights in kept]
+            checkpoints = keep_named(open_store(request.store), prefix, addresses, getpass.getuser(), timestamp())
+            items: Sequence[WeightsAnswer] = [
+                WeightsAnswer.model_validate(weights.content()) for weights in checkpoints
+            ]
         else:
             items = _send(prefix, addresses, Path(scratch) / "send", as_json)
     _print(items, as_json)

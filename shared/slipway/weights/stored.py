@@ -107,10 +107,10 @@ def keep_named(store: ObjectStore, prefix: Path, addresses: Sequence[str], user:
         if weights and weights.sha256 != digest:
             raise InputError(f"{address} already means other weights ({weights.sha256[:12]}); choose another name")
     keep(store, prefix)
-    kept = [KeptWeights(address=a, sha256=digest, bytes=size, kept_at=now, user=user) for a in addresses]
-    for weights in kept:
+    checkpoints = [KeptWeights(address=a, sha256=digest, bytes=size, kept_at=now, user=user) for a in addresses]
+    for weights in checkpoints:
         write_kept(store, weights)
-    return kept
+    return checkpoints
 
 
 def list_kept(store: ObjectStore) -> Iterator[KeptWeights]:
