@@ -15,9 +15,13 @@ class Annotation:
       filename: The image's name as the annotation gives it; empty when it gives none.
       size: As the annotation gives it; None when it is absent or not a size.
       boxes: In the order of the file; coordinates may be NaN, swapped or outside.
+      path, folder: The image's path and the name of its folder where it was annotated; both are empty when absent, and
+        old when the image was moved since.
     """
 
     file: str
     filename: str
     size: ImageSize | None
     boxes: tuple[LabeledBox, ...]
+    path: str = ""
+    folder: str = ""

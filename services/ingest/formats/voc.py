@@ -42,7 +42,8 @@ def parse_voc(content: bytes, file: str) -> Annotation:
     if root.tag != "annotation":
         raise AnnotationError(f"the root is <{root.tag}>, expected <annotation>")
     boxes = tuple(_labeled_box(item) for item in root.iter("object"))
-    return Annotation(file, _text(root, "filename"), _size(root.find("size")), boxes)
+    size, path, folder = _size(root.find("size")), _text(root, "path"), _text(root, "folder")
+    return Annotation(file, _text(root, "filename"), size, boxes, path, folder)
 
 
 def _labeled_box(item: "Element") -> LabeledBox:

@@ -31,6 +31,13 @@ def test_file_of_labelimg_is_read():
     assert (labeled_box.label, labeled_box.box, labeled_box.difficult) == ("ship", Box(10, 20, 30, 40), True)
 
 
+def test_folder_and_path_of_the_image_are_read_as_the_tool_wrote_them():
+    tags = r"<folder>dogs</folder><path>C:\data\dogs\ship 1.jpg</path>"
+    annotation = parse_voc(XML.replace("<annotation>", f"<annotation>{tags}").encode(), "a.xml")
+    assert (annotation.folder, annotation.path) == ("dogs", r"C:\data\dogs\ship 1.jpg")
+    assert (parse_voc(XML.encode(), "a.xml").folder, parse_voc(XML.encode(), "a.xml").path) == ("", "")
+
+
 def test_order_of_the_tags_does_not_matter():
     reordered_xml = XML.replace(
         "<xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>40</ymax>",
