@@ -75,6 +75,11 @@ class Interval(ArtifactModel):
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """From one end to the other."""
+        return self.high - self.low
+
     def __str__(self) -> str:
         return f"{self.low:.2f} to {self.high:.2f}"
 
