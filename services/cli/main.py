@@ -25,7 +25,6 @@ app = typer.Typer(
 
 _FOLDER_HELP = "Annotated images: XML files of labelImg beside or near them."
 _THRESHOLD_HELP = "Detections below it are left out; by default, each class has its measured threshold."
-_AUGMENT_HELP = "flip=false, scale=0.7,1.5, crop=true, colour=0.5 or mosaic=0.5; may be given several times."
 _Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
 _Out = Annotated[Path, typer.Option(help="Folder for all outputs; must not be inside FOLDER.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
@@ -59,7 +58,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     label_map: _LabelMap = None,
     invalid: _Invalid = None,
     initial_checkpoint: _InitialCheckpoint = None,
-    augment: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help=_AUGMENT_HELP)] = None,
+    augment: remote.Augment = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")] = None,
     time_limit: Annotated[int | None, typer.Option(help="Seconds after which the training ends.")] = None,

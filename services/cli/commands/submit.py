@@ -12,6 +12,7 @@ import yaml
 from slipway.digests import sha256_json
 from slipway.errors import EXIT_DONE, InputError, SpecError
 from slipway.retry import with_retries
+from slipway.run.augmentation import parse_augment
 from slipway.run.model_garden import parse_assignments
 from slipway.run.spec import TrainSpec
 
@@ -31,6 +32,7 @@ class SubmitRequest:
       name: Name of the run; when absent, the file's, or else one that the server makes.
       key: Idempotency key; when absent, made from the file's content and the user.
       preset: Name of a built-in preset, or a file; it takes precedence over the run file's.
+      augment: `KEY=VALUE` of fields of `train.augment`; they take precedence over the file's.
       assignments: `KEY=VALUE` of fields of Model Garden's configuration; they take precedence over the file's.
     """
 
@@ -38,6 +40,7 @@ class SubmitRequest:
     name: str | None = None
     key: str | None = None
     preset: str | None = None
+    augment: tuple[str, ...] = ()
     assignments: tuple[str, ...] = ()
 
 
@@ -66,13 +69,16 @@ def read_body(request: SubmitRequest) -> dict[str, Any]:
     Raises:
       InputError: The file cannot be read.
       SpecError: It is not YAML with an object in it, its source is a local folder, which the server cannot read, or a
-        field or a value of Model Garden's configuration is wrong.
+        field or a value of an option is wrong.
     """
     body = _read_object(request.file)
     if request.name:
         _make_object(body, request.file, "metadata")["name"] = request.name
     if request.preset:
         _set_preset(_make_object(body, request.file, "spec", "train"), request.preset)
+    if request.augment:
+        augment = _make_object(body, request.file, "spec", "train", "augment")
+        augment |= parse_augment(request.augment)
     if request.assignments:
         overrides = _make_object(body, request.file, "spec", "train", "overrides")
         overrides |= parse_assignments(request.assignments)

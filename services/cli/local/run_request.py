@@ -12,7 +12,7 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
-from slipway.run.augmentation import AugmentSpec
+from slipway.run.augmentation import parse_augment
 from slipway.run.custom_preset import parse_custom_preset
 from slipway.run.model_garden import parse_assignments
 from slipway.run.names import LONGEST_NAME, NAME_PATTERN, slug
@@ -140,7 +140,6 @@ def _spec(request: RunRequest, base: TrainingRun | None) -> RunSpec:
         return RunSpec.model_validate(sections)
     except ValidationError as error:
         names = {field: f"--{option.replace('_', '-')}" for option, fields in FIELDS.items() for field in fields}
-        names |= {f"train.augment.{field}": f"--augment {field}" for field in AugmentSpec.model_fields}
         raise SpecError(explain(error, names)) from error
 
 
@@ -182,7 +181,7 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
     if option == "set":
         return (base_value or {}) | (value if isinstance(value, dict) else parse_assignments(value))
     if option == "augment":
-        return (base_value or {}) | _pairs(option, value)
+        return (base_value or {}) | (value if isinstance(value, dict) else parse_augment(_texts(value)))
     if option == "label_map":
         files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
         if not files:
@@ -191,6 +190,11 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
         LabelMap.parse(text, f"--label-map {files[0]}")
         return text
     return _independent_of_folder(value, Path()) if option == "initial_checkpoint" else value
+
+
+def _texts(value: str | Sequence[str]) -> Sequence[str]:
+    """Return the texts of an option that may be given several times; a sweep gives one."""
+    return [value] if isinstance(value, str) else value
 
 
 def _independent_of_folder(weights: str, folder: Path) -> str:
@@ -205,14 +209,6 @@ def _is_path(weights: str, folder: Path) -> bool:
     if not re.fullmatch(NAME_PATTERN, weights):
         return True
     return any((folder / f"{weights}{suffix}").exists() for suffix in ("", ".index"))
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """Split each `KEY=VALUE`."""
-    for text in texts:
-        if "=" not in text:
-            raise SpecError(f"--{option} {text}: expected KEY=VALUE, such as flip=false")
-    return dict(text.split("=", 1) for text in texts)
 
 
 def _read_text(path: Path) -> str:

@@ -21,6 +21,8 @@ Set = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="A field of Model Garden's configuration; may be given several times."),
 ]
+_AUGMENT_HELP = "flip=false, scale=0.7,1.5, crop=true, colour=0.5 or mosaic=0.5; may be given several times."
+Augment = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help=_AUGMENT_HELP)]
 _Watch = Annotated[bool, typer.Option("--watch", help="Follow the run to its end, and exit with its code.")]
 
 
@@ -83,6 +85,7 @@ def submit(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     file: Annotated[Path, typer.Argument(metavar="RUN.YAML", help="A TrainingRun, as for kubectl.")],
     name: Annotated[str | None, typer.Option(help="Name of the run; by default the file's.")] = None,
     preset: Preset = None,
+    augment: Augment = None,
     set: Set = None,
     idempotency_key: Annotated[str | None, typer.Option(help="By default made from user and content.")] = None,
     watch: _Watch = False,
@@ -91,7 +94,7 @@ def submit(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     """Submit a run to an installation."""
     from services.cli.commands import submit as command
 
-    request = command.SubmitRequest(file, name, idempotency_key, preset, tuple(set or ()))
+    request = command.SubmitRequest(file, name, idempotency_key, preset, tuple(augment or ()), tuple(set or ()))
     raise typer.Exit(command.submit(request, watch, as_json))
 
 

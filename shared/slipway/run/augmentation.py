@@ -1,10 +1,12 @@
 """Augmentation: random changes of the training images, as a preset and a plan have them and a run asks for them."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from slipway.models import StrictModel
+from slipway.errors import SpecError
+from slipway.models import StrictModel, explain
 
 
 def _split(value: Any) -> Any:
@@ -62,3 +64,26 @@ class Augmentation(AugmentSpec):
     crop: bool = False
     colour: Share = 0.0
     mosaic: Share = 0.0
+
+
+def parse_augment(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read and check the values of `--augment KEY=VALUE`; of two with the same key, the last one counts.
+
+    Returns:
+      The fields of `AugmentSpec` that are given, as JSON has them.
+
+    Raises:
+      SpecError: A text has no `=`, or a key or a value is wrong.
+    """
+    values = {}
+    for text in assignments:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not key or not equals:
+            raise SpecError(f"--augment {text}: expected KEY=VALUE, such as flip=false")
+        values[key] = value
+    try:
+        spec = AugmentSpec.model_validate(values)
+    except ValidationError as error:
+        names = {"the document": "--augment"} | {field: f"--augment {field}" for field in AugmentSpec.model_fields}
+        raise SpecError(explain(error, names)) from error
+    return spec.model_dump(mode="json", exclude_none=True)

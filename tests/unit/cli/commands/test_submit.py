@@ -55,6 +55,18 @@ def test_fields_of_model_garden_are_set_over_those_of_the_file(run_file, cluster
     }
 
 
+def test_augmentation_is_set_over_that_of_the_file(run_file, cluster):
+    run_file.write_text(run_file.read_text().replace("steps: 30", "steps: 30, augment: {flip: true, colour: 0.2}"))
+    assert slipway("submit", run_file, "--augment", "flip=false", "--augment", "scale=0.5,2") == 0
+    assert cluster.objects["ponds"]["spec"]["train"]["augment"] == {"flip": False, "scale": [0.5, 2.0], "colour": 0.2}
+
+
+def test_wrong_augmentation_is_refused_before_anything_is_sent(run_file, cluster, capsys):
+    assert slipway("submit", run_file, "--augment", "mosaic=2") == 65
+    assert capsys.readouterr().err.startswith("slipway: --augment mosaic: Input should be less than or equal to 1")
+    assert cluster.objects == {}
+
+
 def test_preset_of_a_file_is_sent_with_the_run(run_file, cluster):
     file = run_file.parent / "mine.yaml"
     file.write_text("base: retinanet_resnet10_320\nmin_steps: 10\n")

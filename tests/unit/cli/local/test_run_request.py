@@ -228,3 +228,8 @@ def test_augmentation_beside_a_run_files_is_merged_with_it(source):
     file = run_file(source, "train: {augment: {flip: false, mosaic: 0.5}}")
     run = training_run(RunRequest(None, {"augment": ["mosaic=1", "scale=0.5,2"]}, file=file), source.parent / "out")
     assert run.spec.train.augment == AugmentSpec(flip=False, mosaic=1, scale=(0.5, 2))
+
+
+def test_augmentation_of_a_sweep_is_one_text(source):
+    specs = run_specs(RunRequest(source, {}), [{"augment": "mosaic=0"}, {"augment": "mosaic=0.5"}, {}])
+    assert [spec.train.augment for spec in specs] == [AugmentSpec(mosaic=0), AugmentSpec(mosaic=0.5), None]
