@@ -76,22 +76,22 @@ async def log_out(request: Request) -> Response:
 
 
 @router.get("/submit")
-def show_submit(request: Request, _: Submitter, context: ContextDep) -> Response:
+def show_submit(request: Request, _: Submitter, runs: RunsDep) -> Response:
     """Show the form; `dataset=NAME@SHA` fills in the dataset."""
     ref = request.query_params.get("dataset", "")
-    form = build_form(context.store, {"/spec/dataset/ref": ref})
+    form = build_form(runs, {"/spec/dataset/ref": ref})
     return render(request, "submit.html", form=form, has_input=bool(ref))
 
 
 @router.post("/submit")
-async def send_run(request: Request, user: Submitter, context: ContextDep, runs: RunsDep) -> Response:
+async def send_run(request: Request, user: Submitter, runs: RunsDep) -> Response:
     """Submit the run of the form; if it has an error, show the form again with the input and the error."""
     values = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     try:
         run = await _submit(request, user, runs, values)
     except (Problem, InputError) as error:
         problem = as_problem(request, error)
-        form = await run_in_threadpool(build_form, context.store, values, problem)
+        form = await run_in_threadpool(build_form, runs, values, problem)
         return render(request, "submit.html", problem.status_code, form=form, has_input=True)
     return _redirect(f"/runs/{run.name}")
 

@@ -11,13 +11,21 @@ from dataclasses import dataclass, field
 
 from starlette.exceptions import HTTPException
 
+from slipway.errors import TransientError
 from slipway.http.problems import FieldError
 from slipway.run.json_schema import Schema, split_docstring
+from slipway.run.names import STAGES
+from slipway.run.packaged_weights import PACKAGED_WEIGHTS
+from slipway.run.pipeline import State
 from slipway.store.interface import ObjectStore
+from slipway.text import format_bytes
+from slipway.weights.sources import RUN_PREFIX
+from slipway.weights.stored import list_kept
 
 from services.api.about.routes import PresetAnswer, presets
 from services.api.datasets.listing import page_of_datasets
 from services.api.pages.form_fields import field_schemas, resolve_reference, run_schema
+from services.api.runs.listing import RunFilter, Runs
 
 _MAIN_SPEC_FIELDS = ("dataset/ref", "dataset/source", "train/preset", "train/steps", "until")
 _MAIN_FIELDS = ("/metadata/name", *(f"/spec/{field}" for field in _MAIN_SPEC_FIELDS))
@@ -39,6 +47,8 @@ _HELP = {
     "/spec/dataset/source": "An s3://bucket/prefix with annotated images, instead of a dataset.",
     "/spec/train/preset": "The size of the detector and how it is trained; chosen from GPUs and data when empty.",
     "/spec/train/steps": "Length of the training in steps of one batch; chosen from the data when empty.",
+    "/spec/train/initialCheckpoint": "scratch, or pretrained weights: one of the list, s3://bucket/prefix, "
+    "the https:// address of a .tar.gz, or run:NAME.",
     "/spec/train/customPreset": "YAML with the fields of a preset, such as base: NAME and those that differ from it.",
     "/spec/train/augment": "One key: value a line: flip, scale, crop, colour, mosaic; the others are the preset's.",
     "/spec/train/overrides": "One key: value a line, such as task.losses.focal_loss_gamma: 2; applied last.",
@@ -49,6 +59,8 @@ _AUTOMATIC_FIELDS = {
     for name in ("preset", "steps", "batchSize", "imageSize", "learningRate", "checkpointEvery", "initialCheckpoint")
 }
 _KINDS = {"integer": "number", "number": "number", "boolean": "checkbox", "object": "yaml"}
+_OPEN_CHOICES = {"/spec/train/initialCheckpoint"}  # other values may be typed
+_MAX_RUNS = 50  # the newest that succeeded; those among them that trained are offered as initial checkpoints
 _MAX_DATASETS = 200  # in the list; the button on the page of a dataset adds that one
 
 
@@ -60,7 +72,7 @@ class Field:
       kind: `text`, `number`, `checkbox`, `select`, or `yaml` for an object.
       default: The value that holds when the field is left empty.
       value: The user's input; `on` or empty for a checkbox.
-      choices: Value to text.
+      choices: Value to text; of a `text`, those that are offered.
     """
 
     pointer: str
@@ -118,11 +130,12 @@ class FormView:
     errors: list[str] = field(default_factory=list)
 
 
-def build_form(store: ObjectStore, values: Mapping[str, str], problem: HTTPException | None = None) -> FormView:
+def build_form(runs: Runs, values: Mapping[str, str], problem: HTTPException | None = None) -> FormView:
     """Return the form, with the user's input and the errors in it."""
     errors = _errors_by_pointer(problem)
     choices = {
-        "/spec/dataset/ref": _dataset_choices(store, values.get("/spec/dataset/ref", "")),
+        "/spec/dataset/ref": _dataset_choices(runs.store, values.get("/spec/dataset/ref", "")),
+        "/spec/train/initialCheckpoint": _weights_choices(runs),
         "/spec/train/preset": {preset.name: f"{preset.name} · {_purpose(preset)}" for preset in presets()},
     }
     empty_value = None if problem is None else ""
@@ -161,7 +174,7 @@ def _build_field(
         pointer=pointer,
         label=_LABELS.get(pointer) or re.sub(r"([A-Z])", r" \1", name).lower().capitalize(),
         help=_HELP.get(pointer, help_text.replace("`", "")),  # docstrings have backquotes
-        kind="select" if enum or pointer in choices else kind,
+        kind="select" if enum or pointer in choices.keys() - _OPEN_CHOICES else kind,
         default=default,
         value=(default if kind == "checkbox" else "") if value is None else value,
         choices=choices.get(pointer, enum),
@@ -187,6 +200,23 @@ def _dataset_choices(store: ObjectStore, ref: str) -> dict[str, str]:
     datasets = page_of_datasets(store, _MAX_DATASETS, None).items
     choices = {d.ref: f"{d.name}@{d.sha256[:8]} · {d.images:,} images, {d.boxes:,} boxes" for d in datasets}
     return choices if ref in choices or not ref else {ref: ref} | choices
+
+
+def _weights_choices(runs: Runs) -> dict[str, str]:
+    """Return the initial checkpoints that the installation has, and those of its newest runs."""
+    weights = {kept.address: f"{format_bytes(kept.bytes)}, from {kept.kept_at[:10]}" for kept in list_kept(runs.store)}
+    packaged_weights = {name: weights.description.partition(",")[0] for name, weights in PACKAGED_WEIGHTS.items()}
+    return {"scratch": "no pretrained weights"} | packaged_weights | dict(sorted(weights.items())) | _run_choices(runs)
+
+
+def _run_choices(runs: Runs) -> dict[str, str]:
+    """Return the newest trained runs; none while the cluster does not answer, which loses no input."""
+    try:
+        page, _ = runs.page(RunFilter(state=State.SUCCEEDED), _MAX_RUNS, None)
+    except TransientError:
+        return {}
+    trained_runs = [run for run in page if STAGES.index(run.spec.until) >= STAGES.index("train")]
+    return {f"{RUN_PREFIX}{run.name}": "best checkpoint of this run" for run in trained_runs}
 
 
 def _errors_by_pointer(problem: HTTPException | None) -> dict[str, str]:

@@ -11,9 +11,15 @@ from tests.unit.api.conftest import bearer
 
 from services.api.pages.form_fields import run_file
 from services.api.pages.submit_form import build_form
+from services.api.runs.listing import Runs
 from services.api.runs.submit import RunRequest
 
 SHA = "ab" * 32
+
+
+@pytest.fixture
+def runs(cluster, store):
+    return Runs(cluster, store)
 
 
 def send(client, **fields):
@@ -30,17 +36,17 @@ def flat(schema, definitions, path=""):
     return pointers
 
 
-def test_every_field_of_the_schema_is_in_the_build_form(store):
+def test_every_field_of_the_schema_is_in_the_build_form(runs):
     schema = RunRequest.model_json_schema(by_alias=True)
-    view = build_form(store, {})
+    view = build_form(runs, {})
     fields = [*view.main_fields, *(field for group in view.groups for field in group.fields)]
     omitted_fields = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
     assert {field.pointer for field in fields} == flat(schema, schema["$defs"]) - omitted_fields
     assert len({field.id for field in fields}) == len(fields)
 
 
-def test_fields_have_the_help_and_the_defaults_of_the_schema(store):
-    fields = {field.pointer: field for group in build_form(store, {}).groups for field in group.fields}
+def test_fields_have_the_help_and_the_defaults_of_the_schema(runs):
+    fields = {field.pointer: field for group in build_form(runs, {}).groups for field in group.fields}
     assert fields["/spec/train/learningRate"].help == "Peak learning rate, after warm-up."
     assert fields["/spec/train/learningRate"].label == "Learning rate"
     assert fields["/spec/detect/maxImages"].default == "50"
@@ -74,6 +80,14 @@ def test_fields_of_model_garden_are_written_as_yaml():
     overrides = {"task.losses.focal_loss_gamma": 2, "task.freeze_backbone": True}
     assert json.loads(run_file({"/spec/train/overrides": text}))["spec"]["train"] == {"overrides": overrides}
     assert json.loads(run_file({"/spec/train/overrides": "a: ["}))["spec"]["train"] == {"overrides": "a: ["}
+
+
+def test_augmentation_of_the_form_is_that_of_the_run(client, cluster):
+    text = "flip: false\nscale: 0.5,2"
+    send(client, __metadata__name="ponds", __spec__dataset__source="s3://ponds/x", __spec__train__augment=text)
+    assert cluster.objects["ponds"]["spec"]["train"]["augment"] == {"flip": False, "scale": [0.5, 2.0]}
+    answer = send(client, __spec__dataset__source="s3://ponds/x", __spec__train__augment="mosiac: 1")
+    assert 'class="error">there is no mosiac; choose from flip, scale' in answer.text
 
 
 def test_wrong_field_of_model_garden_is_said_at_its_field(client):
@@ -152,9 +166,9 @@ def test_a_name_that_is_taken_is_said_at_the_name(client, cluster):
     assert 'class="error">there is a run ponds' in answer.text
 
 
-def test_only_what_was_touched_is_open_groups(store):
+def test_only_what_was_touched_is_open_groups(runs):
     def open_groups(values):
-        return [group.title for group in build_form(store, values, Problem(422, "wrong")).groups if group.is_open]
+        return [group.title for group in build_form(runs, values, Problem(422, "wrong")).groups if group.is_open]
 
     assert open_groups({"/spec/ingest/invalid": "fail", "/spec/export/tflite": "on", "/spec/ingest/seed": "0"}) == []
     assert open_groups({"/spec/ingest/invalid": "drop"}) == ["Ingest", "Export"]
@@ -167,6 +181,34 @@ def test_a_dataset_is_chosen_by_the_address(client, store):
     assert f'<option value="ponds@{SHA}" selected>ponds@abababab' in page
     assert "Upload images" not in page
     assert "Upload images" in client.get("/submit").text
+
+
+def test_initial_checkpoints_of_the_installation_are_offered(client, cluster, store, runs):
+    kept = {"address": "harbour-weights", "sha256": SHA, "bytes": 14_000_000, "kept_at": "2026-01-31T12:00:00Z"}
+    store.write("checkpoints/addresses/0.json", json.dumps(kept).encode())
+    for name, until in (("ponds", "detect"), ("upload", "ingest"), ("going-on", "detect")):
+        fields = {"__metadata__name": name, "__spec__until": until}
+        send(client, **fields, __spec__dataset__source="s3://photos/ponds")
+    for name in ("ponds", "upload"):
+        cluster.objects[name]["status"] = {"state": "SUCCEEDED"}
+    page, id = client.get("/submit").text, "spec-train-initialCheckpoint-choices"
+    datalist = re.search(rf'<input[^>]* list="{id}"[^>]*>\s*<datalist id="{id}">(.*?)</datalist>', page)[1]
+    assert re.findall(r'value="([^"]+)">([^<]+)<', datalist) == [
+        ("scratch", "no pretrained weights"),
+        ("imagenet-efficientnet-lite0", "EfficientNet-Lite0 trained on ImageNet (ILSVRC 2012)"),
+        ("harbour-weights", "14 MB, from 2026-01-31"),
+        ("run:ponds", "best checkpoint of this run"),
+    ]
+    cluster.is_away = True
+    fields = [field for group in build_form(runs, {}).groups for field in group.fields]
+    assert [[*field.choices][-1] for field in fields if field.label == "Initial checkpoint"] == ["harbour-weights"]
+
+
+def test_other_initial_checkpoints_may_be_typed(client, cluster):
+    address = "s3://weights/harbour"
+    fields = {"__metadata__name": "ponds", "__spec__train__initialCheckpoint": address}
+    send(client, **fields, __spec__dataset__source="s3://photos/ponds")
+    assert cluster.objects["ponds"]["spec"]["train"]["initialCheckpoint"] == address
 
 
 def test_what_was_typed_is_escaped(client):
