@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.artifacts.dataset import Finding, Severity
@@ -17,18 +17,25 @@ _OVERHANG_SHARE = 0.01
 
 
 def check_boxes(
-    boxes: Sequence[LabeledBox], size: ImageSize, labels: LabelMap | None, file: str
+    boxes: Sequence[LabeledBox],
+    size: ImageSize,
+    labels: LabelMap | None,
+    file: str,
+    refused: Container[int | None] = (),
 ) -> tuple[list[LabeledBox], list[Finding]]:
     """Return the boxes that lie in the image and have an accepted label; those that overhang by a rounding are clipped.
 
     Args:
       size: Of the stored image.
       labels: The given label map; None accepts every label.
+      refused: Indices of boxes that have a fault already.
     """
     usable: list[LabeledBox] = []
     findings: list[Finding] = []
     earlier_boxes: set[tuple[str, Box]] = set()
     for index, labeled_box in enumerate(boxes):
+        if index in refused:
+            continue
         fault = _check_label(labeled_box, labels) or _check_box(labeled_box, size)
         if fault is None or fault.code == "box_overhang":
             clipped_box = replace(labeled_box, box=clip(labeled_box.box, size))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import LabeledBox
 from slipway.dataset.boxes import ImageSize
 
@@ -17,6 +18,8 @@ class Annotation:
       boxes: In the order of the file; coordinates may be NaN, swapped or outside.
       path, folder: The image's path and the name of its folder where it was annotated; both are empty when absent, and
         old when the image was moved since.
+      findings: Shapes of which the bounds were taken, and parts of the file that were not read. An error with the
+        index of a box refuses this box.
     """
 
     file: str
@@ -25,3 +28,4 @@ class Annotation:
     boxes: tuple[LabeledBox, ...]
     path: str = ""
     folder: str = ""
+    findings: tuple[Finding, ...] = ()

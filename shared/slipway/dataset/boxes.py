@@ -1,5 +1,7 @@
 """Boxes in pixels and in the unit square."""
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -60,6 +62,25 @@ def normalize(box: Box, size: ImageSize) -> tuple[float, float, float, float]:
 def denormalize(ymin: float, xmin: float, ymax: float, xmax: float, size: ImageSize) -> Box:
     """Scale (ymin, xmin, ymax, xmax) of the unit square back to pixels; the inverse of `normalize`."""
     return Box(xmin * size.width, ymin * size.height, xmax * size.width, ymax * size.height)
+
+
+def bounds(points: Iterable[tuple[float, float]]) -> Box:
+    """Return the smallest box around points (x, y), of which there is at least one; NaN among them makes it NaN."""
+    xs, ys = zip(*points, strict=True)
+    if any(map(math.isnan, (*xs, *ys))):
+        return Box(math.nan, math.nan, math.nan, math.nan)
+    return Box(min(xs), min(ys), max(xs), max(ys))
+
+
+def turned_bounds(x: float, y: float, width: float, height: float, angle: float) -> Box:
+    """Return the smallest box around one that is turned about its centre (x, y).
+
+    Args:
+      angle: Radians; the bounds are the same for both directions.
+    """
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    half_width, half_height = (width * cosine + height * sine) / 2, (width * sine + height * cosine) / 2
+    return Box(x - half_width, y - half_height, x + half_width, y + half_height)
 
 
 def iou(a: Box, b: Box) -> float:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from slipway.dataset.boxes import Box, ImageSize, clip, denormalize, iou, normalize, overhang
+from slipway.dataset.boxes import Box, ImageSize, bounds, clip, denormalize, iou, normalize, overhang, turned_bounds
 
 SIZE = ImageSize(200, 100)
 
@@ -72,3 +72,13 @@ def test_denormalize_is_the_inverse_of_normalize():
 )
 def test_iou_is_shared_area_over_covered_area(other, expected):
     assert iou(Box(0, 0, 10, 10), other) == pytest.approx(expected)
+
+
+def test_bounds_are_the_smallest_box_around_points():
+    assert bounds([(10.0, 40.0), (30.0, 20.0), (20.0, 30.0)]) == Box(10, 20, 30, 40)
+    assert math.isnan(bounds([(10.0, 40.0), (30.0, math.nan)]).xmin)
+
+
+@pytest.mark.parametrize("angle", [math.pi / 2, -math.pi / 2])
+def test_bounds_of_a_box_that_is_turned_a_quarter_exchange_its_sides(angle):
+    assert turned_bounds(50.0, 60.0, 40.0, 20.0, angle) == pytest.approx(Box(40, 40, 60, 80))
