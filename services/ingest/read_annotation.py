@@ -1,10 +1,12 @@
 """The import of one annotation file: its image, checked and upright, with the boxes that can be used."""
 
 import hashlib
+import posixpath
 from dataclasses import dataclass, replace
 
 from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
+from slipway.dataset.boxes import ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import read_file
 from slipway.errors import AnnotationError
@@ -50,7 +52,7 @@ def read_annotation(
         key = layout.image_named_as(file)
         return failure(key, "xml_malformed", file, str(error), "correct the xml")
     try:
-        key = layout.image_of(file, annotation.filename)
+        key, match_findings = _match_image(annotation, source, layout)
     except UnmatchedAnnotation as error:
         return failure("", error.code, file, str(error), "add the image, correct <filename> or remove the xml")
     try:
@@ -61,9 +63,30 @@ def read_annotation(
     boxes, box_findings = check_boxes(_upright_boxes(annotation, picture), picture.size, labels, file, refused)
     sha256 = hashlib.sha256(picture.content).hexdigest()
     image = AnnotatedImage(key, 0, sha256, picture.format, picture.size, tuple(boxes))
-    findings = [*_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
+    findings = [*match_findings, *_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
     findings += [*annotation.findings, *box_findings]
     return ImportedAnnotation(file, key, image, picture.content, findings)
+
+
+def _match_image(annotation: Annotation, source: ObjectStore, layout: SourceLayout) -> tuple[str, list[Finding]]:
+    """Return the key of the annotation's image; of several that it may mean, the only one of the size that it gives."""
+    hints = (posixpath.dirname(annotation.path.replace("\\", "/")), annotation.folder)
+    try:
+        return layout.image_of(annotation.file, annotation.filename, hints), []
+    except UnmatchedAnnotation as error:
+        images = [key for key in error.images if _has_size(key, annotation.size, source)]
+        if len(images) != 1:
+            raise
+        action = f"{images[0]} was used, the only one of the size that the annotation gives"
+        return images[0], [Finding("image_ambiguous", "info", annotation.file, None, str(error), action)]
+
+
+def _has_size(key: str, size: ImageSize | None, source: ObjectStore) -> bool:
+    try:
+        picture = read_picture(read_file(source, key))
+    except BrokenImage:
+        return False
+    return size in (picture.size, picture.raw_size)
 
 
 def _upright_boxes(annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]:

@@ -18,7 +18,7 @@ from slipway.stage.progress import tracked
 from slipway.store.interface import ObjectStore
 
 from services.ingest.read_annotation import ImportedAnnotation, read_annotation
-from services.ingest.source_layout import SourceLayout
+from services.ingest.source_layout import SourceLayout, find_rival_annotations
 from services.ingest.splits.source_split import SourceSplit, read_source_split
 
 _READERS = 8  # enough to hide a store's latency; each holds one image
@@ -51,24 +51,20 @@ def scan_source(source: ObjectStore, store: ObjectStore, labels: LabelMap | None
         raise InputError(_describe_missing_annotations(source.url, layout, len(files)))
     event("source_listed", annotations=len(layout.annotations), images=len(layout.images))
     warnings.filterwarnings("ignore", module="PIL")  # faults of an image become findings
-    images: list[tuple[str, AnnotatedImage]] = []
+    images: dict[str, AnnotatedImage] = {}
     findings: list[Finding] = []
-    first_annotations: dict[str, str] = {}
     image_keys: dict[str, str] = {}
     for annotation in tracked(_read_all(source, store, layout, labels), len(layout.annotations)):
-        file, key = annotation.file, annotation.key
         findings.extend(annotation.findings)
-        image_keys[file] = key
-        first_file = first_annotations.setdefault(key, file) if key else file
-        if first_file != file:
-            message = f"is of {key}, and so is {first_file}"
-            findings.append(Finding("annotated_twice", "error", file, None, message, "remove one of the two"))
-        elif annotation.image is not None:
-            images.append((file, annotation.image))
-    for key in layout.images:
-        if key not in first_annotations:
-            findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
-    return ScannedSource(images, read_source_split(image_keys, files, source), findings)
+        image_keys[annotation.file] = annotation.key
+        if annotation.image is not None:
+            images[annotation.file] = annotation.image
+    for file, message in find_rival_annotations(image_keys, layout):
+        images.pop(file, None)
+        findings.append(Finding("annotated_twice", "error", file, None, message, "remove one of the two"))
+    for key in sorted(set(layout.images) - set(image_keys.values())):
+        findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
+    return ScannedSource(list(images.items()), read_source_split(image_keys, files, source), findings)
 
 
 def _describe_missing_annotations(url: str, layout: SourceLayout, file_count: int) -> str:

@@ -234,3 +234,41 @@ def test_annotation_without_its_image_names_both(tmp_path):
         "a.xml: names the image 'gone.jpg', which is not in the source; "
         "add the image, correct <filename> or remove the xml"
     )
+
+
+@pytest.fixture
+def read_tree(tmp_path):
+    """Examine `xml/a.xml` beside folders of images, each of one colour and size."""
+
+    def read_tree(annotation, **sizes):
+        files = {"xml/a.xml": annotation.encode()}
+        files |= {f"{folder}/a.jpg": encode(Image.new("RGB", size, RED)) for folder, size in sizes.items()}
+        source = FolderStore(tmp_path)
+        for key, content in files.items():
+            source.write(key, content)
+        return read_annotation("xml/a.xml", source, SourceLayout.from_files(sorted(files)), None)
+
+    return read_tree
+
+
+def test_of_two_images_of_the_name_the_one_of_the_annotated_size_is_used_and_named(read_tree):
+    result = read_tree(xml(BOX.format("ship", *SQUARE)), one=(80, 48), two=(40, 24))
+    assert (result.key, codes(result)) == ("one/a.jpg", [("image_ambiguous", "info")])
+    assert str(result.findings[0]) == (
+        "xml/a.xml: names the image 'a.jpg', which can be one/a.jpg or two/a.jpg; "
+        "one/a.jpg was used, the only one of the size that the annotation gives"
+    )
+
+
+@pytest.mark.parametrize("size", [(80, 48), (41, 24), None], ids=["two-fit", "none-fits", "no-size"])
+def test_two_images_of_the_name_are_refused_unless_one_alone_has_the_annotated_size(read_tree, size):
+    both = {"one": (80, 48), "two": (80, 48) if size == (80, 48) else (40, 24)}
+    result = read_tree(xml(BOX.format("ship", *SQUARE), size=size), **both)
+    assert (result.key, codes(result)) == ("", [("image_ambiguous", "error")])
+
+
+def test_folder_and_path_of_an_annotation_tell_which_image_is_meant(read_tree):
+    for tags in ("<folder>two</folder>", r"<path>D:\photos\two\a.jpg</path>", "<path>/home/me/two/a.jpg</path>"):
+        annotation = xml(BOX.format("ship", *SQUARE)).replace("<size>", f"{tags}<size>")
+        result = read_tree(annotation, one=(80, 48), two=(80, 48))
+        assert (result.key, codes(result)) == ("two/a.jpg", [])

@@ -231,6 +231,35 @@ def test_two_annotations_of_one_image_are_refused(tmp_path, source, store):
         ingest(params(tmp_path, source), store)
 
 
+def test_annotation_beside_the_image_is_the_one_that_counts(tmp_path, source, store):
+    (source / "0 earlier").mkdir()
+    stray_xml = (source / "3.xml").read_text().replace("ship", "buoy")
+    (source / "0 earlier" / "3.xml").write_text(stray_xml)
+    with pytest.raises(InputError, match=r"0 earlier/3\.xml: is of 3\.jpg, and so is 3\.xml"):
+        ingest(params(tmp_path, source), store)
+    result = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
+    assert result.counts == {"annotated_twice": 1}
+    (image,) = (i for split in all_images(store, result.dataset).values() for i in split if i.filename == "3.jpg")
+    assert [labeled_box.label for labeled_box in image.boxes] == ["ship"]
+
+
+def test_image_of_another_class_is_not_taken_for_one_that_is_missing(tmp_path, store):
+    source = tmp_path / "pets"
+    for number in range(8):
+        label = "dog" if number in (0, 1, 2, 3, 5) else "cat"
+        draw(source / "images" / f"{label}s", number, label)
+        (source / "annotations" / f"{label}s").mkdir(parents=True, exist_ok=True)
+        xml = source / "images" / f"{label}s" / f"{number}.xml"
+        xml.rename(source / "annotations" / f"{label}s" / f"{number}.xml")
+    (source / "images" / "dogs" / "5.jpg").rename(source / "images" / "cats" / "5.jpg")
+    with pytest.raises(InputError, match=r"images/cats/5\.jpg belongs to another folder"):
+        ingest(params(tmp_path, source), store)
+    result = ingest(params(tmp_path, source, "s", ingest={"invalid": "drop"}), store)
+    assert result.counts["image_missing"] == result.counts["no_annotation"] == 1
+    names = {image.filename for split in all_images(store, result.dataset).values() for image in split}
+    assert names == {f"images/{label}s/{n}.jpg" for label, ns in {"dog": "0123", "cat": "467"}.items() for n in ns}
+
+
 def test_split_folders_are_kept_and_a_ratio_sets_them_aside(tmp_path, store):
     source = tmp_path / "split"
     for number in range(20):
