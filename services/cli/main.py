@@ -32,6 +32,7 @@ _TestRatio = Annotated[float | None, typer.Option(help="Share of images for the 
 _ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
 _Seed = Annotated[int | None, typer.Option(help="Seed of the split, the initial weights and the augmentation.")]
 _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels that it lacks are reported.")]
+_Format = Annotated[str | None, typer.Option(help="Format of the annotations, where the folder has several.")]
 _InitialCheckpoint = Annotated[
     str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, s3://, https:// or run:NAME.")
 ]
@@ -43,7 +44,6 @@ _Invalid = Annotated[str | None, typer.Option(help="fail: stop at unusable image
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
-    ctx: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; other options override it.")] = None,
     preset: remote.Preset = None,
@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     train_share: Annotated[float | None, typer.Option(help="Share of the train split to train on.")] = None,
     seed: _Seed = None,
     label_map: _LabelMap = None,
+    format: _Format = None,
     invalid: _Invalid = None,
     initial_checkpoint: _InitialCheckpoint = None,
     augment: remote.Augment = None,
@@ -72,7 +73,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     as_json: _Json = False,
 ) -> None:
     """Ingest, preprocess, train, evaluate, export, detect; the same command again continues where it stopped."""
-    raise typer.Exit(_run_with_options(ctx.params))
+    raise typer.Exit(_run_with_options(locals()))
 
 
 def _run_with_options(options: dict[str, Any]) -> int:
@@ -88,6 +89,7 @@ def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     val_ratio: _ValRatio = None,
     seed: _Seed = None,
     label_map: _LabelMap = None,
+    format: _Format = None,
     invalid: _Invalid = None,
     out: _Out = Path("slipway-out"),
     as_json: _Json = False,
@@ -97,7 +99,8 @@ def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     from services.cli.local.run_request import RunRequest
 
     options = {"test_ratio": test_ratio, "val_ratio": val_ratio, "seed": seed, "label_map": label_map}
-    raise typer.Exit(command.check(RunRequest(folder, {**options, "invalid": invalid}), out, as_json))
+    options |= {"format": format, "invalid": invalid}
+    raise typer.Exit(command.check(RunRequest(folder, options), out, as_json))
 
 
 @app.command()

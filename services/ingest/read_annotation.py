@@ -1,4 +1,4 @@
-"""The import of one annotation file: its image, checked and upright, with the boxes that can be used."""
+"""The import of one image's annotation: its image, checked and upright, with the boxes that can be used."""
 
 import hashlib
 import posixpath
@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
-from slipway.dataset.boxes import ImageSize
+from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import read_file
 from slipway.errors import AnnotationError
 from slipway.store.interface import ObjectStore
 
-from services.ingest.formats import Annotation
-from services.ingest.formats.voc import parse_voc
+from services.ingest.formats import Annotation, PendingAnnotation
 from services.ingest.repair import BrokenImage, Picture, read_picture, upright_box
 from services.ingest.source_layout import SourceLayout, UnmatchedAnnotation, stem, suffix
 from services.ingest.validate import check_boxes
@@ -23,12 +22,14 @@ _SUFFIXES = {"jpeg": {".jpg", ".jpeg", ".jpe"}, "png": {".png"}}
 
 @dataclass(frozen=True)
 class ImportedAnnotation:
-    """One annotation file with its image, or the finding that tells why it cannot be used.
+    """The annotation of one image with that image, or the finding that tells why it cannot be used.
 
     Attributes:
+      file: As in `Annotation`.
       key: Of the image; empty when the source has none for the annotation.
       image: None when the annotation cannot be used; its `source_id` is 0 until the splits are known.
       content: The image's bytes as they are to be stored.
+      split_name: Text that may name the image's split: the annotation's own, or the name of a file of several images.
     """
 
     file: str
@@ -36,43 +37,67 @@ class ImportedAnnotation:
     image: AnnotatedImage | None
     content: bytes
     findings: list[Finding]
+    split_name: str = ""
 
 
 def read_annotation(
-    file: str, source: ObjectStore, layout: SourceLayout, labels: LabelMap | None
+    pending: PendingAnnotation, source: ObjectStore, layout: SourceLayout, labels: LabelMap | None
 ) -> ImportedAnnotation:
     """Read an annotation and its image, and select the boxes that can be trained on."""
-
-    def failure(key: str, code: str, faulty_file: str, message: str, action: str) -> ImportedAnnotation:
-        return ImportedAnnotation(file, key, None, b"", [Finding(code, "error", faulty_file, None, message, action)])
-
+    file = pending.file
     try:
-        annotation = parse_voc(read_file(source, file), file)
+        annotation = pending.read()
     except AnnotationError as error:
-        key = layout.image_named_as(file)
-        return failure(key, "xml_malformed", file, str(error), "correct the xml")
+        return _unusable(file, layout.image_named_as(file), _report_malformed(file, error))
     try:
         key, match_findings = _match_image(annotation, source, layout)
     except UnmatchedAnnotation as error:
-        return failure("", error.code, file, str(error), "add the image, correct <filename> or remove the xml")
+        return _unusable(file, "", _report_unmatched(annotation, error))
     try:
         picture = read_picture(read_file(source, key))
     except BrokenImage as error:
-        return failure(key, error.code, key, str(error), "replace the image, or remove it with its xml")
+        action = "replace the image, or remove it with its xml"
+        return _unusable(file, key, Finding(error.code, "error", key, None, str(error), action))
     refused = {finding.object for finding in annotation.findings if finding.severity == "error"}
     boxes, box_findings = check_boxes(_upright_boxes(annotation, picture), picture.size, labels, file, refused)
     sha256 = hashlib.sha256(picture.content).hexdigest()
     image = AnnotatedImage(key, 0, sha256, picture.format, picture.size, tuple(boxes))
     findings = [*match_findings, *_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
     findings += [*annotation.findings, *box_findings]
-    return ImportedAnnotation(file, key, image, picture.content, findings)
+    return ImportedAnnotation(file, key, image, picture.content, findings, annotation.split or annotation.shared_key)
+
+
+def _unusable(file: str, key: str, finding: Finding) -> ImportedAnnotation:
+    return ImportedAnnotation(file, key, None, b"", [finding])
+
+
+def _report_malformed(file: str, error: AnnotationError) -> Finding:
+    if suffix(file) == ".xml":
+        action = "correct the xml"
+        return Finding("xml_malformed", "error", file, None, str(error), action)
+    return Finding("annotation_malformed", "error", file, None, str(error), "repair the file, or export it again")
+
+
+def _report_unmatched(annotation: Annotation, error: UnmatchedAnnotation) -> Finding:
+    action = "add the image, correct its name in the annotation, or remove the annotation"
+    if not annotation.shared_key:
+        action = "add the image, correct <filename> or remove the xml"
+    return Finding(error.code, "error", annotation.file, None, str(error), action)
+
+
+def _file_near_image(annotation: Annotation) -> str:
+    """Return the key from which the image is searched: a file of several images counts as one beside it per image."""
+    if not annotation.shared_key:
+        return annotation.file
+    name = posixpath.basename(annotation.filename.replace("\\", "/"))
+    return posixpath.join(posixpath.dirname(annotation.shared_key), name)
 
 
 def _match_image(annotation: Annotation, source: ObjectStore, layout: SourceLayout) -> tuple[str, list[Finding]]:
     """Return the key of the annotation's image; of several that it may mean, the only one of the size that it gives."""
     hints = (posixpath.dirname(annotation.path.replace("\\", "/")), annotation.folder)
     try:
-        return layout.image_of(annotation.file, annotation.filename, hints), []
+        return layout.image_of(_file_near_image(annotation), annotation.filename, hints), []
     except UnmatchedAnnotation as error:
         images = [key for key in error.images if _has_size(key, annotation.size, source)]
         if len(images) != 1:
@@ -90,7 +115,16 @@ def _has_size(key: str, size: ImageSize | None, source: ObjectStore) -> bool:
 
 
 def _upright_boxes(annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]:
-    """Turn the boxes with the picture, when the annotation's size shows that they were drawn on the raw one."""
+    """Return the boxes in pixels of the upright picture.
+
+    They are turned with it when the annotation's size shows that they were drawn on the raw one.
+    """
+    if annotation.is_relative:
+        width, height = picture.size
+        return tuple(
+            replace(item, box=Box(*(value * side for value, side in zip(item.box, (width, height) * 2, strict=True))))
+            for item in annotation.boxes
+        )
     if picture.orientation == 1 or annotation.size != picture.raw_size or picture.raw_size == picture.size:
         return annotation.boxes
     return tuple(
@@ -117,7 +151,7 @@ def _check_picture(key: str, picture: Picture) -> list[Finding]:
 def _check_annotation(key: str, picture: Picture, annotation: Annotation) -> list[Finding]:
     """Report where the annotation contradicts its image, and which of the two was used."""
     findings = [_report_orientation(key, picture, annotation)] if picture.orientation != 1 else []
-    if annotation.size not in (picture.size, picture.raw_size):
+    if annotation.size not in (picture.size, picture.raw_size) and (annotation.size or not annotation.shared_key):
         size = f"{annotation.size.width} × {annotation.size.height}" if annotation.size else "nothing"
         message = f"<size> says {size}, the image is {picture.size.width} × {picture.size.height}"
         action = "the image's own size was used"

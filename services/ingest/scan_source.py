@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,11 +14,17 @@ from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_files
 from slipway.errors import InputError
 from slipway.events import event
+from slipway.run.spec import IngestSpec
 from slipway.stage.progress import tracked
 from slipway.store.interface import ObjectStore
 
+from services.ingest.formats import ListedAnnotations, PendingAnnotation
+from services.ingest.formats.detection import choose_format, describe_damage, detect_formats, list_annotations
+from services.ingest.formats.source_file import SourceFile
 from services.ingest.read_annotation import ImportedAnnotation, read_annotation
-from services.ingest.source_layout import SourceLayout, find_rival_annotations
+from services.ingest.source_layout import SourceLayout, find_rival_annotations, stem
+from services.ingest.source_names import fold
+from services.ingest.splits.annotated_split import annotated_split
 from services.ingest.splits.source_split import SourceSplit, read_source_split
 
 _READERS = 8  # enough to hide a store's latency; each holds one image
@@ -32,31 +38,36 @@ class ScannedSource:
     Attributes:
       images: Annotation's key and image, in the order of the annotations.
       split: The source's own split, if it has one.
+      notes: Sentences for the report on the format of the annotations.
     """
 
     images: list[tuple[str, AnnotatedImage]]
     split: SourceSplit
     findings: list[Finding]
+    notes: list[str]
 
 
-def scan_source(source: ObjectStore, store: ObjectStore, labels: LabelMap | None) -> ScannedSource:
+def scan_source(source: ObjectStore, store: ObjectStore, spec: IngestSpec, labels: LabelMap | None) -> ScannedSource:
     """Check every annotation and its image, and store the bytes of the images that can be used.
 
+    Args:
+      labels: The given label map; None accepts every label.
+
     Raises:
-      InputError: The source has no annotation.
+      InputError: The source has no annotation, or annotations in several formats.
     """
     files = source_files(source)
     layout = SourceLayout.from_files(files)
-    if not layout.annotations:
-        raise InputError(_describe_missing_annotations(source.url, layout, len(files)))
-    event("source_listed", annotations=len(layout.annotations), images=len(layout.images))
+    annotations = _list_annotations(source, files, layout, spec.format)
     warnings.filterwarnings("ignore", module="PIL")  # faults of an image become findings
     images: dict[str, AnnotatedImage] = {}
-    findings: list[Finding] = []
+    findings = annotations.findings
     image_keys: dict[str, str] = {}
-    for annotation in tracked(_read_all(source, store, layout, labels), len(layout.annotations)):
+    split_names: dict[str, str] = {}
+    for annotation in tracked(_read_all(source, store, layout, annotations, labels), len(annotations.pending)):
         findings.extend(annotation.findings)
         image_keys[annotation.file] = annotation.key
+        split_names[annotation.file] = annotation.split_name
         if annotation.image is not None:
             images[annotation.file] = annotation.image
     for file, message in find_rival_annotations(image_keys, layout):
@@ -64,7 +75,22 @@ def scan_source(source: ObjectStore, store: ObjectStore, labels: LabelMap | None
         findings.append(Finding("annotated_twice", "error", file, None, message, "remove one of the two"))
     for key in sorted(set(layout.images) - set(image_keys.values())):
         findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
-    return ScannedSource(list(images.items()), read_source_split(image_keys, files, source), findings)
+    split = annotated_split(split_names) or read_source_split(image_keys, files, source)
+    return ScannedSource(list(images.items()), split, findings, annotations.notes)
+
+
+def _list_annotations(
+    source: ObjectStore, files: Sequence[str], layout: SourceLayout, format_name: str | None
+) -> ListedAnnotations:
+    """List the annotations of the source in its one format, or in the one that the run names."""
+    detected = detect_formats(SourceFile(key, source, fold(stem(key)) in layout.by_stem) for key in files)
+    format = choose_format(detected, format_name)
+    annotations = list_annotations(detected, format)
+    if not annotations.pending:
+        message = _describe_missing_annotations(source.url, layout, len(files))
+        raise InputError("; ".join([message, *describe_damage(detected)]))
+    event("source_listed", annotations=len(annotations.pending), images=len(layout.images), format=format.name)
+    return annotations
 
 
 def _describe_missing_annotations(url: str, layout: SourceLayout, file_count: int) -> str:
@@ -78,20 +104,24 @@ def _describe_missing_annotations(url: str, layout: SourceLayout, file_count: in
 
 
 def _read_all(
-    source: ObjectStore, store: ObjectStore, layout: SourceLayout, labels: LabelMap | None
+    source: ObjectStore,
+    store: ObjectStore,
+    layout: SourceLayout,
+    annotations: ListedAnnotations,
+    labels: LabelMap | None,
 ) -> Iterator[ImportedAnnotation]:
     """Read the annotations and store their images in threads, a few ahead; yield them in order."""
 
-    def read_and_store(file: str) -> ImportedAnnotation:
-        return _store_image(read_annotation(file, source, layout, labels), store)
+    def read_and_store(pending: PendingAnnotation) -> ImportedAnnotation:
+        return _store_image(read_annotation(pending, source, layout, labels), store)
 
-    files = iter(layout.annotations)
+    pending = iter(annotations.pending)
     with ThreadPoolExecutor(_READERS) as pool:
-        futures = deque(pool.submit(read_and_store, file) for file in islice(files, _READ_AHEAD))
+        futures = deque(pool.submit(read_and_store, item) for item in islice(pending, _READ_AHEAD))
         try:
             while futures:
                 yield futures.popleft().result()
-                futures.extend(pool.submit(read_and_store, file) for file in islice(files, 1))
+                futures.extend(pool.submit(read_and_store, item) for item in islice(pending, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 

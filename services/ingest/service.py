@@ -92,7 +92,7 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
     spec = params.run.spec
     source = _open_source(spec.dataset)
     given_labels = read_given_label_map(spec.ingest.label_map, source)
-    scan = scan_source(source, store, given_labels)
+    scan = scan_source(source, store, spec.ingest, given_labels)
     findings = [*scan.findings, *(scan.split.findings if uses_source_split(scan.split, spec.ingest) else ())]
     errors = [finding for finding in findings if finding.severity == "error"]
     _set_finding_metrics(count_by_severity(findings))  # before a source is refused, so that they show why
@@ -107,7 +107,7 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
     for code, count in count_by_code(findings).items():
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
-    return _write_dataset(store, Dataset(name, splits, labels, findings, assignment.notes))
+    return _write_dataset(store, Dataset(name, splits, labels, findings, [*scan.notes, *assignment.notes]))
 
 
 def _set_finding_metrics(counts_by_code: Mapping[str, Mapping[str, int]]) -> None:

@@ -41,6 +41,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "val_ratio": ("ingest.val_ratio",),
     "train_share": ("ingest.train_share",),
     "label_map": ("ingest.label_map",),
+    "format": ("ingest.format",),
     "invalid": ("ingest.invalid",),
     "workers": ("preprocess.workers",),
     "until": ("until",),

@@ -20,7 +20,7 @@ from services.cli.local.run_request import FIELDS, RunRequest
 _VAL_RATIO = 0.15  # of a sweep without a val split; with less, small datasets have too few images to choose by
 _MOST_RUNS = 100  # without being asked for: a mistyped list of values would train for days
 # Values of these options are given to all runs: with several, runs would be measured on different images.
-_FOR_ALL_RUNS = ("test_ratio", "val_ratio", "label_map", "invalid")
+_FOR_ALL_RUNS = ("test_ratio", "val_ratio", "label_map", "format", "invalid")
 _KEYS = [
     option
     for option, fields in FIELDS.items()

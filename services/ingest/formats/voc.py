@@ -1,7 +1,9 @@
 """Pascal VOC XML, as labelImg and others write it: tags are read by name, never by position, and in any case."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.artifacts.dataset import Finding
@@ -9,7 +11,8 @@ from slipway.dataset.annotations import LabeledBox
 from slipway.dataset.boxes import ImageSize
 from slipway.errors import AnnotationError
 
-from services.ingest.formats import Annotation
+from services.ingest.formats import Annotation, AnnotationFormat, ListedAnnotations, PendingAnnotation
+from services.ingest.formats.source_file import SourceFile
 from services.ingest.formats.voc_shapes import Note, is_shape, number, read_shapes, texts
 from services.ingest.formats.xml_tree import parse_xml
 
@@ -19,6 +22,19 @@ if TYPE_CHECKING:
 _LONGEST_SIDE = 1e6  # pixels; more is a slip of the pen, and would fill the report with digits
 # Elements whose <name> is not that of an object: people, VOC's parts of an object, CVAT's attributes.
 _NAMED_ELEMENTS = {"object", "part", "attribute", "owner", "source", "author", "annotator", "user"}
+_ROOT = re.compile(rb"<\s*(?:[\w.-]+:)?annotation[\s/>]", re.IGNORECASE)
+
+
+def _detect(file: SourceFile) -> bool:
+    return bool(_ROOT.search(file.head.replace(b"\0", b"")))  # UTF-16 has a zero beside each letter
+
+
+def _images(files: Sequence[SourceFile]) -> ListedAnnotations:
+    return ListedAnnotations([PendingAnnotation(file.key, partial(_read, file)) for file in files])
+
+
+def _read(file: SourceFile) -> Annotation:
+    return parse_voc(file.read(), file.key)
 
 
 def parse_voc(content: bytes, file: str) -> Annotation:
@@ -112,3 +128,6 @@ def _only_text(root: "Element", tag: str) -> str:
 
 def _flag(element: "Element", tag: str) -> bool:
     return any(text not in ("", "0", "false", "False") for text in texts(element, tag))
+
+
+VOC = AnnotationFormat("voc", "Pascal VOC XML", frozenset({".xml"}), _detect, _images, is_per_image=True)

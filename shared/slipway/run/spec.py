@@ -16,6 +16,7 @@ from slipway.run.presets import Preset, load_preset, preset_names
 
 UNMEASURED_SCORE_THRESHOLD = 0.4  # of a model whose best threshold was not measured, and the default of older versions
 
+AnnotationFormatName = Literal["voc", "coco"]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -51,6 +52,7 @@ class IngestSpec(StrictModel):
         1 counts as absent.
       seed: Seed of the partition.
       label_map: Key of a `.pbtxt` inside the source, or its text; labels that it lacks are reported as findings.
+      format: Format of the annotations, where the source has them in several; by default recognized by its content.
       invalid: Treatment of images and boxes that cannot be used: `fail` names all of them and stops,
         `drop` leaves them out and counts them. Empty boxes are always dropped, and always counted.
     """
@@ -60,6 +62,7 @@ class IngestSpec(StrictModel):
     train_share: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     label_map: str | None = None
+    format: AnnotationFormatName | None = None
     invalid: Literal["fail", "drop"] = "fail"
 
     @field_validator("train_share")

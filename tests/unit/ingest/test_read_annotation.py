@@ -11,6 +11,8 @@ from slipway.dataset.labels import LabelMap
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
 
+from services.ingest.formats.source_file import SourceFile
+from services.ingest.formats.voc import VOC
 from services.ingest.read_annotation import read_annotation
 from services.ingest.source_layout import SourceLayout
 
@@ -62,7 +64,8 @@ def read_pair(tmp_path):
         (tmp_path / name).write_bytes(image)
         (tmp_path / "a.xml").write_text(annotation)
         source = FolderStore(tmp_path)
-        return read_annotation("a.xml", source, SourceLayout.from_files(list(list_keys(source))), labels)
+        pending = VOC.images([SourceFile("a.xml", source)]).pending[0]
+        return read_annotation(pending, source, SourceLayout.from_files(list(list_keys(source))), labels)
 
     return read_pair
 
@@ -228,7 +231,8 @@ def test_file_that_cannot_be_used_is_one_error_that_names_it(read_pair, image, a
 
 def test_annotation_without_its_image_names_both(tmp_path):
     (tmp_path / "a.xml").write_text(xml(filename="gone.jpg"))
-    result = read_annotation("a.xml", FolderStore(tmp_path), SourceLayout.from_files(["a.xml"]), None)
+    pending = VOC.images([SourceFile("a.xml", FolderStore(tmp_path))]).pending[0]
+    result = read_annotation(pending, FolderStore(tmp_path), SourceLayout.from_files(["a.xml"]), None)
     (finding,) = result.findings
     assert str(finding) == (
         "a.xml: names the image 'gone.jpg', which is not in the source; "
@@ -246,7 +250,8 @@ def read_tree(tmp_path):
         source = FolderStore(tmp_path)
         for key, content in files.items():
             source.write(key, content)
-        return read_annotation("xml/a.xml", source, SourceLayout.from_files(sorted(files)), None)
+        pending = VOC.images([SourceFile("xml/a.xml", source)]).pending[0]
+        return read_annotation(pending, source, SourceLayout.from_files(sorted(files)), None)
 
     return read_tree
 
