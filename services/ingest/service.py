@@ -36,7 +36,7 @@ from services.ingest.manifest import (
     num_shards,
 )
 from services.ingest.scan_source import ScannedSource, scan_source
-from services.ingest.splits.assign import assign, uses_source_split
+from services.ingest.splits.assign import assign, wants_source_split
 from services.ingest.train_boxes import read_train_boxes
 from services.ingest.validate import check_dataset
 
@@ -93,7 +93,7 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
     source = _open_source(spec.dataset)
     given_labels = read_given_label_map(spec.ingest.label_map, source)
     scan = scan_source(source, store, spec.ingest, given_labels)
-    findings = [*scan.findings, *(scan.split.findings if uses_source_split(scan.split, spec.ingest) else ())]
+    findings = [*scan.findings, *(scan.split.findings if wants_source_split(spec.ingest) else ())]
     errors = [finding for finding in findings if finding.severity == "error"]
     _set_finding_metrics(count_by_severity(findings))  # before a source is refused, so that they show why
     if errors and (spec.ingest.invalid == "fail" or not scan.images):

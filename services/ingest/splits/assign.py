@@ -1,6 +1,6 @@
 """The assignment of each image to a split: the source's own where it has one, otherwise a partition."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from slipway.artifacts.dataset import Finding
@@ -31,9 +31,9 @@ class Assignment:
     findings: list[Finding]
 
 
-def uses_source_split(source_split: SourceSplit, spec: IngestSpec) -> bool:
-    """Check whether the source's own split is used: it has one, and the spec gives no ratio."""
-    return bool(source_split.origin) and spec.test_ratio is None and spec.val_ratio is None
+def wants_source_split(spec: IngestSpec) -> bool:
+    """Check whether the source's own split is to be used, if it has one: the spec gives no ratio."""
+    return spec.test_ratio is None and spec.val_ratio is None
 
 
 def assign(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assignment:
@@ -45,7 +45,7 @@ def assign(images: Images, source_split: SourceSplit, spec: IngestSpec) -> Assig
     Raises:
       InputError: train or test would be empty.
     """
-    by_source = uses_source_split(source_split, spec)
+    by_source = bool(source_split.origin) and wants_source_split(spec)
     assignment = _assign_by_source(images, source_split) if by_source else _assign_anew(images, source_split, spec)
     return _limit_train(assignment, images, spec.train_share, spec.seed) if spec.train_share else assignment
 
@@ -84,12 +84,28 @@ def _assign_by_source(images: Images, source_split: SourceSplit) -> Assignment:
                 f"the source's own split, from {source_split.origin}, has no usable image in {name}; "
                 "annotate some, or partition anew with a test ratio (--test-ratio 0.1)"
             )
-    return Assignment(split_of, notes, [_report_left_out(key) for key, _ in images if key not in names])
+    digests = {image.sha256 for _, image in images if image.filename in split_of}
+    return Assignment(split_of, notes, _report_left_out([pair for pair in images if pair[0] not in names], digests))
 
 
-def _report_left_out(file: str) -> Finding:
+def _report_left_out(images: Images, digests: Collection[str]) -> list[Finding]:
+    """Report images that are in no split: all originals of copies that are in one together, and each of the others.
+
+    Args:
+      digests: Of the images in the splits.
+    """
+    message, originals = "is in none of the source's splits", [key for key, image in images if image.sha256 in digests]
     action = "left out; add it to one, or partition anew with a test ratio"
-    return Finding("image_in_no_split", "warning", file, None, "is in none of the source's splits", action)
+    findings = [
+        Finding("image_in_no_split", "warning", key, None, message, action)
+        for key, image in images
+        if image.sha256 not in digests
+    ]
+    if originals:
+        more = f", like {len(originals) - 1} more," if len(originals) > 1 else ""
+        message = f"{message}{more} but an image of the same bytes is"
+        findings.append(Finding("original_of_copy", "info", originals[0], None, message, "left out; its copy is used"))
+    return findings
 
 
 def _shares(spec: IngestSpec) -> dict[str, float]:

@@ -1,19 +1,17 @@
-"""The source's own split: folders named after splits, or the lists of VOC's `ImageSets/Main`."""
+"""The source's own split: folders named after splits, or lists of images."""
 
-import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from slipway.artifacts.dataset import Finding
-from slipway.dataset.source_folder import read_file
 from slipway.errors import InputError
 from slipway.store.interface import ObjectStore
 
-from services.ingest.source_layout import stem
+from services.ingest.splits.split_folders import FolderSplit, read_folder_split
+from services.ingest.splits.split_lists import ListSplit, read_list_split
 
-_SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
-_IMAGE_SET = re.compile(r"(?P<root>(?:.*/)?)ImageSets/Main/(?P<name>train|val|trainval|test)\.txt")
+_FOLDERS = "the folders it came in"
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class SourceSplit:
     Attributes:
       split_of: Annotation's key to split.
       origin: Where it is from, in words; empty when the source has no split.
-      findings: The contradictions in it.
+      findings: The contradictions in it; without a split, the reasons why something that looks like one is not used.
     """
 
     split_of: Mapping[str, str]
@@ -36,94 +34,44 @@ class SourceSplit:
 
 
 def read_source_split(image_keys: Mapping[str, str], files: Iterable[str], source: ObjectStore) -> SourceSplit:
-    """Read the source's own split.
-
-    Folders count when train and another split are among them; so do the lists of VOC's `ImageSets/Main`.
+    """Read the source's own split: from folders if train and another split are among them, otherwise from lists.
 
     Args:
       image_keys: Annotation's key to its image's key.
     """
-    folders = split_folders(image_keys)
-    if {"train"} < set(folders.values()):
-        return SourceSplit(folders, "the folders it came in")
-    lists = _image_set_lists(files)
-    if not any({"train"} < list_keys.keys() for list_keys in lists.values()):
-        return SourceSplit({})
-    split_of: dict[str, str] = {}
-    findings: list[Finding] = []
-    for root, list_keys in lists.items():
-        annotations = [key for key in image_keys if key.startswith(root)]
-        for key, splits in _read_lists(list_keys, annotations, source, findings).items():
-            if len(splits) == 1:
-                split_of[key] = splits[0]
-            else:
-                findings.append(_overlap(key, [list_keys[split] for split in splits]))
-    return SourceSplit(split_of, "ImageSets/Main", tuple(findings))
+    folders = read_folder_split(image_keys)
+    if folders.is_split:
+        with suppress(InputError):  # of lists that are not needed
+            lists = read_list_split(image_keys, files, source)
+            return SourceSplit(folders.split_of, _FOLDERS, (*folders.findings, *_compare(folders, lists)))
+        return SourceSplit(folders.split_of, _FOLDERS, folders.findings)
+    lists = read_list_split(image_keys, files, source)
+    if lists.origin:
+        return SourceSplit(lists.split_of, lists.origin, tuple(lists.findings))
+    return SourceSplit({}, findings=(*_report_unused(folders, len(image_keys)), *lists.findings))
 
 
-def split_folders(image_keys: Mapping[str, str]) -> dict[str, str]:
-    """Return the split of each annotation that is, or whose image is, somewhere below a folder named after a split."""
-    split_of = {}
-    for key, image in image_keys.items():
-        folders = [name.lower() for path in (key, image) for name in path.split("/")[:-1]]
-        names = [_SPLIT_FOLDERS[name] for name in folders if name in _SPLIT_FOLDERS]
-        if names:
-            split_of[key] = names[0]
-    return split_of
+def _compare(folders: FolderSplit, lists: ListSplit) -> list[Finding]:
+    """Report images that lists put into another split than folders do."""
+    pairs = {key: (folders.split_of.get(key, "no split"), split) for key, split in lists.split_of.items()}
+    different = [key for key, (folder_split, split) in pairs.items() if folder_split != split]
+    if not different:
+        return []
+    folder_split, split = pairs[different[0]]
+    message = (
+        f"{lists.origin} puts {len(different)} images into other splits than their folders do: this one into {split}"
+    )
+    action = f"the folders were used: it is in {folder_split}"
+    return [Finding("split_not_used", "warning", different[0], None, message, action)]
 
 
-def _image_set_lists(files: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return, for each folder that has an `ImageSets/Main`, split to the key of its list.
-
-    `trainval.txt` stands for train where there is neither `train.txt` nor `val.txt`, and is ignored elsewhere.
-    """
-    lists: dict[str, dict[str, str]] = defaultdict(dict)
-    for key in files:
-        if match := _IMAGE_SET.fullmatch(key):
-            root, name = match.group("root", "name")
-            lists[root][name] = key
-    for list_keys in lists.values():
-        trainval = list_keys.pop("trainval", None)
-        if trainval and not {"train", "val"} & list_keys.keys():
-            list_keys["train"] = trainval
-    return lists
-
-
-def _read_lists(
-    list_keys: Mapping[str, str], annotations: Sequence[str], source: ObjectStore, findings: list[Finding]
-) -> dict[str, list[str]]:
-    """Return the splits of each annotation that a list names; add findings on names without an annotation."""
-    by_stem = defaultdict(list)
-    for key in annotations:
-        by_stem[stem(key)].append(key)
-    splits_of: dict[str, list[str]] = defaultdict(list)
-    for split, file in list_keys.items():
-        entries = _entries(read_file(source, file), file, by_stem)
-        for key in (key for entry in entries for key in by_stem.get(entry, ())):
-            splits_of[key].append(split)
-        unknown_entries = [entry for entry in entries if entry not in by_stem]
-        if unknown_entries:
-            message = f"lists {len(unknown_entries)} images that have no annotation, {unknown_entries[0]!r} first"
-            findings.append(Finding("listed_without_annotation", "warning", file, None, message, "left out"))
-    return splits_of
-
-
-def _entries(content: bytes, file: str, stems: Collection[str]) -> list[str]:
-    """Parse the names of a list, each once: a line is a name, or a path, or either with a flag behind it."""
-    try:
-        lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: cannot be read as text: {error}; save it as UTF-8") from error
-    return list(dict.fromkeys(_match_stem(line, stems) for line in lines if line))
-
-
-def _match_stem(line: str, stems: Collection[str]) -> str:
-    """Return the stem that the line means, or the line itself when it means none."""
-    name = line.replace("\\", "/").rpartition("/")[2]
-    first = name.split(" ")[0].split("\t")[0]
-    return next((text for text in (line, name, stem(name), first, stem(first)) if text in stems), line)
-
-
-def _overlap(annotation: str, lists: Sequence[str]) -> Finding:
-    message = f"is in {' and in '.join(lists)}"
-    return Finding("split_overlap", "error", annotation, None, message, "keep it in one of them")
+def _report_unused(folders: FolderSplit, annotation_count: int) -> list[Finding]:
+    """Report folders that look like a split, unless they are of one split that has all annotations."""
+    plain_names = {folder: name for folder, name in folders.names.items() if not name.rest}
+    is_of_one = len({name.split for name in folders.names.values()}) == 1
+    if not folders.names or (is_of_one and (not plain_names or len(folders.split_of) == annotation_count)):
+        return []
+    first, *others = sorted(folders.names)
+    more = f", and so is {others[0]}" if others else ""
+    message = f"is named after a split{more}, but there are no folders of train and of test or val with the same name"
+    return [Finding("split_not_used", "warning", first, None, message, "not used: the images were partitioned anew")]

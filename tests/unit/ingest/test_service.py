@@ -288,7 +288,12 @@ def test_tutorials_folder_of_images_and_copies_of_them_in_split_folders(tmp_path
         draw(source / "images" / ("train" if number < 8 else "test"), number)
     result = ingest(params(tmp_path, source), store)
     assert {split: counts.images for split, counts in result.splits.items()} == {"train": 8, "test": 2}
-    assert result.counts == {"image_in_no_split": 10}
+    assert result.counts == {"original_of_copy": 1}
+    report = read_document(store, keys.data_report(result.dataset, "json"), DataReport)
+    assert str(report.findings[0]) == (
+        "images/0.xml: is in none of the source's splits, like 9 more, but an image of the same bytes is; "
+        "left out; its copy is used"
+    )
 
 
 def test_image_in_two_lists_is_refused_unless_the_lists_are_set_aside(tmp_path, source, store):
