@@ -36,6 +36,9 @@ _Format = Annotated[str | None, typer.Option(help="Format of the annotations, wh
 _InitialCheckpoint = Annotated[
     str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, s3://, https:// or run:NAME.")
 ]
+_ClassRepeats = Annotated[
+    bool | None, typer.Option("--class-repeats/--no-class-repeats", help="Show images of rare classes more often.")
+]
 _LearningCurve = Annotated[
     bool, typer.Option("--learning-curve", help="Also train on 25 and 50 % of the images: would more of them help?")
 ]
@@ -60,6 +63,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     invalid: _Invalid = None,
     initial_checkpoint: _InitialCheckpoint = None,
     augment: remote.Augment = None,
+    class_repeats: _ClassRepeats = None,
     checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")] = None,
     time_limit: Annotated[int | None, typer.Option(help="Seconds after which the training ends.")] = None,

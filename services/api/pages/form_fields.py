@@ -12,7 +12,9 @@ from slipway.run.json_schema import Schema, resolve_schema, split_docstring
 
 from services.api.runs.submit import RunRequest
 
+SWITCH_CHOICES = {"true": "on", "false": "off"}  # of a boolean that may be absent, which a checkbox cannot be
 _OMITTED_FIELDS = {"/apiVersion", "/kind", "/spec/suspend", "/spec/cancel", "/spec/attempt"}
+_KINDS = {"integer": "number", "number": "number", "boolean": "checkbox", "object": "yaml"}
 
 
 class FieldSchema(NamedTuple):
@@ -27,7 +29,7 @@ def run_file(values: Mapping[str, str]) -> bytes:
     run: dict[str, Any] = {"spec": {"dataset": {}}}
     for pointer, (schema, _) in field_schemas().items():
         text = values.get(pointer, "").strip()
-        is_checkbox = schema.get("type") == "boolean"
+        is_checkbox = kind_of_field(schema) == "checkbox"
         if text or is_checkbox:
             *path, name = pointer.strip("/").split("/")
             parent = run
@@ -35,6 +37,12 @@ def run_file(values: Mapping[str, str]) -> bytes:
                 parent = parent.setdefault(part, {})
             parent[name] = bool(text) if is_checkbox else _object(text) if schema.get("type") == "object" else text
     return json.dumps(run, default=str).encode()
+
+
+def kind_of_field(schema: Schema) -> str:
+    """Return `text`, `number`, `checkbox`, `switch` for a boolean that may be absent, or `yaml` for an object."""
+    kind = _KINDS.get(schema.get("type", ""), "text")
+    return "switch" if kind == "checkbox" and schema.get("default") is None else kind
 
 
 def _object(text: str) -> Any:

@@ -24,7 +24,7 @@ from slipway.weights.stored import list_kept
 
 from services.api.about.routes import PresetAnswer, presets
 from services.api.datasets.listing import page_of_datasets
-from services.api.pages.form_fields import field_schemas, resolve_reference, run_schema
+from services.api.pages.form_fields import SWITCH_CHOICES, field_schemas, kind_of_field, resolve_reference, run_schema
 from services.api.runs.listing import RunFilter, Runs
 
 _MAIN_SPEC_FIELDS = ("dataset/ref", "dataset/source", "train/preset", "train/steps", "until")
@@ -56,9 +56,11 @@ _HELP = {
 }
 _AUTOMATIC_FIELDS = {
     f"/spec/train/{name}"
-    for name in ("preset", "steps", "batchSize", "imageSize", "learningRate", "checkpointEvery", "initialCheckpoint")
+    for name in (
+        *("preset", "steps", "batchSize", "imageSize", "learningRate", "checkpointEvery"),
+        *("initialCheckpoint", "classRepeats"),
+    )
 }
-_KINDS = {"integer": "number", "number": "number", "boolean": "checkbox", "object": "yaml"}
 _OPEN_CHOICES = {"/spec/train/initialCheckpoint"}  # other values may be typed
 _MAX_RUNS = 50  # the newest that succeeded; those among them that trained are offered as initial checkpoints
 _MAX_DATASETS = 200  # in the list; the button on the page of a dataset adds that one
@@ -164,11 +166,11 @@ def _build_field(
       value: None in a form that was not submitted: then a checkbox shows its default.
     """
     schema, help_text = field_schemas()[pointer]
-    kind = _KINDS.get(schema.get("type", ""), "text")
+    kind = kind_of_field(schema)
     default = "" if schema.get("default") is None else str(schema.get("default"))
     if kind == "checkbox":
         default = "on" if schema.get("default") else ""
-    enum = {str(value): str(value) for value in schema.get("enum", [])}
+    enum = SWITCH_CHOICES if kind == "switch" else {str(value): str(value) for value in schema.get("enum", [])}
     name = pointer.rpartition("/")[2]
     return Field(
         pointer=pointer,

@@ -33,6 +33,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "patience": ("train.patience",),
     "initial_checkpoint": ("train.initial_checkpoint",),
     "augment": ("train.augment",),
+    "class_repeats": ("train.class_repeats",),
     "time_limit": ("train.time_limit",),
     "gpus": ("train.gpus",),
     "set": ("train.overrides",),

@@ -133,13 +133,14 @@ def resolve(
     preset = preset.augmented({field: value for field, (value, _) in augmentation.items()})
     image_size, size_reason = choose_image_size(spec, preset, median_size, boxes)
     initial_checkpoint, checkpoint_reason = _initial_checkpoint(spec, preset)
+    has_class_repeats = spec.class_repeats is not False
     choices = {
         "preset": (name, preset_reason),
         "image_size": (image_size, size_reason),
         **_schedule(spec, preset, images),
         "initial_checkpoint": (initial_checkpoint, checkpoint_reason),
         "anchors": choose_anchors(spec, preset, image_size, initial_checkpoint, boxes),
-        "class_repeats": choose_class_repeats(boxes.images_per_label),
+        "class_repeats": choose_class_repeats(boxes.images_per_label) if has_class_repeats else ({}, "as asked"),
         **{f"augment_{field}": choice for field, choice in augmentation.items()},
     }
     values = {field: value for field, (value, _) in choices.items()}

@@ -93,6 +93,7 @@ class TrainSpec(StrictModel):
       initial_checkpoint: `scratch`, or the pretrained weights: `imagenet-efficientnet-lite0`, a folder,
         `s3://bucket/prefix`, the `https://` address of a `.tar.gz`, or `run:NAME`.
       augment: Random changes of the training images.
+      class_repeats: False shows the images of rare classes no more often than others; true counts as absent.
       time_limit: Seconds after which the trainer saves and ends the training.
       gpus: Number of GPUs of each worker.
       workers: Number of pods that train together; always 1 on the command line.
@@ -112,11 +113,17 @@ class TrainSpec(StrictModel):
     patience: Annotated[int, Field(ge=0)] | None = None
     initial_checkpoint: str | None = None
     augment: AugmentSpec | None = None
+    class_repeats: bool | None = None
     time_limit: Annotated[int, Field(ge=1)] | None = None
     gpus: GpuCount = 0
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     pool: Name | None = None
     overrides: Overrides = None
+
+    @field_validator("class_repeats")
+    @classmethod
+    def _absent_if_on(cls, class_repeats: bool | None) -> bool | None:
+        return None if class_repeats else class_repeats
 
     @model_validator(mode="after")
     def _check_preset_name(self) -> "TrainSpec":

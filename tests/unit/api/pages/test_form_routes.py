@@ -90,6 +90,13 @@ def test_augmentation_of_the_form_is_that_of_the_run(client, cluster):
     assert 'class="error">there is no mosiac; choose from flip, scale' in answer.text
 
 
+@pytest.mark.parametrize(("text", "value"), [("", None), ("true", None), ("false", False)])
+def test_switch_that_is_left_alone_is_left_out(client, cluster, text, value):
+    fields = {"__spec__train__classRepeats": text, "__spec__dataset__source": "s3://photos/ponds"}
+    send(client, __metadata__name="ponds", **fields)
+    assert cluster.objects["ponds"]["spec"].get("train", {}).get("classRepeats") is value
+
+
 def test_wrong_field_of_model_garden_is_said_at_its_field(client):
     fields = {"/spec/dataset/source": "s3://photos/ponds", "/spec/train/overrides": "task.loss: 2"}
     answer = client.post("/submit", data=fields, headers=OURS)

@@ -230,6 +230,15 @@ def test_augmentation_beside_a_run_files_is_merged_with_it(source):
     assert run.spec.train.augment == AugmentSpec(flip=False, mosaic=1, scale=(0.5, 2))
 
 
+def test_class_repeats_that_are_turned_on_again_are_left_out(source):
+    file = run_file(source, "train: {classRepeats: false}")
+    specs = [
+        training_run(RunRequest(None, {"class_repeats": value}, file=file), source.parent / "out").spec
+        for value in (None, False, True)
+    ]
+    assert [spec.train.class_repeats for spec in specs] == [False, False, None]
+
+
 def test_augmentation_of_a_sweep_is_one_text(source):
     specs = run_specs(RunRequest(source, {}), [{"augment": "mosaic=0"}, {"augment": "mosaic=0.5"}, {}])
     assert [spec.train.augment for spec in specs] == [AugmentSpec(mosaic=0), AugmentSpec(mosaic=0.5), None]

@@ -2,6 +2,7 @@ import pytest
 
 from slipway.errors import BrokenDocument, SpecError
 from slipway.run.augmentation import Augmentation
+from slipway.run.from_data.anchor_coverage import TrainBoxes
 from slipway.run.plan import Choice, Plan, initial_checkpoint, resolve
 from slipway.run.presets import load_preset
 from slipway.run.spec import TrainSpec
@@ -155,6 +156,14 @@ def test_fields_of_model_garden_show_in_the_augmentation():
     run_plan = plan(overrides={"task.train_data.parser.aug_scale_max": 1})
     assert run_plan.augmentation.scale == (0.7, 1)
     assert run_plan.reasons["augment_scale"] == "from the fields of Model Garden"
+
+
+def test_images_of_rare_classes_are_seen_more_often_unless_it_is_turned_off():
+    boxes = TrainBoxes(images_per_label={"duck": 400, "heron": 4})
+    plan = resolve(TrainSpec(), 404, (640, 480), boxes)
+    assert (plan.class_repeats, plan.reasons["class_repeats"][:6]) == ({"heron": 4.0}, "'duck'")
+    plan = resolve(TrainSpec(class_repeats=False), 404, (640, 480), boxes)
+    assert (plan.class_repeats, plan.reasons["class_repeats"]) == ({}, "as asked")
 
 
 def test_images_are_not_mirrored_if_labels_tell_left_from_right_unless_it_was_asked_for():

@@ -23,6 +23,7 @@ def test_stages_end_with_until():
         {"train": {"gpus": 0}},
         {"ingest": {"trainShare": 1}},
         {"train": {"workers": 2, "pool": "a100"}},
+        {"train": {"classRepeats": True}},
     ],
     ids=str,
 )
@@ -39,6 +40,7 @@ def test_the_digest_is_blind_to(same):
         {"until": "train"},
         {"train": {"seed": 1}},
         {"train": {"augment": {"mosaic": 0.5}}},
+        {"train": {"classRepeats": False}},
     ],
     ids=str,
 )
