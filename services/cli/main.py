@@ -5,7 +5,8 @@ an installation are in `remote/options.py`.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,27 +34,46 @@ _ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, 
 _Seed = Annotated[int | None, typer.Option(help="Seed of the split, the initial weights and the augmentation.")]
 _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels that it lacks are reported.")]
 _Format = Annotated[str | None, typer.Option(help="Format of the annotations, where the folder has several.")]
-_InitialCheckpoint = Annotated[
-    str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, s3://, https:// or run:NAME.")
-]
-_ClassRepeats = Annotated[
-    bool | None, typer.Option("--class-repeats/--no-class-repeats", help="Show images of rare classes more often.")
-]
 _LearningCurve = Annotated[
     bool, typer.Option("--learning-curve", help="Also train on 25 and 50 % of the images: would more of them help?")
 ]
 _Invalid = Annotated[str | None, typer.Option(help="fail: stop at unusable images and boxes. drop: leave them out.")]
 
 
+# Each sets a field of `train`; None where it is not given.
+_TRAIN_OPTIONS = {
+    "steps": Annotated[int | None, typer.Option(help="Training steps.")],
+    "batch_size": Annotated[int | None, typer.Option(help="Images per step.")],
+    "image_size": Annotated[int | None, typer.Option(help="Side of the model's square input, a multiple of 32.")],
+    "learning_rate": Annotated[float | None, typer.Option(help="Peak learning rate, after warm-up.")],
+    "initial_checkpoint": Annotated[
+        str | None, typer.Option(help="scratch, imagenet-efficientnet-lite0, a folder, s3://, https:// or run:NAME.")
+    ],
+    "class_repeats": Annotated[
+        bool | None, typer.Option("--class-repeats/--no-class-repeats", help="Show images of rare classes more often.")
+    ],
+    "checkpoint_every": Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")],
+    "patience": Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")],
+    "time_limit": Annotated[int | None, typer.Option(help="Seconds after which the training ends.")],
+    "gpus": Annotated[int | None, typer.Option(help="GPUs to train on.")],
+}
+
+
+def _add_train_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command with `**train_options` the signature that Typer reads its options from: these after `preset`."""
+    parameters = [one for one in signature(command).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+    kind, position = Parameter.POSITIONAL_OR_KEYWORD, [one.name for one in parameters].index("preset") + 1
+    options = [Parameter(name, kind, default=None, annotation=option) for name, option in _TRAIN_OPTIONS.items()]
+    vars(command)["__signature__"] = Signature([*parameters[:position], *options, *parameters[position:]])
+    return command
+
+
 @app.command()
+@_add_train_options
 def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; other options override it.")] = None,
     preset: remote.Preset = None,
-    steps: Annotated[int | None, typer.Option(help="Training steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step.")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side of the model's square input, a multiple of 32.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate, after warm-up.")] = None,
     test_ratio: _TestRatio = None,
     val_ratio: _ValRatio = None,
     train_share: Annotated[float | None, typer.Option(help="Share of the train split to train on.")] = None,
@@ -61,13 +81,7 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     label_map: _LabelMap = None,
     format: _Format = None,
     invalid: _Invalid = None,
-    initial_checkpoint: _InitialCheckpoint = None,
     augment: remote.Augment = None,
-    class_repeats: _ClassRepeats = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between evaluated checkpoints.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without a better AP.")] = None,
-    time_limit: Annotated[int | None, typer.Option(help="Seconds after which the training ends.")] = None,
-    gpus: Annotated[int | None, typer.Option(help="GPUs to train on.")] = None,
     set: remote.Set = None,
     workers: Annotated[int | None, typer.Option(help="Processes that write TFRecords.")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage: ingest, preprocess, train, export or detect.")] = None,
@@ -75,9 +89,10 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     learning_curve: _LearningCurve = False,
     out: _Out = Path("slipway-out"),
     as_json: _Json = False,
+    **train_options: Any,
 ) -> None:
     """Ingest, preprocess, train, evaluate, export, detect; the same command again continues where it stopped."""
-    raise typer.Exit(_run_with_options(locals()))
+    raise typer.Exit(_run_with_options({**locals(), **train_options}))
 
 
 def _run_with_options(options: dict[str, Any]) -> int:
