@@ -151,7 +151,9 @@ def _check_picture(key: str, picture: Picture) -> list[Finding]:
 def _check_annotation(key: str, picture: Picture, annotation: Annotation) -> list[Finding]:
     """Report where the annotation contradicts its image, and which of the two was used."""
     findings = [_report_orientation(key, picture, annotation)] if picture.orientation != 1 else []
-    if annotation.size not in (picture.size, picture.raw_size) and (annotation.size or not annotation.shared_key):
+    if annotation.size not in (picture.size, picture.raw_size) and (
+        annotation.size or suffix(annotation.file) == ".xml"
+    ):
         size = f"{annotation.size.width} × {annotation.size.height}" if annotation.size else "nothing"
         message = f"<size> says {size}, the image is {picture.size.width} × {picture.size.height}"
         action = "the image's own size was used"

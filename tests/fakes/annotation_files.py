@@ -88,4 +88,35 @@ def coco_document(images: list[DrawnImage], folder: str = "") -> dict[str, Any]:
     }
 
 
-WRITERS = {"voc": write_voc, "coco": write_coco}
+def write_yolo(folder: Path, images: list[DrawnImage]) -> None:
+    """Write Roboflow's layout: `images` and `labels` in each split's folder, and the names in `data.yaml`."""
+    labels = list(dict.fromkeys(box[0] for image in images for box in image.boxes))
+    names = "".join(f"  {class_id}: {label}\n" for class_id, label in enumerate(labels))
+    (folder / "data.yaml").write_text(f"train: ../train/images\ntest: ../test/images\nnames:\n{names}")
+    for image in images:
+        label_file = folder / image.split / "labels" / f"{image.name}.txt"
+        label_file.parent.mkdir(exist_ok=True)
+        label_file.write_text("".join(_yolo_line(image, box, labels) for box in image.boxes))
+        (folder / image.split / "images").mkdir(exist_ok=True)
+        (folder / image.key).rename(folder / image.split / "images" / f"{image.name}.jpg")
+
+
+def _yolo_line(image: DrawnImage, box: Box, labels: list[str]) -> str:
+    label, xmin, ymin, xmax, ymax = box
+    x, y = (xmin + xmax) / 2 / image.width, (ymin + ymax) / 2 / image.height
+    return (
+        f"{labels.index(label)} {x:.6f} {y:.6f} {(xmax - xmin) / image.width:.6f} {(ymax - ymin) / image.height:.6f}\n"
+    )
+
+
+def write_csv(folder: Path, images: list[DrawnImage]) -> None:
+    """Write the tutorial's tables; an image without boxes, which `xml_to_csv.py` leaves out, has a row of its own."""
+    for split in ("train", "test"):
+        rows = [("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")]
+        for image in images:
+            size = (f"{image.name}.jpg", image.width, image.height)
+            rows += [(*size, *map(str, box)) for box in image.boxes or [("",) * 5] if image.split == split]
+        (folder / f"{split}_labels.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+WRITERS = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo, "csv": write_csv}

@@ -9,8 +9,8 @@ from slipway.dataset.source_folder import read_file
 from slipway.errors import AnnotationError, InputError, MissingKey
 from slipway.store.interface import ObjectStore
 
-# A parsed JSON file takes about six times its bytes in memory; COCO's largest has 470 MB.
-_MOST_JSON_BYTES = 512 << 20
+# Of a file of many images. Parsed, it takes about six times as much memory; COCO's largest has 470 MB.
+_MOST_BYTES = 512 << 20
 _HEAD_BYTES = 4096  # enough for the root element of an XML file and for the first lines of a table
 
 
@@ -43,14 +43,24 @@ class SourceFile:
     @cached_property
     def json(self) -> Any:
         """The content as JSON; NaN and infinite numbers are NaN. Raises `AnnotationError`."""
-        return parse_json(self._read_limited())
+        return parse_json(self.read_limited())
 
-    def _read_limited(self) -> bytes:
+    def head_lines(self) -> list[str]:
+        """Return the whole lines at the beginning of the file that are not blank; none if it is not text."""
+        is_whole = len(self.head) < _HEAD_BYTES
+        head = self.head if is_whole else self.head[: self.head.rfind(b"\n") + 1]
+        try:
+            return [line for line in head.decode("utf-8-sig").splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            return []
+
+    def read_limited(self) -> bytes:
+        """Return the content of a file of many images. Raises `AnnotationError` if it is too large for the memory."""
         content = self.source.stream(self.key)
-        if content.stat.size > _MOST_JSON_BYTES:
+        if content.stat.size > _MOST_BYTES:
             content.close()
             raise AnnotationError(
-                f"has {content.stat.size:,} bytes, at most {_MOST_JSON_BYTES:,} are read; export it in parts"
+                f"has {content.stat.size:,} bytes, at most {_MOST_BYTES:,} are read; export it in parts"
             )
         return b"".join(content.chunks)
 

@@ -8,7 +8,15 @@ from slipway.errors import InputError
 from slipway.run.spec import TrainingRun
 from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
-from tests.fakes.annotation_files import coco_document, draw, drawn_images, write_coco, write_voc
+from tests.fakes.annotation_files import (
+    coco_document,
+    draw,
+    drawn_images,
+    write_coco,
+    write_csv,
+    write_voc,
+    write_yolo,
+)
 
 from services.ingest.service import ingest
 
@@ -112,3 +120,20 @@ def test_file_names_give_the_split_where_the_folders_do_not(tmp_path, source, ru
     result = run_ingest()
     assert {split: counts.images for split, counts in result.splits.items()} == {"train": 8, "test": 4}
     assert "The split is the source's own, from the annotations." in result.notes
+
+
+def test_a_table_beside_the_annotations_that_it_is_made_from_is_not_read(source, run_ingest):
+    write_voc(source, drawn_images())
+    write_csv(source, drawn_images())
+    assert run_ingest().counts == {"format_not_used": 1}
+    assert run_ingest(format="csv").notes[0].startswith("The annotations are the tutorial's CSV, from 2 files, ")
+
+
+def test_empty_label_files_belong_to_their_neighbours(source, run_ingest):
+    """Also behind the files that are read to recognize the format, and where a file cannot be read as one of it."""
+    write_yolo(source, drawn_images())
+    (source / "README.txt").write_text("Drawn.")
+    assert sum(counts.images for counts in run_ingest().splits.values()) == 12
+    (source / "train" / "labels" / "view-02.txt").write_text("0 0.5 0.5 ship")
+    with pytest.raises(InputError, match=r"^train/labels/view-02.txt: line 1 is '0 0.5 0.5 ship', expected a class id"):
+        run_ingest()
