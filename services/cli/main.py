@@ -29,8 +29,6 @@ _THRESHOLD_HELP = "Detections below it are left out; by default, each class has 
 _Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
 _Out = Annotated[Path, typer.Option(help="Folder for all outputs; must not be inside FOLDER.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
-_TestRatio = Annotated[float | None, typer.Option(help="Share of images for the test split.")]
-_ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
 _Seed = Annotated[int | None, typer.Option(help="Seed of the split, the initial weights and the augmentation.")]
 _LabelMap = Annotated[str | None, typer.Option(help="A label_map.pbtxt; labels that it lacks are reported.")]
 _Format = Annotated[str | None, typer.Option(help="Format of the annotations, where the folder has several.")]
@@ -74,8 +72,8 @@ def run(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     folder: Annotated[Path | None, typer.Argument(help=_FOLDER_HELP)] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="A TrainingRun; other options override it.")] = None,
     preset: remote.Preset = None,
-    test_ratio: _TestRatio = None,
-    val_ratio: _ValRatio = None,
+    test_ratio: remote.TestRatio = None,
+    val_ratio: remote.ValRatio = None,
     train_share: Annotated[float | None, typer.Option(help="Share of the train split to train on.")] = None,
     seed: _Seed = None,
     label_map: _LabelMap = None,
@@ -104,8 +102,8 @@ def _run_with_options(options: dict[str, Any]) -> int:
 @app.command()
 def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
     folder: _Folder,
-    test_ratio: _TestRatio = None,
-    val_ratio: _ValRatio = None,
+    test_ratio: remote.TestRatio = None,
+    val_ratio: remote.ValRatio = None,
     seed: _Seed = None,
     label_map: _LabelMap = None,
     format: _Format = None,

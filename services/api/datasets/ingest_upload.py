@@ -12,7 +12,7 @@ from slipway.errors import MissingKey
 from slipway.http.problems import Problem
 from slipway.http.tokens import User
 from slipway.models import AnswerModel
-from slipway.run.spec import DatasetSpec, RunSpec
+from slipway.run.spec import DatasetSpec, IngestSpec, RunSpec
 from slipway.store.interface import ObjectStore
 
 from services.api.context import ApiContext
@@ -159,11 +159,15 @@ def _submit_run(cluster: RunsCluster, store: ObjectStore, user: User, upload: up
     source = f"{store.url}/{upload.folder}"
     request = RunRequest(
         metadata=RequestMetadata(name=f"{upload.name}-{upload.id[-8:]}"),
-        spec=RunSpec(dataset=DatasetSpec(source=source, name=upload.name), until="ingest"),
+        spec=RunSpec(
+            dataset=DatasetSpec(source=source, name=upload.name),
+            ingest=IngestSpec(test_ratio=upload.test_ratio, val_ratio=upload.val_ratio),
+            until="ingest",
+        ),
     )
     submission = prepare(request, user, f"upload {upload.id}")
     submit(submission, cluster, store)
-    counts = upload.model_dump(exclude={"user", "folder"})
+    counts = upload.model_dump(exclude={"user", "folder", "test_ratio", "val_ratio"})
     return UploadedDataset(source=source, run=submission.name, **counts)
 
 

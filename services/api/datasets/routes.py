@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from slipway import keys
 from slipway.http.problems import Problem, answers
 from slipway.models import StrictModel
 from slipway.run.names import LONGEST_NAME, NAME_PATTERN
+from slipway.run.spec import Ratio
 
 from services.api.artifacts.downloads import DOWNLOAD_RESPONSES, download, headers_for, report_headers
 from services.api.auth.audit import audit
@@ -36,10 +37,26 @@ class ArchiveToSend(StrictModel):
 
 
 class UploadRequest(StrictModel):
-    """One zip or tar.gz that is going to be sent in parts."""
+    """One zip or tar.gz that is going to be sent in parts.
+
+    Attributes:
+      test_ratio, val_ratio: Shares of the images for these splits, as in a run's `ingest`.
+    """
 
     name: DatasetName
     archive: ArchiveToSend
+    test_ratio: Ratio | None = None
+    val_ratio: Ratio | None = None
+
+
+class DatasetParameters(StrictModel):
+    """The parameters of an archive that is sent in one request; those of a newer version are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: DatasetName
+    test_ratio: Ratio | None = None
+    val_ratio: Ratio | None = None
 
 
 @router.post(
@@ -49,14 +66,14 @@ class UploadRequest(StrictModel):
     openapi_extra={"requestBody": ingest_upload.ARCHIVE_BODY},
 )
 async def send_dataset(
-    request: Request, user: Submitter, context: ContextDep, name: Annotated[DatasetName, Query()]
+    request: Request, user: Submitter, context: ContextDep, parameters: Annotated[DatasetParameters, Query()]
 ) -> UploadedDataset:
     """Send a zip or tar.gz in one request, and ingest it."""
-    with audit(request, "dataset.upload", name) as record:
+    with audit(request, "dataset.upload", parameters.name) as record:
         ingest_upload.check_store_is_shared(context.store)
         ingest_upload.check_media_type(request)
         id = record.target = uploads.new_id(context.clock())
-        archive = uploads.Archive(name=name, bytes=None, user=user.name)
+        archive = uploads.Archive(**parameters.model_dump(), bytes=None, user=user.name)
         try:
             await run_in_threadpool(uploads.announce, context.store, id, archive)
             archive = await uploads.receive(context.store, id, archive, request.stream())
@@ -83,7 +100,8 @@ def begin_upload(request: Request, user: Submitter, context: ContextDep, upload:
         if size > max_bytes:
             raise Problem(413, f"the archive has {size} bytes; at most {max_bytes} are taken here", "too-long")
         id = record.target = uploads.new_id(context.clock())
-        archive = uploads.Archive(name=upload.name, bytes=size, user=user.name)
+        fields = upload.model_dump(exclude={"archive"})
+        archive = uploads.Archive(**fields, bytes=size, user=user.name)
         state = ingest_upload.upload_state(context, id, archive)
         uploads.announce(context.store, id, archive)
         return state

@@ -37,11 +37,14 @@ class Archive(CamelArtifactModel):
       name: Of the dataset.
       bytes: Of the whole archive; None while it is not known.
       user: Name of the sender.
+      test_ratio, val_ratio: As in `IngestSpec`; None where the sender gave none, and in a document of an older version.
     """
 
     name: str
     bytes: int | None
     user: str
+    test_ratio: float | None = None
+    val_ratio: float | None = None
 
     @property
     def num_parts(self) -> int:
@@ -60,6 +63,7 @@ class Upload(CamelArtifactModel):
       folder: Prefix of the dataset's files; it includes the one folder of the archive that holds all files, if any.
       bytes: Of the unpacked files.
       skipped: Hidden files, and files that other systems leave behind; they were not unpacked.
+      test_ratio, val_ratio: Those of the archive.
     """
 
     id: str
@@ -70,6 +74,8 @@ class Upload(CamelArtifactModel):
     images: int
     bytes: int
     skipped: int
+    test_ratio: float | None = None
+    val_ratio: float | None = None
 
 
 def new_id(now: str) -> str:
@@ -181,6 +187,8 @@ def _unpack_parts(store: ObjectStore, id: str, archive: Archive, limits: Archive
         images=result.images,
         bytes=result.bytes,
         skipped=result.skipped_files,
+        test_ratio=archive.test_ratio,
+        val_ratio=archive.val_ratio,
     )
 
 

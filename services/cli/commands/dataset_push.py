@@ -1,6 +1,7 @@
 """`slipway dataset push`: a folder of annotated images, sent to an installation and ingested there."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.artifacts.dataset import DataReport, IngestResult
@@ -12,7 +13,7 @@ from services.cli.remote.answers import Run
 from services.cli.remote.client import Api, Call, run_path
 from services.cli.remote.credentials import connect
 from services.cli.remote.run_events import ending, exit_code, watch_run
-from services.cli.remote.uploads import upload
+from services.cli.remote.uploads import NewDataset, upload
 from services.cli.remote.zip_stream import survey
 from services.cli.screen.console import display, print_json
 from services.cli.screen.data_report import print_data_report
@@ -21,14 +22,31 @@ from services.cli.screen.transfer_progress import TransferProgress, timed_stage
 _LONGEST_NAME = LONGEST_NAME - 9  # a run's name has "-" and eight digits more
 
 
-def push(folder: Path, name: str | None, as_json: bool) -> int:
+@dataclass(frozen=True)
+class PushRequest:
+    """The options of `slipway dataset push`.
+
+    Attributes:
+      name: Name of the dataset; when absent, made from the folder's.
+      test_ratio, val_ratio: Shares of the images for these splits; None leaves them to the installation.
+    """
+
+    folder: Path
+    name: str | None = None
+    test_ratio: float | None = None
+    val_ratio: float | None = None
+
+
+def push(request: PushRequest, as_json: bool) -> int:
     """Send a folder, wait until it is ingested, and print its report and its name."""
-    api, name = connect(), name or slug(folder.resolve().name, _LONGEST_NAME)
+    api, folder = connect(), request.folder
+    name = request.name or slug(folder.resolve().name, _LONGEST_NAME)
+    dataset = NewDataset(name, request.test_ratio, request.val_ratio)
     with display(as_json) as show:
         with timed_stage(show, "survey"):
             archive = survey(folder, TransferProgress(show, "survey").update)
         with timed_stage(show, "upload"):
-            run_name = upload(api, archive, name, TransferProgress(show, "upload", archive.size).update)
+            run_name = upload(api, archive, dataset, TransferProgress(show, "upload", archive.size).update)
     run = watch_run(api, run_name, as_json)
     code = exit_code(api, run)
     if code == EXIT_DONE:

@@ -13,6 +13,8 @@ app.add_typer(weights, name="weights")
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run; `slipway status` lists them.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout, for scripts.")]
+TestRatio = Annotated[float | None, typer.Option(help="Share of images for the test split.")]
+ValRatio = Annotated[float | None, typer.Option(help="Share for the val split, which then chooses the checkpoint.")]
 Preset = Annotated[
     str | None,
     typer.Option(help="See `slipway presets`, or a .yaml file of your own; by default chosen from the data."),
@@ -45,12 +47,14 @@ def login(
 def push(
     folder: Annotated[Path, typer.Argument(help="Annotated images: XML files of labelImg beside or near them.")],
     name: Annotated[str | None, typer.Option(help="Name of the dataset; by default the folder's.")] = None,
+    test_ratio: TestRatio = None,
+    val_ratio: ValRatio = None,
     as_json: _Json = False,
 ) -> None:
     """Send a folder, have it ingested, and print its report and its name; the same command again continues."""
     from services.cli.commands import dataset_push as command
 
-    raise typer.Exit(command.push(folder, name, as_json))
+    raise typer.Exit(command.push(command.PushRequest(folder, name, test_ratio, val_ratio), as_json))
 
 
 _WeightsStore = Annotated[

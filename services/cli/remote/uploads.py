@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
@@ -23,31 +24,50 @@ UNPACKING_SEC = 1800.0  # time for the server to unpack the archive
 _SLICE_BYTES = 1 << 18
 
 
+@dataclass(frozen=True)
+class NewDataset:
+    """The dataset that an upload becomes.
+
+    Attributes:
+      test_ratio, val_ratio: Shares of the images for these splits; None leaves them to the installation.
+    """
+
+    name: str
+    test_ratio: float | None = None
+    val_ratio: float | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of the request; an older server does not know those that are left out."""
+        ratios = {"testRatio": self.test_ratio, "valRatio": self.val_ratio}
+        return {"name": self.name} | {field: str(ratio) for field, ratio in ratios.items() if ratio is not None}
+
+
 class UploadNote(AnswerModel):
     """The id of a started upload: the content of a file in the user's cache."""
 
     id: str
 
 
-def upload(api: Api, archive: Archive, name: str, report: ReportBytes) -> str:
+def upload(api: Api, archive: Archive, dataset: NewDataset, report: ReportBytes) -> str:
     """Send the archive, whole or in parts depending on its size, and return the run that ingests it."""
-    if archive.size > ONE_REQUEST_BYTES and (parts := _begin_or_resume(api, archive, name)):
+    if archive.size > ONE_REQUEST_BYTES and (parts := _begin_or_resume(api, archive, dataset)):
         answer = _send_parts(api, archive, parts, report)
-        _note_file(api, archive, name).unlink(missing_ok=True)
+        _note_file(api, archive, dataset).unlink(missing_ok=True)
         return answer.run
-    return _send_whole(api, archive, name, report).run
+    return _send_whole(api, archive, dataset, report).run
 
 
 def upload_path(id: str, rest: str = "") -> str:
     return f"/v1/datasets/uploads/{quote(id, safe='')}{rest}"
 
 
-def _send_whole(api: Api, archive: Archive, name: str, report: ReportBytes) -> IngestAnswer:
+def _send_whole(api: Api, archive: Archive, dataset: NewDataset, report: ReportBytes) -> IngestAnswer:
     """Send the archive in one request; it is not stored on this machine, so each try builds it again."""
     call = Call(
         "POST",
         "/v1/datasets",
-        {"name": name},
+        dataset.fields,
         lambda: slices(archive.chunks(), report),
         {"Content-Type": "application/zip", "Content-Length": str(archive.size)},
         UNPACKING_SEC,
@@ -85,16 +105,16 @@ def _send_part(api: Api, upload: UploadAnswer, part: tuple[int, bytes], report: 
     return upload
 
 
-def _begin_or_resume(api: Api, archive: Archive, name: str) -> UploadAnswer | None:
+def _begin_or_resume(api: Api, archive: Archive, dataset: NewDataset) -> UploadAnswer | None:
     """Resume the interrupted upload, or start one; return None if the store accepts no parts from clients."""
-    note = _note_file(api, archive, name)
+    note = _note_file(api, archive, dataset)
     if id := _read_note(note):
         try:
             return api.answer(UploadAnswer, Call("GET", upload_path(id)))
         except ApiRefused as error:
             if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
-    body = {"name": name, "archive": {"bytes": archive.size}}
+    body = {**dataset.fields, "archive": {"bytes": archive.size}}
     try:
         upload = api.answer(UploadAnswer, Call("POST", "/v1/datasets:begin", body=body))
     except ApiRefused as error:
@@ -116,9 +136,11 @@ def slices(chunks: Iterable[bytes], report: ReportBytes) -> Iterator[bytes]:
             report(count)
 
 
-def _note_file(api: Api, archive: Archive, name: str) -> Path:
-    """Return the file that remembers an upload of this content, under this name, to this installation."""
-    digest = hashlib.sha256(f"{api.server.url}\0{name}\0{archive.sha256}".encode()).hexdigest()
+def _note_file(api: Api, archive: Archive, dataset: NewDataset) -> Path:
+    """Return the file that remembers an upload of this content, as this dataset, to this installation."""
+    name, *ratios = dataset.fields.items()
+    parts = [api.server.url, name[1], archive.sha256, *(f"{field}={ratio}" for field, ratio in ratios)]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return user_folder("XDG_CACHE_HOME", ".cache") / "uploads" / f"{digest}.json"
 
 

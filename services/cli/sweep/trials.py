@@ -104,7 +104,8 @@ def with_val_ratio(request: SweepRequest, spec: RunSpec, splits: Collection[str]
     if spec.dataset.ref:
         raise SpecError(
             f"dataset {spec.dataset.ref} has no val split, on which a sweep chooses the best run; "
-            "name its source instead (dataset.source), or ingest one that has a val split"
+            f"send its folder again with `slipway dataset push FOLDER --val-ratio {_VAL_RATIO}`, or name its source "
+            "instead (dataset.source)"
         )
     run = replace(request.run, options={**request.run.options, "val_ratio": _VAL_RATIO})
     note = f"{_VAL_RATIO:.0%} of the images are the val split, on which the best run is chosen: none was asked for."

@@ -85,6 +85,21 @@ def test_an_archive_is_unpacked_and_ingested(client, store, cluster, content, ki
     assert cluster.objects[run]["metadata"]["annotations"]["slipway.dev/owner"] == "crane"
 
 
+def test_ratios_of_an_archive_are_those_of_the_run_that_ingests(client, cluster):
+    path = "/v1/datasets?name=ponds&valRatio=0.15&testRatio=0.2&later=1"
+    answer = client.post(path, content=make_zip(PONDS), headers=ZIP)
+    assert (answer.status_code, "valRatio" in answer.json()) == (201, False)
+    ingest = cluster.objects[answer.json()["run"]]["spec"]["ingest"]
+    assert (ingest["valRatio"], ingest["testRatio"]) == (0.15, 0.2)
+
+
+@pytest.mark.parametrize("ratio", ["1", "-0.1", "half"])
+def test_wrong_ratio_is_refused_by_its_name(client, store, ratio):
+    answer = client.post(f"/v1/datasets?name=ponds&valRatio={ratio}", content=make_zip(PONDS), headers=ZIP)
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "valRatio")
+    assert stored_keys(store) == []
+
+
 @pytest.mark.parametrize("kind", ["text/csv", "multipart/form-data; boundary=x"])
 def test_another_type_is_refused_with_those_there_are(client, store, kind):
     answer = client.post("/v1/datasets?name=ponds", content=b"1", headers={"Content-Type": kind})

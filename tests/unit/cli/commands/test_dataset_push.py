@@ -50,6 +50,19 @@ def test_a_dataset_is_called_after_its_folder(logged_in, ponds, cluster):
     assert (name[:-8], run["spec"]["dataset"]["name"]) == ("my-ponds-", "my-ponds")
 
 
+def test_ratios_are_those_of_the_run_that_ingests(logged_in, ponds, cluster):
+    assert slipway("dataset", "push", ponds, "--name", "ponds", "--val-ratio", "0.15", "--test-ratio", "0") == 0
+    [run] = cluster.objects.values()
+    ingest = run["spec"]["ingest"]
+    assert (ingest["valRatio"], ingest["testRatio"]) == (0.15, 0)
+
+
+def test_wrong_ratio_is_refused_by_its_name(logged_in, ponds, cluster, capsys):
+    assert slipway("dataset", "push", ponds, "--name", "ponds", "--val-ratio", "1.5") == 65
+    assert "valRatio: Input should be less than 1" in capsys.readouterr().err
+    assert cluster.objects == {}
+
+
 def test_json_ends_with_the_dataset_and_its_report(logged_in, ponds, capsys):
     assert slipway("dataset", "push", ponds, "--name", "ponds", "--json") == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -138,6 +151,14 @@ def test_another_content_is_another_upload(in_parts, ponds, bucket, uploaded):
     (ponds / "a.xml").write_bytes(b"<annotation />")
     assert slipway("dataset", "push", ponds, "--name", "ponds") == 0
     assert uploaded() == FILES | {"a.xml": b"<annotation />"}
+
+
+def test_another_ratio_is_another_upload(in_parts, ponds, bucket, cluster):
+    bucket.refusals = [200, 200, 400]
+    assert slipway("dataset", "push", ponds, "--name", "ponds", "--val-ratio", "0.1") == 65
+    assert slipway("dataset", "push", ponds, "--name", "ponds", "--val-ratio", "0.15") == 0
+    [run] = cluster.objects.values()
+    assert run["spec"]["ingest"]["valRatio"] == 0.15
 
 
 def upload_ids(store):

@@ -104,7 +104,7 @@ def test_a_source_without_a_val_split_gets_one_and_a_note():
 
 def test_an_ingested_dataset_without_a_val_split_is_refused():
     ref = f"ponds@{'ab' * 32}"
-    with pytest.raises(SpecError, match="has no val split, on which a sweep chooses the best run"):
+    with pytest.raises(SpecError, match=r"has no val split.* push FOLDER --val-ratio 0\.15`, or name"):
         with_val_ratio(request("steps=1,2"), RunSpec.model_validate({"dataset": {"ref": ref}}), ["train", "test"])
 
 
