@@ -99,6 +99,9 @@ def _match_image(annotation: Annotation, source: ObjectStore, layout: SourceLayo
     try:
         return layout.image_of(_file_near_image(annotation), annotation.filename, hints), []
     except UnmatchedAnnotation as error:
+        if error.code == "image_missing" and annotation.second_filename not in ("", annotation.filename):
+            renamed = replace(annotation, filename=annotation.second_filename)
+            return _match_image(renamed, source, layout)
         images = [key for key in error.images if _has_size(key, annotation.size, source)]
         if len(images) != 1:
             raise
@@ -158,7 +161,8 @@ def _check_annotation(key: str, picture: Picture, annotation: Annotation) -> lis
         message = f"<size> says {size}, the image is {picture.size.width} × {picture.size.height}"
         action = "the image's own size was used"
         findings.append(Finding("size_mismatch", "warning", annotation.file, None, message, action))
-    if annotation.filename and stem(annotation.filename.replace("\\", "/")).lower() != stem(key).lower():
+    names = [name.replace("\\", "/") for name in (annotation.filename, annotation.second_filename) if name]
+    if names and stem(key).lower() not in [stem(name).lower() for name in names]:
         message = f"<filename> says {annotation.filename!r}, which is not there"
         findings.append(Finding("filename_mismatch", "info", annotation.file, None, message, f"{key} was used"))
     return findings

@@ -119,4 +119,77 @@ def write_csv(folder: Path, images: list[DrawnImage]) -> None:
         (folder / f"{split}_labels.csv").write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
 
 
-WRITERS = {"voc": write_voc, "coco": write_coco, "yolo": write_yolo, "csv": write_csv}
+def write_cvat(folder: Path, images: list[DrawnImage]) -> None:
+    """Write a project's export: one file, with the split of each image."""
+    rows = []
+    for number, image in enumerate(images):
+        boxes = "".join(
+            f'<box label="{label}" source="manual" occluded="0" xtl="{xmin:.2f}" ytl="{ymin:.2f}" xbr="{xmax:.2f}" '
+            f'ybr="{ymax:.2f}" z_order="0"></box>'
+            for label, xmin, ymin, xmax, ymax in image.boxes
+        )
+        names = f'id="{number}" name="{image.name}.jpg" subset="{image.split}"'
+        rows.append(f'<image {names} width="{image.width}" height="{image.height}">{boxes}</image>')
+    meta = "<meta><project><name>drawn</name></project></meta>"
+    (folder / "annotations.xml").write_text(f"<annotations><version>1.1</version>{meta}{''.join(rows)}</annotations>")
+
+
+def write_labelme(folder: Path, images: list[DrawnImage]) -> None:
+    """Write rectangles, whose two corners may be any opposite ones."""
+    for image in images:
+        shapes = [
+            {"label": label, "points": [[xmax, ymin], [xmin, ymax]], "group_id": None, "shape_type": "rectangle"}
+            for label, xmin, ymin, xmax, ymax in image.boxes
+        ]
+        document = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": f"{image.name}.jpg"}
+        document |= {"imageData": None, "imageHeight": image.height, "imageWidth": image.width}
+        (folder / image.key).with_suffix(".json").write_text(json.dumps(document))
+
+
+def write_createml(folder: Path, images: list[DrawnImage]) -> None:
+    """Write Roboflow's layout: a file in each split's folder."""
+    for split in ("train", "test"):
+        rows = [
+            {"image": f"{image.name}.jpg", "annotations": [_createml_object(box) for box in image.boxes]}
+            for image in images
+            if image.split == split
+        ]
+        (folder / split / "_annotations.createml.json").write_text(json.dumps(rows))
+
+
+def _createml_object(box: Box) -> dict[str, Any]:
+    label, xmin, ymin, xmax, ymax = box
+    coordinates = {"x": (xmin + xmax) / 2, "y": (ymin + ymax) / 2, "width": xmax - xmin, "height": ymax - ymin}
+    return {"label": label, "coordinates": coordinates}
+
+
+def write_label_studio(folder: Path, images: list[DrawnImage]) -> None:
+    """Write a file for each split, with the names that uploaded images get."""
+    for split in ("train", "test"):
+        tasks = [
+            {"id": number, "data": {"image": f"/data/upload/1/{number:08x}-{image.name}.jpg"}}
+            | {"annotations": [{"was_cancelled": False, "result": [_region(image, box) for box in image.boxes]}]}
+            for number, image in enumerate(images)
+            if image.split == split
+        ]
+        (folder / f"{split}.json").write_text(json.dumps(tasks))
+
+
+def _region(image: DrawnImage, box: Box) -> dict[str, Any]:
+    label, xmin, ymin, xmax, ymax = box
+    value = {"x": 100 * xmin / image.width, "y": 100 * ymin / image.height, "rotation": 0, "rectanglelabels": [label]}
+    value |= {"width": 100 * (xmax - xmin) / image.width, "height": 100 * (ymax - ymin) / image.height}
+    sizes = {"original_width": image.width, "original_height": image.height, "image_rotation": 0}
+    return {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "value": value, **sizes}
+
+
+WRITERS = {
+    "voc": write_voc,
+    "coco": write_coco,
+    "yolo": write_yolo,
+    "cvat": write_cvat,
+    "labelme": write_labelme,
+    "createml": write_createml,
+    "label-studio": write_label_studio,
+    "csv": write_csv,
+}

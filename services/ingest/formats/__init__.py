@@ -31,6 +31,7 @@ class Annotation:
       shared_key: Key of the file that annotates several images; empty where each image has a file.
       is_relative: Coordinates are shares of the image's width and height instead of pixels.
       split: The name of a split, if the annotation gives one.
+      second_filename: The image's name if it has not the first one, since the tool renamed it.
       findings: Shapes of which the bounds were taken, and parts of the file that were not read. An error with the
         index of a box refuses this box.
     """
@@ -45,6 +46,7 @@ class Annotation:
     shared_key: str = ""
     is_relative: bool = False
     split: str = ""
+    second_filename: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,10 @@ def _labeled_box(index: int, item: _Record, content: _Content, file: str) -> tup
     label = content.labels.get(category)
     if label is None:
         message = f"object {index} has the category {category or 'none'}, which is not among the file's categories"
-        return None, Finding("label_missing", "error", file, index, message, "add the category, or remove the object")
+        return None, Finding("label_missing", "error", file, None, message, "add the category, or remove the object")
     if number(item.get("iscrowd")) == 1:
         message = f"object {index} ({label!r}) is a crowd (iscrowd 1)"
-        return None, Finding("crowd_dropped", "warning", file, index, message, "left out: its box is of many objects")
+        return None, Finding("crowd_dropped", "warning", file, None, message, "left out: its box is of many objects")
     corners = numbers(item.get("bbox"))
     if len(corners) == 4:
         x, y, width, height = corners
@@ -99,10 +99,10 @@ def _labeled_box(index: int, item: _Record, content: _Content, file: str) -> tup
     points = [point for polygon in polygons for point in _points(polygon)] if isinstance(polygons, list) else []
     if not points:
         message = f"object {index} ({label!r}) has no bbox of four numbers"
-        return None, Finding("box_not_a_number", "error", file, index, message, "draw it again")
+        return None, Finding("box_not_a_number", "error", file, None, message, "draw it again")
     message = f"object {index} ({label!r}) is a polygon without a bbox"
     return LabeledBox(label, bounds(points)), Finding(
-        "shape_bounded", "info", file, index, message, "its bounds are used"
+        "shape_bounded", "info", file, None, message, "its bounds are used"
     )
 
 

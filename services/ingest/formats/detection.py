@@ -10,12 +10,16 @@ from slipway.errors import AnnotationError, InputError
 
 from services.ingest.formats import AnnotationFormat, ListedAnnotations
 from services.ingest.formats.coco import COCO
+from services.ingest.formats.createml import CREATEML
 from services.ingest.formats.csv_table import CSV
+from services.ingest.formats.cvat import CVAT
+from services.ingest.formats.label_studio import LABEL_STUDIO
+from services.ingest.formats.labelme import LABELME
 from services.ingest.formats.source_file import SourceFile, parse_json
 from services.ingest.formats.voc import VOC
 from services.ingest.formats.yolo import YOLO
 
-FORMATS = (VOC, COCO, YOLO, CSV)
+FORMATS = (VOC, COCO, YOLO, CVAT, LABELME, CREATEML, LABEL_STUDIO, CSV)
 
 # Of a folder's files with one suffix, so many are read to recognize the format of those that are named after images.
 _SAMPLE_FILES = 32

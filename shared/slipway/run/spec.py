@@ -16,7 +16,7 @@ from slipway.run.presets import Preset, load_preset, preset_names
 
 UNMEASURED_SCORE_THRESHOLD = 0.4  # of a model whose best threshold was not measured, and the default of older versions
 
-AnnotationFormatName = Literal["voc", "coco", "yolo", "csv"]
+AnnotationFormatName = Literal["voc", "coco", "yolo", "cvat", "labelme", "createml", "label-studio", "csv"]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -137,3 +137,12 @@ def test_empty_label_files_belong_to_their_neighbours(source, run_ingest):
     (source / "train" / "labels" / "view-02.txt").write_text("0 0.5 0.5 ship")
     with pytest.raises(InputError, match=r"^train/labels/view-02.txt: line 1 is '0 0.5 0.5 ship', expected a class id"):
         run_ingest()
+
+
+def test_an_object_that_cannot_be_used_takes_no_other_with_it(source, run_ingest):
+    document = coco_document(drawn_images())
+    document["annotations"].insert(0, {"image_id": 17, "category_id": 404, "bbox": [1, 1, 5, 5]})
+    (source / "labels.json").write_text(json.dumps(document))
+    result = run_ingest(invalid="drop")
+    assert result.counts["label_missing"] == 1
+    assert sum(counts.boxes for counts in result.splits.values()) == len(document["annotations"]) - 1
