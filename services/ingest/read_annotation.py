@@ -13,7 +13,8 @@ from slipway.errors import AnnotationError
 from slipway.store.interface import ObjectStore
 
 from services.ingest.formats import Annotation, PendingAnnotation
-from services.ingest.repair import BrokenImage, Picture, read_picture, upright_box
+from services.ingest.images import BrokenImage
+from services.ingest.repair import Picture, read_picture, upright_box
 from services.ingest.source_layout import SourceLayout, UnmatchedAnnotation, stem, suffix
 from services.ingest.validate import check_boxes
 
@@ -138,7 +139,9 @@ def _upright_boxes(annotation: Annotation, picture: Picture) -> tuple[LabeledBox
 
 def _check_picture(key: str, picture: Picture) -> list[Finding]:
     """Report the changes that were made to the image file."""
-    findings = []
+    findings = [
+        Finding(code, severity, key, None, message, action) for code, severity, message, action in picture.notes
+    ]
     if picture.is_first_of_many:
         message = "holds more than one picture"
         findings.append(Finding("first_picture_used", "info", key, None, message, "the first was used"))

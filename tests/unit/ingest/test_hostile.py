@@ -18,7 +18,8 @@ from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
 
 from services.ingest.formats.voc import parse_voc
-from services.ingest.repair import BrokenImage, read_picture
+from services.ingest.images import BrokenImage
+from services.ingest.repair import read_picture
 from services.ingest.service import ingest
 
 OBJECT = "<object><name>{}</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>30</xmax><ymax>30</ymax></bndbox></object>"

@@ -9,7 +9,8 @@ from PIL import Image
 
 from slipway.dataset.boxes import Box, ImageSize
 
-from services.ingest.repair import BrokenImage, read_picture, upright_box
+from services.ingest.images import BrokenImage
+from services.ingest.repair import read_picture, upright_box
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 SQUARE = Box(10, 5, 30, 25)
@@ -141,13 +142,19 @@ def with_thumbnail():
     ("content", "code", "says"),
     [
         pytest.param(b"", "image_unreadable", "is empty: 0 bytes", id="empty"),
-        pytest.param(b"<!doctype html>", "image_unreadable", "begins with b'<!doctype html>'", id="page"),
+        pytest.param(b"<!doctype html>", "image_unreadable", "is a web page, which cannot be read", id="page"),
+        pytest.param(
+            b"no image at all", "image_unreadable", "not an image .* begins with b'no image at all'", id="text"
+        ),
         pytest.param(cut(encode(scene().resize((400, 300)), "JPEG")), "image_truncated", "cut off", id="jpeg"),
         pytest.param(cut(with_thumbnail(), 0.8), "image_truncated", "cut off", id="jpeg-with-thumbnail"),
         pytest.param(cut(encode(scene(), "PNG")), "image_truncated", "damaged or cut off", id="png"),
         pytest.param(cut(encode(scene(), "TIFF")), "image_truncated", "damaged or cut off", id="tiff"),
         pytest.param(
-            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image_unreadable", "is not an image", id="eps"
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            "image_unreadable",
+            "is PostScript, which cannot be read",
+            id="eps",
         ),
     ],
 )
