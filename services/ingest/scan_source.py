@@ -36,11 +36,13 @@ class ScannedSource:
     """The content of a source.
 
     Attributes:
+      files: All keys.
       images: Annotation's key and image, in the order of the annotations.
       split: The source's own split, if it has one.
       notes: Sentences for the report on the format of the annotations.
     """
 
+    files: list[str]
     images: list[tuple[str, AnnotatedImage]]
     split: SourceSplit
     findings: list[Finding]
@@ -76,7 +78,7 @@ def scan_source(source: ObjectStore, store: ObjectStore, spec: IngestSpec, label
     for key in sorted(set(layout.images) - set(image_keys.values())):
         findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
     split = annotated_split(split_names) or read_source_split(image_keys, files, source)
-    return ScannedSource(list(images.items()), split, findings, annotations.notes)
+    return ScannedSource(files, list(images.items()), split, findings, annotations.notes)
 
 
 def _list_annotations(

@@ -24,7 +24,7 @@ from slipway.store.interface import ObjectStore
 from slipway.store.sweep_lock import ingest_lock
 from slipway.weights.prepare import PreparedWeights, prepare_weights
 
-from services.ingest.label_map import label_map, read_given_label_map
+from services.ingest.label_map import accepted_labels, choose_labels, read_given_label_map
 from services.ingest.manifest import (
     Dataset,
     Splits,
@@ -92,22 +92,28 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
     spec = params.run.spec
     source = _open_source(spec.dataset)
     given_labels = read_given_label_map(spec.ingest.label_map, source)
-    scan = scan_source(source, store, spec.ingest, given_labels)
+    scan = scan_source(source, store, spec.ingest, accepted_labels(given_labels))
     findings = [*scan.findings, *(scan.split.findings if wants_source_split(spec.ingest) else ())]
-    errors = [finding for finding in findings if finding.severity == "error"]
     _set_finding_metrics(count_by_severity(findings))  # before a source is refused, so that they show why
-    if errors and (spec.ingest.invalid == "fail" or not scan.images):
-        raise InputError(_refuse(errors, params, store))
-    assignment = assign(scan.images, scan.split, spec.ingest)
+    _refuse_errors(findings, params, store, is_empty=not scan.images)
+    try:
+        assignment = assign(scan.images, scan.split, spec.ingest)
+        splits = _split_images(scan, assignment.split_of)
+        choice = choose_labels(
+            [image for split in splits.values() for image in split], given_labels, scan.files, source
+        )
+    except InputError as error:
+        raise InputError(_explain(error, findings, params, store)) from error
+    _refuse_errors(choice.findings, params, store, is_empty=False)
     for note in assignment.notes:
         event("split_chosen", note=note)
-    splits = _split_images(scan, assignment.split_of)
-    labels = label_map((image for images in splits.values() for image in images), given_labels)
-    findings += [*assignment.findings, *check_dataset(splits), *find_absent_labels(splits, labels)]
+    findings += [*assignment.findings, *choice.findings]
+    findings += [*check_dataset(splits), *find_absent_labels(splits, choice.labels)]
     for code, count in count_by_code(findings).items():
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
-    return _write_dataset(store, Dataset(name, splits, labels, findings, [*scan.notes, *assignment.notes]))
+    notes = [*scan.notes, *assignment.notes, *([choice.note] if choice.note else [])]
+    return _write_dataset(store, Dataset(name, splits, choice.labels, findings, notes))
 
 
 def _set_finding_metrics(counts_by_code: Mapping[str, Mapping[str, int]]) -> None:
@@ -124,19 +130,41 @@ def _open_source(spec: DatasetSpec) -> ObjectStore:
     return source
 
 
-def _refuse(errors: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
-    """Write all faults to a key of the run, and return a message with the first few."""
-    key = keys.faults(params.name)
-    write_document(store, key, Faults(tuple(errors)))
+def _refuse_errors(findings: Sequence[Finding], params: StageParams, store: ObjectStore, is_empty: bool) -> None:
+    """Write all errors to a key of the run, unless they may be left out and images remain.
+
+    Raises:
+      InputError: It was done; the message has the first few.
+    """
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors or (params.run.spec.ingest.invalid == "drop" and not is_empty):
+        return
     hint = "or set ingest.invalid to drop (--invalid drop) to leave out, and count, what cannot be used"
     if params.run.spec.ingest.invalid == "drop":
         hint = "for without what cannot be used no image is left"
-    if len(errors) == 1:
-        return f"{errors[0]}; {hint}"
-    lines = "\n".join(f"  {finding}" for finding in errors[:_FAULTS_IN_MESSAGE])
-    if len(errors) > _FAULTS_IN_MESSAGE:
-        lines += f"\n  and {len(errors) - _FAULTS_IN_MESSAGE} more: all are in {key}"
-    return f"{len(errors)} faults in the annotations:\n{lines}\ncorrect them, {hint}"
+    faults = _write_faults(errors, params, store)
+    raise InputError(f"{faults}; {hint}" if len(errors) == 1 else f"{faults}\ncorrect them, {hint}")
+
+
+def _explain(error: InputError, findings: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
+    """Return an error's message behind the findings that are its cause, if there are any: errors, or else warnings."""
+    causes = [finding for finding in findings if finding.severity == "error"]
+    causes = causes or [finding for finding in findings if finding.severity == "warning"]
+    if not causes:
+        return str(error)
+    return f"{_write_faults(causes, params, store)}\nso {error}"
+
+
+def _write_faults(findings: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
+    """Write the findings to a key of the run, and return the first few as text."""
+    key = keys.faults(params.name)
+    write_document(store, key, Faults(tuple(findings)))
+    if len(findings) == 1:
+        return str(findings[0])
+    lines = "\n".join(f"  {finding}" for finding in findings[:_FAULTS_IN_MESSAGE])
+    if len(findings) > _FAULTS_IN_MESSAGE:
+        lines += f"\n  and {len(findings) - _FAULTS_IN_MESSAGE} more: all are in {key}"
+    return f"{len(findings)} faults in the annotations:\n{lines}"
 
 
 def _split_images(scan: ScannedSource, split_of: Mapping[str, str]) -> dict[str, list[AnnotatedImage]]:

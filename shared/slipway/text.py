@@ -8,6 +8,12 @@ from datetime import UTC, datetime
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 finding", "2 findings", "3 boxes"."""
+    ending = "" if count == 1 else "es" if noun.endswith("x") else "s"
+    return f"{count} {noun}{ending}"
+
+
 def format_bytes(count: float) -> str:
     """Return a size in decimal units: "999 B", "1.5 kB", "12 MB"."""
     exponent = min(int(math.log10(max(count, 1)) // 3), len(_UNITS) - 1)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from slipway import keys
-from slipway.artifacts.dataset import DataReport, Finding, IngestResult, ManifestSplit, SplitCounts
+from slipway.artifacts.dataset import DataReport, Faults, Finding, IngestResult, ManifestSplit, SplitCounts
 from slipway.artifacts.evaluation import BestCheckpoint, MeasuredRow
 from slipway.artifacts.json_io import read_lines, write_document, write_lines
 from slipway.artifacts.outcome import StageResult
@@ -130,12 +130,15 @@ def other(params: StageParams, store: ObjectStore) -> None:
     write_result(store, params.name, process_name(), StageResult(duration_sec=0.2))
 
 
-def misbehave(params: StageParams, _store: ObjectStore) -> None:
+def misbehave(params: StageParams, store: ObjectStore) -> None:
     match behaviour():
         case "input" | "input-once-another-runs":
             while behaviour() != "input" and not pid_file().exists():
                 time.sleep(0.02)
             raise InputError("a.jpg: this is no image; remove it")
+        case "faults":
+            write_document(store, keys.faults(params.name), Faults(REPORT.findings))
+            raise InputError(f"{REPORT.findings[0]}\nso no image is left")
         case "retry" | "full":
             raise TransientError("the store has no room left")
         case "bug":

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from slipway.dataset.labels import LabelMap
+from slipway.dataset.labels import LabelMap, decode_label_map
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError, SpecError
 from slipway.models import explain
@@ -188,7 +188,7 @@ def _field_value(option: str, value: Any, folder: Path | None, base_value: Any) 
         files = [path for path in (Path(value), (folder or Path()) / value) if path.is_file()]
         if not files:
             raise InputError(f"--label-map {value}: no such file; give a label_map.pbtxt")
-        text = _read_text(files[0])
+        text = decode_label_map(_read_file(files[0]), f"--label-map {files[0]}")
         LabelMap.parse(text, f"--label-map {files[0]}")
         return text
     return _independent_of_folder(value, Path()) if option == "initial_checkpoint" else value
@@ -215,8 +215,15 @@ def _is_path(weights: str, folder: Path) -> bool:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        return _read_file(path).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read as text: {error}") from error
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error
 
 

@@ -1,15 +1,13 @@
 """A dataset's report as tables: its splits, its classes, and its findings."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.dataset import DataReport, Finding
+from slipway.text import format_count
 
 from services.cli.screen.event_lines import finding_line
 from services.cli.screen.tables import MOST_ROWS, new_table, plain_text, print_line
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _SEVERITIES = ("error", "warning", "info")
 
@@ -28,19 +26,26 @@ def print_data_report(report: DataReport) -> None:
     console.print(table)
     for note in report.notes:
         print_line(console, note)
-    _print_findings(console, report)
+    print_findings(report.findings, report.counts)
 
 
-def _print_findings(console: "Console", report: DataReport) -> None:
-    counts = {code: count for code, count in report.counts.items() if count}
-    if not counts:
+def print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
+    """Print the findings, the most severe first, and the number of each code if there are more than the screen shows.
+
+    Args:
+      counts: Of all findings, by code; `findings` may be the first thousand.
+    """
+    from rich.console import Console
+
+    console, total = Console(), sum(counts.values())
+    if not total:
         print_line(console, "findings: none")
         return
-    findings = sorted(report.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
-    title = f"{sum(counts.values())} findings"
+    findings = sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+    title = format_count(total, "finding")
     table = new_table("severity", "code", "finding", title=title, has_numbers=False)
     for finding in findings[:MOST_ROWS]:
         table.add_row(finding.severity, finding.code, plain_text(finding_line(asdict(finding))))
     console.print(table)
-    if sum(counts.values()) > MOST_ROWS:
-        print_line(console, "more: " + ", ".join(f"{count} {code}" for code, count in counts.items()))
+    if total > MOST_ROWS:
+        print_line(console, "more: " + ", ".join(f"{count} {code}" for code, count in counts.items() if count))

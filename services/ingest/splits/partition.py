@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from slipway.dataset.annotations import AnnotatedImage
 from slipway.errors import InputError
+from slipway.text import format_count
 
 _BACKGROUND = ""  # the class of an image without boxes; no label is empty
 
@@ -30,9 +31,8 @@ def partition(images: Sequence[AnnotatedImage], ratios: Mapping[str, float], see
     """
     groups = _groups(images, seed)
     if len(groups) <= len(ratios):
-        raise InputError(
-            f"{len(groups)} different images cannot be divided into train, {', '.join(ratios)}; annotate more images"
-        )
+        count = format_count(len(groups), "different image")
+        raise InputError(f"{count} cannot be divided into train, {', '.join(ratios)}; annotate more images")
     split: dict[str, str] = {}
     for _, group_keys in sorted(_members(groups).items(), key=lambda item: (len(item[1]), item[0])):
         for name, ratio in ratios.items():

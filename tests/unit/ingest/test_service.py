@@ -15,6 +15,7 @@ from slipway.artifacts.dataset import DataReport, DatasetManifest, Faults, Inges
 from slipway.artifacts.json_io import read_document
 from slipway.artifacts.records import PreprocessResult
 from slipway.dataset import annotations
+from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import source_digest
 from slipway.errors import InputError
 from slipway.metrics import registry, stage_gauges
@@ -334,6 +335,83 @@ def test_label_map_in_the_source_decides_the_class_ids(tmp_path, source, store):
     assert result.labels == ("ship", "buoy")
     with pytest.raises(InputError, match=r"label map other\.pbtxt: not in"):
         ingest(params(tmp_path, source, "s", ingest={"labelMap": "other.pbtxt"}), store)
+
+
+def test_label_map_of_a_finished_workspace_is_used_and_named_unless_one_is_given(tmp_path, source, store):
+    (source / "annotations").mkdir()
+    (source / "annotations" / "label_map.pbtxt").write_text(
+        "item {\n    id: 1\n    name: 'ship'\n}\nitem {\n    id: 2\n    name: 'buoy'\n}\n"
+    )
+    result = ingest(params(tmp_path, source), store)
+    assert result.labels == ("ship", "buoy")
+    assert result.notes[-1] == "label map: annotations/label_map.pbtxt (2 labels)"
+    given_result = ingest(params(tmp_path, source, "s", ingest={"labelMap": LabelMap(("buoy", "ship")).dump()}), store)
+    assert given_result.labels == ("buoy", "ship")
+    assert not any("label map" in note for note in given_result.notes)
+
+
+def test_label_map_that_lacks_a_label_is_reported_and_not_used(tmp_path, source, store):
+    (source / "label_map.pbtxt").write_text("item { id: 1 name: 'ship' } item { id: 2 name: 'Buoy' }")
+    result = ingest(params(tmp_path, source), store)
+    assert (result.labels, result.counts) == (("buoy", "ship"), {"label_map_not_used": 1})
+
+
+def test_label_maps_of_a_source_that_differ_stop_the_run(tmp_path, source, store):
+    for name, labels in {"a": ("ship", "buoy"), "b": ("buoy", "ship")}.items():
+        (source / f"{name}.pbtxt").write_text(LabelMap(labels).dump())
+    with pytest.raises(InputError, match=r"a\.pbtxt: and b\.pbtxt number the same labels differently"):
+        ingest(params(tmp_path, source), store)
+
+
+@pytest.mark.parametrize("invalid", ["drop", "fail"])
+def test_refused_labels_are_named_before_their_consequence(tmp_path, source, store, invalid):
+    label_map = "item { id: 1 name: 'Ship' } item { id: 2 name: 'Buoy' }"
+    with pytest.raises(InputError) as error_info:
+        ingest(params(tmp_path, source, ingest={"invalid": invalid, "labelMap": label_map}), store)
+    lines = str(error_info.value).splitlines()
+    assert lines[0] == "20 faults in the annotations:"
+    assert lines[1].startswith("  0.xml: object 0 ('ship') has a label that the label map lacks; it has Ship, Buoy")
+    assert "no image has a box" not in "\n".join(lines[:-1])
+    if invalid == "drop":
+        assert lines[-1] == "so no image has a box that can be used; draw boxes with labelImg first"
+    assert len(read_document(store, keys.faults("r"), Faults).root) == 20
+
+
+def test_boxes_that_were_all_dropped_are_named_before_the_consequence(tmp_path, store):
+    source = tmp_path / "folder"
+    for number in range(4):
+        draw(source, number, box=(10, 10))
+    with pytest.raises(
+        InputError, match=r"(?s)\A4 faults .*is 0 × 20 pixels.*\nso no image has a box that can be used"
+    ):
+        ingest(params(tmp_path, source), store)
+
+
+def test_renumbered_images_are_named_before_there_are_too_few_of_them(tmp_path, store):
+    source = tmp_path / "renumbered"
+    for number in range(1, 7):
+        draw(source, number)
+        xml = (source / f"{number}.xml").read_text().replace(f"{number}.jpg", f"{number - 1}.jpg")
+        (source / f"{number}.xml").write_text(xml)
+    with pytest.raises(InputError) as error_info:
+        ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
+    lines = str(error_info.value).splitlines()
+    assert lines[0] == "5 faults in the annotations:"
+    assert "2.xml: names the image '1.jpg', which can be 1.jpg or 2.jpg" in lines[1]
+    assert lines[-1] == "so 1 different image cannot be divided into train, test; annotate more images"
+
+
+def test_split_whose_images_are_all_refused_is_the_consequence(tmp_path, store):
+    source = tmp_path / "split"
+    for number in range(6):
+        draw(source / ("train" if number < 4 else "test"), number)
+    for number in (4, 5):
+        (source / "test" / f"{number}.jpg").write_bytes(b"")
+    with pytest.raises(InputError) as error_info:
+        ingest(params(tmp_path, source, ingest={"invalid": "drop"}), store)
+    lines = str(error_info.value).splitlines()
+    assert "test/4.jpg: is empty" in lines[1]
+    assert lines[-1].startswith("so the source's own split, from the folders it came in, has no usable image in test")
 
 
 @pytest.mark.parametrize("entry", ["link", "folder"])

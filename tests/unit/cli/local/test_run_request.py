@@ -90,7 +90,8 @@ def test_a_label_map_is_taken_as_text(source, tmp_path, place):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(None, "no such file"), ("", "--label-map .*map.pbtxt"), (b"\xff", "cannot be read as text")]
+    ("content", "says"),
+    [(None, "no such file"), ("", "--label-map .*map.pbtxt"), (b"\xff", "is not text: .* save it as UTF-8")],
 )
 def test_a_label_map_that_is_none_is_refused_before_anything_is_read(source, tmp_path, content, says):
     if content is not None:

@@ -76,7 +76,7 @@ def test_every_image_is_in_exactly_one_split():
 
 
 def test_fewer_images_than_splits_is_refused():
-    with pytest.raises(InputError, match="1 different images cannot be divided into train, test"):
+    with pytest.raises(InputError, match="1 different image cannot be divided into train, test"):
         partition([image(0, "a", sha="x"), image(1, "a", sha="x")], {"test": 0.5}, 0)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.dataset.labels import LabelMap
+from slipway.dataset.labels import LabelMap, decode_label_map
 from slipway.errors import InputError
 
 
@@ -31,6 +31,13 @@ def test_parse_reads_back_any_name_that_dump_writes(name):
         pytest.param("# item { id: 9 name: 'z' }\nitem { id: 1 # it's\n name: 'a' }", ("a",), id="comments"),
         pytest.param(r"item { id: 1 name: 'M\303\266we' }", ("Möwe",), id="octal-as-tensorflow-writes"),
         pytest.param(r"""item { id: 1 name: "it\'s \x41" }""", ("it's A",), id="escapes"),
+        pytest.param("item < id: 1 name: '<a>' >", ("<a>",), id="angle-brackets"),
+        pytest.param("item { id: 1 name: 'a' 'b' \"c\" }", ("abc",), id="strings-side-by-side"),
+        pytest.param(
+            "item { id: 1 name: 'a' keypoints { id: 9 label: 'n}' } keypoints { id: 8 } }", ("a",), id="keypoints"
+        ),
+        pytest.param("item { id: 0 name: 'background' } item { id: 1 name: 'a' }", ("a",), id="background"),
+        pytest.param("item { id: 1 display_name: 'a' }", ("a",), id="only-display-name"),
         pytest.param("\ufeffitem {\r\n id: 1\r\n name: 'a'\r\n}\r\n", ("a",), id="from-windows"),
     ],
 )
@@ -48,6 +55,9 @@ def test_text_format_is_read_as_people_and_tools_write_it(text, names):
         pytest.param("item { id: 'a' name: 1 }", "needs id and name", id="exchanged"),
         pytest.param("item { id: 0 name: 'a' }", "ids are [0], expected 1 to 1 without gaps; 0 is", id="from-zero"),
         pytest.param("item { id: 1 name: 'a' } item { id: 3 name: 'b' }", "ids are [1, 3], expected 1 to 2", id="gap"),
+        pytest.param("item { id: 1.5 name: 'a' }", "item {id: 1.5 name: 'a'} needs id and name", id="fraction"),
+        pytest.param("item { id: 1\n name: 'a'\n name: 'b' }", "has two fields name; write one item a", id="two-names"),
+        pytest.param("item { id: 1 name: 'a' } item { id: 2 display_name: 'b' }", "give each a name", id="mixed-names"),
         pytest.param("item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "id 1 is given twice", id="same-id"),
         pytest.param("item { id: 1 name: 'a' } item { id: 2 name: 'a' }", "a name is given twice", id="same-name"),
         pytest.param("item { id: 1 name: 'a' }\nitem { id: 2 name: 'b'", "\"item { id: 2 name: 'b'\" is no", id="cut"),
@@ -58,6 +68,23 @@ def test_wrong_label_map_says_what_is_wrong(text, says):
         LabelMap.parse(text, "map")
     assert says in str(error_info.value)
     assert str(error_info.value).startswith("map: ")
+
+
+def test_display_names_are_known_beside_names():
+    labels = LabelMap.parse("item { id: 1 name: '/m/1' display_name: 'dog' }")
+    assert (labels.names, labels.display_names) == (("/m/1",), ("dog",))
+    assert labels == LabelMap(("/m/1",))
+    assert "dog" not in labels
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_label_map_of_a_windows_editor_is_decoded(encoding):
+    assert decode_label_map("café".encode(encoding), "map") == "café"
+
+
+def test_label_map_in_another_encoding_is_named():
+    with pytest.raises(InputError, match=r"map: is not text: .* save it as UTF-8"):
+        decode_label_map("café".encode("cp1252"), "map")
 
 
 def test_label_that_the_map_lacks_is_named_with_those_it_has():
