@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_FOLDER_HELP = "Annotated images: XML files of labelImg beside or near them."
+_FOLDER_HELP = "Annotated images in a folder, zip or tar: labelImg's XML, COCO, YOLO, CVAT or others."
 _THRESHOLD_HELP = "Detections below it are left out; by default, each class has its measured threshold."
 _Folder = Annotated[Path, typer.Argument(help=_FOLDER_HELP)]
 _Out = Annotated[Path, typer.Option(help="Folder for all outputs; must not be inside FOLDER.")]

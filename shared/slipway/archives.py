@@ -1,7 +1,7 @@
-"""A reader of untrusted zip and tar.gz archives: one entry after the other, in little memory.
+"""A reader of untrusted archives, zip, tar.gz and tar: one entry after the other, in little memory.
 
 A zip is read through the directory at its end, since its local headers may lack sizes and may name files that the
-directory does not. A tar.gz is read as a stream. The reader of an entry has to limit the bytes that it takes.
+directory does not. A tar is read as a stream. The reader of an entry has to limit the bytes that it takes.
 """
 
 import gzip
@@ -24,6 +24,7 @@ _CHUNK_BYTES = 256 << 10
 _DIRECTORY_BYTES = 256  # of a zip's directory for each entry: a header, a name, and times
 _HEADER_BYTES = 1 << 20  # between the contents of two files of a tar: headers, and long names
 _BLOCK_BYTES = 512
+_TAR_MARK_AT = 257  # in the header of a tar's first file
 _LOCAL_HEADER_BYTES = 30  # before an entry's name and content in a zip
 _ENTRY_MARK = b"PK\1\2"
 _COMPRESSION_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -72,7 +73,8 @@ def read_entries(file: IO[bytes], max_entries: int) -> Iterator[Entry]:
     Raises:
       BadArchive: The archive is damaged or not accepted; also raised while the entries or their chunks are read.
     """
-    magic = file.read(4)
+    head = file.read(_BLOCK_BYTES)
+    magic = head[:4]
     if not magic:
         raise BadArchive("the archive is empty; send a zip or a tar.gz")
     # zipfile takes every OSError at the end of the file for damage, even a refusal of the store: so read there first.
@@ -82,7 +84,9 @@ def read_entries(file: IO[bytes], max_entries: int) -> Iterator[Entry]:
     if magic.startswith(b"PK"):
         read_format = _zip_entries
     elif magic.startswith(b"\x1f\x8b"):
-        read_format = _tar_entries
+        read_format = _tar_gz_entries
+    elif head[_TAR_MARK_AT:].startswith(b"ustar"):
+        read_format = _plain_tar_entries
     else:
         raise BadArchive(f"the archive begins with {magic!r}: it is neither a zip nor a tar.gz; send one of these")
     with _as_bad_archive():
@@ -142,22 +146,30 @@ def _check_zip(info: zipfile.ZipInfo, name: str) -> None:
         raise _not_a_file(name, "a link" if kind == stat.S_IFLNK else "a device")
 
 
-def _tar_entries(file: IO[bytes], max_entries: int) -> Iterator[Entry]:
+def _tar_gz_entries(file: IO[bytes], max_entries: int) -> Iterator[Entry]:
     with gzip.GzipFile(fileobj=file) as plain:
-        tar = _TarLimit(plain.read)
-        with tarfile.open(
-            fileobj=tar, mode="r|", bufsize=_CHUNK_BYTES, encoding="utf-8", errors="surrogateescape"
-        ) as archive:
-            while (member := archive.next()) is not None:
-                archive.members.clear()  # type: ignore[attr-defined]  # otherwise it remembers them all
-                _check_tar(member)
-                tar.bytes_left = math.inf
-                yield Entry(member.name, member.isdir(), _tar_chunks(archive, member))
-                tar.bytes_left = _HEADER_BYTES
-        while tar.read(_CHUNK_BYTES):  # up to the checksum at the end
-            pass
-        if tar.tail != bytes(_BLOCK_BYTES):
-            raise BadArchive("the archive is cut short: its end is missing; make it again, and send it again")
+        yield from _tar_entries(plain.read)
+
+
+def _plain_tar_entries(file: IO[bytes], max_entries: int) -> Iterator[Entry]:
+    return _tar_entries(file.read)
+
+
+def _tar_entries(read: Callable[[int], bytes]) -> Iterator[Entry]:
+    tar = _TarLimit(read)
+    with tarfile.open(
+        fileobj=tar, mode="r|", bufsize=_CHUNK_BYTES, encoding="utf-8", errors="surrogateescape"
+    ) as archive:
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]  # otherwise it remembers them all
+            _check_tar(member)
+            tar.bytes_left = math.inf
+            yield Entry(member.name, member.isdir(), _tar_chunks(archive, member))
+            tar.bytes_left = _HEADER_BYTES
+    while tar.read(_CHUNK_BYTES):  # up to the checksum at the end
+        pass
+    if tar.tail != bytes(_BLOCK_BYTES):
+        raise BadArchive("the archive is cut short: its end is missing; make it again, and send it again")
 
 
 def _tar_chunks(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:

@@ -14,10 +14,10 @@ from slipway.http.tokens import User
 from slipway.models import AnswerModel
 from slipway.run.spec import DatasetSpec, IngestSpec, RunSpec
 from slipway.store.interface import ObjectStore
+from slipway.unpack import ArchiveLimits
 
 from services.api.context import ApiContext
 from services.api.datasets import uploads
-from services.api.datasets.unpack import ArchiveLimits
 from services.api.kube.runs import RunsCluster
 from services.api.runs.submit import RequestMetadata, RunRequest, prepare, submit
 

@@ -19,9 +19,9 @@ from slipway.artifacts.json_io import read_document, read_optional, write_docume
 from slipway.errors import MissingKey
 from slipway.models import CamelArtifactModel
 from slipway.store.interface import ObjectStore, delete_all, in_parallel
+from slipway.unpack import ArchiveLimits, unpack
 
 from services.api.datasets.part_file import PartFile
-from services.api.datasets.unpack import ArchiveLimits, unpack
 
 PART_BYTES = 8 << 20
 MAX_ARCHIVE_BYTES = 99_999 * PART_BYTES  # the names of parts have five digits

@@ -22,6 +22,8 @@ from slipway.run.run_file import parse_run
 from slipway.run.spec import DatasetSpec, Metadata, RunSpec, TrainingRun
 from slipway.store.from_url import open_store
 
+from services.cli.local.source_archive import unpack_source
+
 # Option → the fields of the spec that it sets.
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "preset": ("train.preset",),
@@ -232,9 +234,12 @@ def _with_digest(spec: RunSpec, out: Path) -> RunSpec:
     if source is None:
         return spec
     folder, out = Path(source), out.resolve()
+    if folder.is_file():
+        folder = unpack_source(folder, out)
     if "://" not in source and not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder that holds the images and their annotations")
     if out == folder or folder in out.parents:
         raise InputError(f"--out {out} is inside {folder}: outputs would become input; choose another with --out")
-    dataset = spec.dataset.model_copy(update={"sha256": source_digest(open_store(source))})
+    source = source if "://" in source else str(folder)
+    dataset = spec.dataset.model_copy(update={"source": source, "sha256": source_digest(open_store(source))})
     return spec.model_copy(update={"dataset": dataset})

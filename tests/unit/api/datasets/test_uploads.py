@@ -8,10 +8,10 @@ import pytest
 from slipway.archives import BadArchive
 from slipway.errors import MissingKey, StoreUnavailable
 from slipway.store.folder import FolderStore
+from slipway.unpack import ArchiveLimits
 from tests.unit.api.conftest import stored_keys
 
 from services.api.datasets import uploads
-from services.api.datasets.unpack import ArchiveLimits
 from services.api.datasets.uploads import Archive, announce, complete, discard, find_upload, new_id, receive
 
 ID = "20260131T120000Z-3f2a9c1b3f2a9c1b"

@@ -4,9 +4,9 @@ import zipfile
 import pytest
 
 from slipway.errors import InputError
+from slipway.unpack import ArchiveLimits, unpack
 from tests.unit.cli.conftest import FILES, write_files
 
-from services.api.datasets.unpack import ArchiveLimits, unpack
 from services.cli.remote import zip_stream
 from services.cli.remote.zip_stream import survey
 

@@ -12,9 +12,8 @@ import pytest
 
 from slipway.archives import BadArchive
 from slipway.store.folder import FolderStore
+from slipway.unpack import ArchiveLimits, file_key, unpack
 from tests.unit.api.conftest import stored_keys
-
-from services.api.datasets.unpack import ArchiveLimits, file_key, unpack
 
 MIB = 1 << 20
 PONDS = {"ponds/a.jpg": b"jpeg", "ponds/a.xml": b"<xml/>", "ponds/label_map.pbtxt": b"item {}"}
@@ -30,10 +29,10 @@ def make_zip(files, compression=zipfile.ZIP_DEFLATED):
     return buffer.getvalue()
 
 
-def make_tar(files, **changes):
-    """Tar and gzip names and their contents, with the changes to each member."""
+def make_tar(files, mode="w:gz", **changes):
+    """Tar, and by default gzip, names and their contents, with the changes to each member."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
         for name, content in files.items() if isinstance(files, dict) else files:
             member = tarfile.TarInfo(name)
             member.size = len(content)
@@ -43,7 +42,12 @@ def make_tar(files, **changes):
     return buffer.getvalue()
 
 
-MAKERS = pytest.mark.parametrize("make", [make_zip, make_tar], ids=["zip", "tar.gz"])
+def make_plain_tar(files, **changes):
+    return make_tar(files, "w", **changes)
+
+
+COMPRESSED = pytest.mark.parametrize("make", [make_zip, make_tar], ids=["zip", "tar.gz"])
+MAKERS = pytest.mark.parametrize("make", [make_zip, make_tar, make_plain_tar], ids=["zip", "tar.gz", "tar"])
 
 
 @pytest.fixture
@@ -240,7 +244,7 @@ def test_an_unusual_compression_is_refused(method, refuse):
     assert f"is compressed by method {method}; make the archive with deflate" in refuse(make_zip({"a": b"1"}, method))
 
 
-@MAKERS
+@COMPRESSED
 def test_no_archive_is_refused_when_it_holds_nothing(make, refuse):
     assert "holds no file" in refuse(make({}))
 
@@ -255,12 +259,18 @@ def test_another_format_is_refused(content, refuse):
     assert "send a zip or a tar.gz" in refuse(content) or "neither a zip nor a tar.gz" in refuse(content)
 
 
-@MAKERS
+@COMPRESSED
 @pytest.mark.parametrize("share", [0.0001, 0.3, 0.6, 0.9, 0.999])
 def test_a_truncated_archive_is_refused(make, share, refuse):
     whole = make({f"{number}.jpg": random.Random(number).randbytes(5000) for number in range(20)})
     cut = whole[: max(4, int(len(whole) * share))]
     assert "is damaged, or cut short" in refuse(cut)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_truncated_tar_is_refused(share, refuse):
+    whole = make_plain_tar({f"{number}.jpg": random.Random(number).randbytes(5000) for number in range(20)})
+    assert "cut short" in refuse(whole[: int(len(whole) * share)])
 
 
 def test_a_tar_that_was_cut_before_it_was_compressed_is_refused(refuse):
@@ -311,7 +321,7 @@ def test_files_that_are_too_much_together_are_refused(make, refuse):
     assert "holds more than 1,000 bytes" in refuse(make(files), total_bytes=1000)
 
 
-@MAKERS
+@COMPRESSED
 def test_a_bomb_is_refused_in_little_memory(make, refuse):
     content = make({f"{number}.jpg": bytes(32 * MIB) for number in range(5)})
     assert len(content) < MIB
