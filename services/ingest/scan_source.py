@@ -98,11 +98,11 @@ def _list_annotations(
 def _describe_missing_annotations(url: str, layout: SourceLayout, file_count: int) -> str:
     if layout.images:
         return (
-            f"{url}: {len(layout.images)} images, but no annotation (.xml) among its files; "
-            "draw boxes with labelImg first, and save them as Pascal VOC"
+            f"{url}: {len(layout.images)} images, but no annotation among its files; "
+            "draw boxes with labelImg first, and save them as Pascal VOC (docs/formats.md lists the other formats)"
         )
     fault = f"no annotated image among its {file_count} files" if file_count else "no such folder, or nothing in it"
-    return f"{url}: {fault}; expected images with labelImg's .xml beside them"
+    return f"{url}: {fault}; expected images with labelImg's .xml beside them, or in another format of docs/formats.md"
 
 
 def _read_all(

@@ -14,6 +14,7 @@ from slipway.dataset.labels import LabelMap
 # clipped; one that leaves it farther was drawn on another image.
 _OVERHANG_PIXELS = 2.0
 _OVERHANG_SHARE = 0.01
+_PRECISION = 0.01  # pixels; shares of the image with six decimals are as exact in images of up to 10,000 pixels
 
 
 def check_boxes(
@@ -81,7 +82,7 @@ def _check_box(labeled_box: LabeledBox, size: ImageSize) -> _Fault | None:
         message = f"is {box.width:g} × {box.height:g} pixels at x={box.xmin:g}, y={box.ymin:g}"
         return _Fault("box_empty", "warning", message, "dropped: nothing can be learnt from it")
     pixels = overhang(box, size)
-    if pixels == 0:
+    if pixels < _PRECISION and not clip(box, size).is_empty:
         return None
     message = _farthest_side(box, size)
     if clip(box, size).is_empty or pixels > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size)):

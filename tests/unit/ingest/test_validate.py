@@ -116,3 +116,9 @@ def test_labels_that_differ_only_in_case_are_pointed_out():
     (finding,) = check_dataset(splits)
     assert (finding.code, finding.file) == ("label_spelling", "b.jpg")
     assert "'Ship' (1 boxes)" in finding.message
+
+
+def test_an_overhang_below_the_precision_of_relative_coordinates_is_clipped_without_a_finding():
+    boxes, findings = check_boxes([LabeledBox("ship", Box(-0.004, 0, 10, 48.009))], ImageSize(64, 48), None, "a.txt")
+    assert [item.box for item in boxes] == [Box(0, 0, 10, 48)]
+    assert findings == []
