@@ -18,6 +18,7 @@ from slipway.run.plan import Plan
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.interface import ObjectStore
 
+from services.trainer.fine_tuning import FineTuning
 from services.trainer.initial_checkpoint import LocalWeights, fetch_initial_checkpoint
 from services.trainer.journal import Journal
 from services.trainer.pipeline_config import dump, pipeline_config, user_errors
@@ -85,7 +86,7 @@ def _train(params: StageParams, store: ObjectStore, inputs: RunInputs, checkpoin
         scratch=params.scratch,
         journal=journal,
         is_customized=spec.is_customized,
-        frozen_blocks=inputs.preset.frozen_blocks if plan.initial_checkpoint else None,
+        fine_tuning=_fine_tuning(inputs),
     )
     event("training", preset=plan.preset, steps=plan.steps, batch_size=plan.batch_size, image_size=plan.image_size)
     return train_steps(training, spec.seed)
@@ -133,6 +134,14 @@ def _fetch_weights(plan: Plan, params: StageParams, store: ObjectStore, group: W
         if group.is_leader:
             group.wait_for_all()
     return weights
+
+
+def _fine_tuning(inputs: RunInputs) -> FineTuning:
+    """Return how the backbone is trained: as the preset says if it is pretrained, else all of it alike."""
+    preset = inputs.preset
+    if not inputs.plan.initial_checkpoint:
+        return FineTuning()
+    return FineTuning(preset.frozen_blocks, preset.backbone_learning_rate_ratio)
 
 
 def _gpu_count(requested_count: int) -> int:

@@ -1,6 +1,6 @@
 """Training loop: Model Garden's trainer, a few steps at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from slipway.metrics import stage_gauges
 from slipway.run.augmentation import Augmentation
 
 from services.trainer.augmentation.inputs import Progress, build_inputs
-from services.trainer.freeze import freeze_blocks
+from services.trainer.fine_tuning import FineTuning
 from services.trainer.initial_checkpoint import initialize
 from services.trainer.input_wait import InputWait
 from services.trainer.journal import Journal, LoopMetrics
@@ -35,7 +35,7 @@ class Training:
     Attributes:
       scratch: An empty local folder.
       journal: Worker 0's; None in the others.
-      frozen_blocks: Number of the backbone's first blocks that keep their weights; None if every layer is trained.
+      fine_tuning: How the backbone is trained.
       is_customized: The run has a configuration of its own, so its errors are the user's.
     """
 
@@ -46,7 +46,7 @@ class Training:
     stop: StopConditions
     scratch: Path
     journal: Journal | None
-    frozen_blocks: int | None = None
+    fine_tuning: FineTuning = field(default_factory=FineTuning)
     is_customized: bool = False
 
 
@@ -118,9 +118,8 @@ def _build(training: Training, step: int, seed: int) -> "Trainer":
     with training.group.strategy.scope(), user_errors(training.is_customized):
         task = task_factory.get_task(config.task)
         model = task.build_model()
-        if training.frozen_blocks is not None:
-            freeze_blocks(model.backbone, training.frozen_blocks)
         optimizer = task.create_optimizer(config.trainer.optimizer_config, config.runtime)
+        training.fine_tuning.apply(model.backbone, optimizer)
         dataset = _augmented_dataset(training, Progress(config.trainer.train_steps, step, seed))
         trainer = Trainer(config, task, model, optimizer, train=True, evaluate=False, train_dataset=dataset)
         if not step and (counts := initialize(trainer)) and training.journal:

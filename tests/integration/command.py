@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Options for a model that learns in seconds.
-SMALL = ("--image-size", "128", "--batch-size", "4")
+SMALL = ("--preset", "retinanet_resnet10_320", "--image-size", "128", "--batch-size", "4")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from slipway.store.interface import list_keys
 from tests.fakes.plans import small_plan
 
 from services.trainer import initial_checkpoint
-from services.trainer.freeze import freeze_blocks
+from services.trainer.fine_tuning import freeze_blocks, scale_learning_rate
 from services.trainer.initial_checkpoint import fetch_initial_checkpoint
 from services.trainer.pipeline_config import pipeline_config
 from services.trainer.pretrained.efficientnet_lite0 import assign, build_backbone, variable_sources
@@ -176,6 +177,28 @@ def test_step_trains_only_the_blocks_behind_the_frozen_ones(weights, task):
 def test_more_frozen_blocks_than_there_are_is_one_message(backbone):
     with pytest.raises(SpecError, match="frozen_blocks is 17, and the preset's backbone has 16 blocks"):
         freeze_blocks(backbone, 17)
+
+
+@pytest.mark.parametrize(
+    "name", ["optimizers.Adam", "optimizers.SGD", "optimizers.legacy.Adam", "optimizers.legacy.SGD"]
+)
+def test_scaled_variables_change_by_a_share_of_what_others_change_by(name):
+    import tensorflow as tf
+    import tf_keras
+
+    optimizer = attrgetter(name)(tf_keras)(0.1)
+    slow, fast = tf.Variable([1.0, -2.0]), tf.Variable([1.0, -2.0])
+    scale_learning_rate(optimizer, [slow], 0.25)
+
+    @tf.function
+    def step(gradient):
+        optimizer.apply_gradients([(gradient, slow), (gradient, fast)])
+
+    for gradient in ([0.5, -3.0], [0.25, 1.0]):
+        step(tf.constant(gradient))
+    changes = [variable.numpy() - [1.0, -2.0] for variable in (slow, fast)]
+    assert np.abs(changes[1]).min() > 0.01
+    np.testing.assert_allclose(changes[0], 0.25 * changes[1], rtol=1e-5)
 
 
 def targets(model, images):

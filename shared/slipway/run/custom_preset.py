@@ -51,6 +51,7 @@ class CustomPreset(StrictModel):
     initial_checkpoint: str | None = None
     freeze_backbone: bool | None = None
     frozen_blocks: Annotated[int, Field(ge=0, le=1000)] | None = None
+    backbone_learning_rate_ratio: Annotated[float, Field(gt=0, le=10)] | None = None
     experimental: bool | None = None
     augment: AugmentSpec | None = None
 

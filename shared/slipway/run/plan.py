@@ -18,7 +18,8 @@ from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
 
-_BEST_MEASURED_PRESET = "retinanet_resnet10_320"
+_BEST_MEASURED_PRESET = "retinanet_efficientnet_lite0_320"
+_PRESET_FROM_SCRATCH = "retinanet_resnet10_320"
 _EVALUATIONS = 10  # enough for a curve; more would take too large a share of the training time
 _NO_BOXES = TrainBoxes()
 
@@ -177,6 +178,8 @@ def _preset(spec: TrainSpec) -> tuple[str, str]:
         return spec.preset or "custom", f"as asked: a preset of one's own{base}"
     if spec.preset:
         return spec.preset, "as asked"
+    if spec.initial_checkpoint == "scratch":
+        return _PRESET_FROM_SCRATCH, "the preset that learns most from scratch, as asked"
     if spec.gpus:
         reason = f"{spec.gpus} GPU asked for: the best preset with measured figures{_experimental_gpu_presets()}"
         return _BEST_MEASURED_PRESET, reason

@@ -32,6 +32,7 @@ class Preset:
       freeze_backbone: The backbone keeps its pretrained weights and moving averages; only FPN and head are trained.
       frozen_blocks: Number of the backbone's first blocks that keep their pretrained weights, with the batch
         normalization of all its blocks; when absent, all of the backbone is trained.
+      backbone_learning_rate_ratio: Learning rate of a pretrained backbone, as a ratio of `learning_rate`.
       experimental: No figures were measured with it, so it is never chosen unless a run names it.
     """
 
@@ -50,6 +51,7 @@ class Preset:
     initial_checkpoint: str | None = None
     freeze_backbone: bool = False
     frozen_blocks: int | None = None
+    backbone_learning_rate_ratio: float = 1.0
     experimental: bool = False
 
     @property
@@ -124,6 +126,13 @@ def preset_text(name: str) -> str:
 
 def load_preset(name: str) -> Preset:
     """Read one preset. Raises `SpecError` when none has that name."""
-    fields = yaml.safe_load(preset_text(name))
+    fields = _fields(name)
     augment = Augmentation.model_validate(fields.pop("augment", {}))
     return Preset(name=name, augment=augment, **fields)
+
+
+def _fields(name: str) -> dict[str, Any]:
+    """Return the content of one preset, with that of its base where it says nothing."""
+    fields: dict[str, Any] = yaml.safe_load(preset_text(name))
+    base = fields.pop("base", None)
+    return _fields(base) | fields if base else fields

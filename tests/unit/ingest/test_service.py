@@ -500,8 +500,9 @@ def test_wrong_weights_end_the_run_before_an_image_is_read(tmp_path, store):
 
 
 def test_weights_are_in_the_plan_with_their_digest(tmp_path, source, store):
-    write_checkpoint(tmp_path / "ckpt-5", preset_modules("retinanet_resnet10_320"))
-    ingest(params(tmp_path, source, train={"initialCheckpoint": str(tmp_path / "ckpt-5")}), store)
+    preset = "retinanet_resnet10_320"
+    write_checkpoint(tmp_path / "ckpt-5", preset_modules(preset))
+    ingest(params(tmp_path, source, train={"preset": preset, "initialCheckpoint": str(tmp_path / "ckpt-5")}), store)
     plan = Plan.parse(store.read(keys.plan("r")))
     assert store.stat(f"checkpoints/initial/{plan.initial_checkpoint_sha256}/ckpt-5.index")
     assert plan.initial_checkpoint_modules == ("backbone",)

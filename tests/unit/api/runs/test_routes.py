@@ -61,6 +61,7 @@ def test_a_name_whose_results_are_another_runs_is_refused(client, store, cluster
             "/spec/train/preset",
             [
                 "retinanet_efficientnet_lite0_256",
+                "retinanet_efficientnet_lite0_320",
                 "retinanet_mobilenetv2_320",
                 "retinanet_resnet10_320",
                 "retinanet_resnet50_640",

@@ -14,8 +14,8 @@ def test_presets_are_listed_with_what_they_are_for(capsys):
 def test_preset_without_figures_is_listed_as_experimental(capsys):
     assert slipway("presets") == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
-    assert "experimental: fine-tuned from ImageNet" in rows["retinanet_efficientnet_lite0_256"]
-    assert "experimental" not in rows["retinanet_resnet10_320"]
+    assert "experimental: large objects on a CPU" in rows["retinanet_efficientnet_lite0_256"]
+    assert "experimental" not in rows["retinanet_efficientnet_lite0_320"]
 
 
 def test_presets_are_listed_for_machines(capsys):

@@ -252,7 +252,7 @@ def test_events_come_with_their_numbers(stages, store):
 def test_choices_and_findings_are_told_after_ingest(stages, store):
     _, events = run(store, until="ingest")
     [choices], [findings] = named(events, "choices"), named(events, "findings")
-    assert {"field": "steps", "value": 1000}.items() <= choices["choices"][3].items()
+    assert {"field": "steps", "value": 600}.items() <= choices["choices"][3].items()
     assert (findings["counts"], findings["findings"][0]["object"]) == ({"box_empty": 1}, 2)
 
 

@@ -56,7 +56,7 @@ def test_what_a_stage_needs_is_read_at_once(store):
 
 
 def test_preset_is_the_one_of_the_plan_or_the_runs_own(store):
-    assert RunInputs.load(store, RUN).preset == load_preset("retinanet_resnet10_320")
+    assert RunInputs.load(store, RUN).preset == load_preset("retinanet_efficientnet_lite0_320")
     train = {"preset": "mine", "customPreset": {"base": "retinanet_resnet10_320", "epochs": 5}}
     spec = {"dataset": {"source": "images"}, "train": train}
     own_run = TrainingRun.model_validate({"metadata": {"name": "ponds-1"}, "spec": spec})

@@ -14,13 +14,13 @@ def plan(images=400, median=(640, 480), **fields):
 
 def test_spec_without_a_gpu_gets_the_preset_for_a_cpu():
     run_plan = plan()
-    assert (run_plan.preset, run_plan.image_size, run_plan.batch_size) == ("retinanet_resnet10_320", 320, 8)
+    assert (run_plan.preset, run_plan.image_size, run_plan.batch_size) == ("retinanet_efficientnet_lite0_320", 320, 8)
     assert run_plan.reasons["preset"].startswith("no GPU asked for")
 
 
 def test_gpu_gets_the_measured_preset_and_a_reason_that_names_the_experimental_one():
     run_plan = plan(gpus=1)
-    assert run_plan.preset == "retinanet_resnet10_320"
+    assert run_plan.preset == "retinanet_efficientnet_lite0_320"
     assert run_plan.reasons["preset"] == (
         "1 GPU asked for: the best preset with measured figures; to try one that is made for a GPU and experimental: "
         "--preset retinanet_resnet50_640 (train.preset)"
@@ -93,8 +93,8 @@ def test_images_are_not_enlarged(median, size):
 @pytest.mark.parametrize(
     ("images", "steps", "reason"),
     [
-        pytest.param(400, 1500, "30 epochs of 400 images are 1500 steps of 8", id="by-epochs"),
-        pytest.param(40, 1000, "below 1000 a detector from so few images is not done", id="few"),
+        pytest.param(400, 800, "16 epochs of 400 images are 800 steps of 8", id="by-epochs"),
+        pytest.param(40, 600, "below 600 a detector from so few images is not done", id="few"),
         pytest.param(100_000, 20_000, "more than 20000 is not chosen without being asked for", id="many"),
     ],
 )
@@ -131,9 +131,15 @@ def test_experimental_preset_is_never_chosen_unless_a_run_names_it():
 
 def test_preset_of_a_package_starts_from_its_weights():
     run_plan = plan(images=180, preset="retinanet_efficientnet_lite0_256")
-    assert (run_plan.image_size, run_plan.batch_size, run_plan.steps) == (256, 8, 630)
+    assert (run_plan.image_size, run_plan.batch_size, run_plan.steps) == (256, 8, 600)
     assert run_plan.initial_checkpoint == "imagenet-efficientnet-lite0"
     assert run_plan.reasons["initial_checkpoint"] == "the preset's"
+
+
+def test_scratch_gets_the_preset_that_needs_no_weights():
+    run_plan = plan(initial_checkpoint="scratch")
+    assert (run_plan.preset, run_plan.initial_checkpoint) == ("retinanet_resnet10_320", None)
+    assert run_plan.reasons["preset"] == "the preset that learns most from scratch, as asked"
 
 
 def test_scratch_means_no_initial_checkpoint():
@@ -143,7 +149,7 @@ def test_scratch_means_no_initial_checkpoint():
 def test_augmentation_is_the_presets():
     run_plan = plan()
     assert run_plan.augmentation == load_preset(run_plan.preset).augment
-    assert run_plan.choices["augment_scale"] == Choice(value=[0.7, 1.5], reason="the preset's")
+    assert run_plan.choices["augment_scale"] == Choice(value=[0.8, 1.25], reason="the preset's")
 
 
 def test_augmentation_that_was_asked_for_replaces_the_presets():
@@ -154,7 +160,7 @@ def test_augmentation_that_was_asked_for_replaces_the_presets():
 
 def test_fields_of_model_garden_show_in_the_augmentation():
     run_plan = plan(overrides={"task.train_data.parser.aug_scale_max": 1})
-    assert run_plan.augmentation.scale == (0.7, 1)
+    assert run_plan.augmentation.scale == (0.8, 1)
     assert run_plan.reasons["augment_scale"] == "from the fields of Model Garden"
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from slipway.errors import SpecError
@@ -20,11 +22,19 @@ def test_head_of_an_experimental_preset_says_so(name):
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_augmentation_of_a_preset_is_that_of_older_versions_and_not_among_the_overrides(name):
+def test_augmentation_of_a_preset_is_flip_and_scale_and_not_among_the_overrides(name):
     preset = load_preset(name)
-    assert preset.augment == Augmentation(flip=True, scale=(0.7, 1.5), crop=False, colour=0, mosaic=0)
+    scale = (0.8, 1.25) if "lite0" in name else (0.7, 1.5)  # those from scratch need more of it
+    assert preset.augment == Augmentation(flip=True, scale=scale, crop=False, colour=0, mosaic=0)
     parser = preset.overrides["task"]["train_data"].get("parser", {})
     assert not [field for field in parser if field.startswith("aug_")]
+
+
+def test_preset_with_a_base_has_its_values_where_it_says_nothing():
+    preset, base = load_preset("retinanet_efficientnet_lite0_256"), load_preset("retinanet_efficientnet_lite0_320")
+    assert (preset.image_size, preset.experimental) == (256, True)
+    own = {"name": base.name, "summary": base.summary, "image_size": 320, "experimental": False}
+    assert replace(preset, **own) == base
 
 
 def test_text_of_a_preset_has_its_measurements_as_comments():
