@@ -9,6 +9,7 @@ from slipway.artifacts.dataset import Finding, Severity
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize, clip, overhang
 from slipway.dataset.labels import LabelMap
+from slipway.text import format_count
 
 # Annotation tools round, and resized images are rounded again. A box that leaves the image by no more than this is
 # clipped; one that leaves it farther was drawn on another image.
@@ -138,9 +139,17 @@ def _similar_labels(counts: Counter[str], first_files: Mapping[str, str]) -> lis
             "warning",
             first_files[rare],
             None,
-            f"label {rare!r} ({counts[rare]} boxes) is spelled like {usual!r} ({counts[usual]} boxes), but for case",
+            f"label {rare!r} ({format_count(counts[rare], 'box')}) is spelled like "
+            f"{usual!r} ({format_count(counts[usual], 'box')}), but for {_difference(rare, usual)}",
             "both are kept as two classes; rename one if they are the same",
         )
         for usual, *rarer in spellings.values()
         for rare in rarer
     ]
+
+
+def _difference(label: str, usual_label: str) -> str:
+    """Name the difference of two labels that have the same letters."""
+    if label.casefold() == usual_label.casefold():
+        return "case"
+    return "spaces" if "".join(label.split()) == "".join(usual_label.split()) else "case and spaces"

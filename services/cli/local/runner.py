@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from slipway import keys
@@ -30,6 +31,7 @@ class Outcome:
       state: SUCCEEDED, FAILED, or SUSPENDED when the user stopped it.
       stage: The stage that failed or was stopped.
       is_new: False when every stage was done before.
+      durations: Seconds of the stages that this command ran.
     """
 
     state: State
@@ -37,6 +39,7 @@ class Outcome:
     stage: Stage | None = None
     reason: str = ""
     is_new: bool = True
+    durations: Mapping[Stage, float] = field(default_factory=dict)
 
 
 def run_local(
@@ -84,6 +87,7 @@ class Runner:
     show: Show
     interrupts: Interrupts
     failures: dict[Stage, ExitStatus] = field(default_factory=dict)
+    durations: dict[Stage, float] = field(default_factory=dict)
 
     def drive(self, spec: RunSpec) -> Outcome:
         units = observe_stages(self.store, self.name, spec)
@@ -99,7 +103,7 @@ class Runner:
                 case [Start(stage, _)]:
                     return Outcome(State.SUSPENDED, EXIT_INTERRUPTED, stage)
                 case [Conclude(State.SUCCEEDED)]:
-                    return Outcome(State.SUCCEEDED)
+                    return Outcome(State.SUCCEEDED, durations=self.durations)
                 case [Conclude(State.FAILED, failed_stage)] if failed_stage:
                     status = self.failures[failed_stage]
                     return Outcome(State.FAILED, status.code, failed_stage, status.reason)
@@ -120,7 +124,7 @@ class Runner:
         if status.code not in (EXIT_DONE, EXIT_INTERRUPTED):
             self.failures[stage] = status
             self._record_failure(stage, attempt, status)
-        seconds = round(time.monotonic() - start, 1)
+        seconds = self.durations[stage] = round(time.monotonic() - start, 1)
         self.show({"event": "stage_over", "stage": stage, "code": status.code, "duration_sec": seconds})
         if stage == "ingest" and status.code == EXIT_DONE:
             self.show(_choices_event(self.store, self.name))

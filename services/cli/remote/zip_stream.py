@@ -66,7 +66,8 @@ def survey(folder: Path, report: Callable[[int], None] = lambda _: None) -> Arch
       InputError: There is no such folder, it is empty, or a file cannot be read or named in an archive.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the folder that holds the images and their annotations")
+        fault = "is a file" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {fault}; give the folder that holds the images and their annotations")
     files = tuple(source_files(FolderStore(folder)))
     if not files:
         raise InputError(f"{folder}: no file in it; give the folder that holds the images and their annotations")

@@ -64,7 +64,7 @@ def _trial_line(event: Event) -> str:
 def finding_line(finding: Mapping[str, Any]) -> str:
     """Return file, box and fault of a finding, each of them once."""
     message, file, index = str(finding.get("message", "")), str(finding.get("file", "")), finding.get("object")
-    if file and file in message:
+    if not file or file in message:
         return message
     if index is None or f"object {index}" in message:
         return f"{file}: {message}"

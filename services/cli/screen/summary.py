@@ -46,7 +46,8 @@ class RunSummary:
     Attributes:
       best: None before the training is done.
       advice: Sentences on the next step, of which the first is printed.
-      durations: Stage to seconds. A result may lack its duration: the last of several workers writes it.
+      durations: Stage to seconds. A result may lack its duration, since several workers write the same bytes; then
+        it is the time that this command waited for the stage, if it did.
     """
 
     run: str
@@ -89,11 +90,9 @@ def summarize(store: FolderStore, run: str, spec: RunSpec, outcome: Outcome) -> 
     """Read the summary of a run from the results of the stages that it has."""
     results = {stage: read_optional(store, keys.result(run, stage), StageResult) for stage in STAGES}
     done = {stage: result for stage, result in results.items() if result}
-    durations = {
-        stage: result.duration_sec
-        for stage, result in done.items()
-        if result.duration_sec is not None and stage in spec.stages
-    }
+    seconds = {stage: outcome.durations.get(stage, result.duration_sec) for stage, result in done.items()}
+    seconds |= {stage: result.duration_sec for stage, result in done.items() if result.duration_sec is not None}
+    durations = {stage: sec for stage, sec in seconds.items() if sec is not None and stage in spec.stages}
     best = read_optional(store, keys.best(run), BestCheckpoint) if "train" in done else None
     errors = read_optional(store, keys.error_analysis(run), ErrorAnalysis) if best else None
     advice = errors.advice if errors else ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from slipway.artifacts.dataset import Finding
 from slipway.errors import InputError
 from slipway.store.interface import ObjectStore
+from slipway.text import format_count
 
 from services.ingest.splits.split_folders import FolderSplit, read_folder_split
 from services.ingest.splits.split_lists import ListSplit, read_list_split
@@ -58,9 +59,8 @@ def _compare(folders: FolderSplit, lists: ListSplit) -> list[Finding]:
     if not different:
         return []
     folder_split, split = pairs[different[0]]
-    message = (
-        f"{lists.origin} puts {len(different)} images into other splits than their folders do: this one into {split}"
-    )
+    images = format_count(len(different), "image")
+    message = f"{lists.origin} puts {images} into other splits than folders do: this one into {split}"
     action = f"the folders were used: it is in {folder_split}"
     return [Finding("split_not_used", "warning", different[0], None, message, action)]
 

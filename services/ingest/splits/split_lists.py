@@ -11,6 +11,7 @@ from slipway.artifacts.dataset import Finding
 from slipway.dataset.source_folder import read_file
 from slipway.errors import InputError
 from slipway.store.interface import ObjectStore
+from slipway.text import format_count
 
 from services.ingest.splits.list_entries import AnnotationIndex, read_entries
 from services.ingest.splits.split_names import TRAINVAL, list_split
@@ -152,12 +153,12 @@ def _check_entries(split_list: _SplitList, entries: _Matches) -> list[Finding]:
     file, findings = split_list.key, []
     unknown = [entry for entry, keys in entries.items() if not keys]
     if unknown:
-        message = f"lists {len(unknown)} images that have no annotation, {unknown[0]!r} first"
+        message = f"lists {format_count(len(unknown), 'image')} without annotation, {unknown[0]!r} first"
         findings.append(Finding("listed_without_annotation", "warning", file, None, message, "left out"))
     ambiguous = [entry for entry, keys in entries.items() if len(keys) > 1]
     if ambiguous:
-        images = " or ".join(entries[ambiguous[0]])
-        message = f"lists {len(ambiguous)} names that several annotations have: {ambiguous[0]!r} can be {images}"
+        names, images = format_count(len(ambiguous), "name"), " or ".join(entries[ambiguous[0]])
+        message = f"lists {names} that several annotations have: {ambiguous[0]!r} can be {images}"
         findings.append(Finding("listed_ambiguous", "warning", file, None, message, f"all are in {split_list.split}"))
     return findings
 

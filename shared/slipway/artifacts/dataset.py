@@ -91,7 +91,8 @@ class Finding:
     action: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.message}; {self.action}"
+        place = f"{self.file}: " if self.file else ""
+        return f"{place}{self.message}; {self.action}"
 
 
 class ImageSizeCount(ArtifactModel):

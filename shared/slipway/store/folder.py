@@ -96,7 +96,7 @@ class FolderStore:
         temporary = self.root / TEMPORARY / uuid.uuid4().hex
         with self._store_errors(key):
             try:
-                temporary.parent.mkdir(parents=True, exist_ok=True)
+                self._make_temporary_folder()
                 yield temporary
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.replace(path)
@@ -105,6 +105,12 @@ class FolderStore:
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
+
+    def _make_temporary_folder(self) -> None:
+        try:
+            (self.root / TEMPORARY).mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # the file system has no folders of its users', such as /proc
+            raise StoreRefused(f"{self.root}: no folder can be made here; choose another folder") from error
 
     def _store_errors(self, key: str) -> AbstractContextManager[None]:
         return as_store_errors(f"{self.root}/{key}")

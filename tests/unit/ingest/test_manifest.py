@@ -77,6 +77,6 @@ def test_findings_of_one_code_are_counted_by_severity():
 def test_label_without_a_box_is_a_finding_in_each_split():
     messages = [str(finding) for finding in find_absent_labels(dataset().splits, LABELS)]
     assert messages == [
-        ": label 'buoy' has no box in train; it cannot be learnt; annotate more of it",
-        ": label 'buoy' has no box in test; it is not measured; annotate more of it",
+        "label 'buoy' has no box in train; it cannot be learnt; annotate more of it",
+        "label 'buoy' has no box in test; it is not measured; annotate more of it",
     ]

@@ -111,11 +111,12 @@ def test_same_bytes_in_two_splits_are_told_apart_from_twins_in_one():
     assert finding.message == "is in test, and a.jpg with the same bytes is in train"
 
 
-def test_labels_that_differ_only_in_case_are_pointed_out():
-    splits = {"train": [image("a.jpg", "1", "ship", "ship")], "test": [image("b.jpg", "2", "Ship")]}
+@pytest.mark.parametrize(("label", "difference"), [("Ship", "case"), ("sh ip", "spaces"), ("SHIP ", "case and spaces")])
+def test_labels_that_differ_only_in_case_or_spaces_are_pointed_out(label, difference):
+    splits = {"train": [image("a.jpg", "1", "ship", "ship")], "test": [image("b.jpg", "2", label)]}
     (finding,) = check_dataset(splits)
     assert (finding.code, finding.file) == ("label_spelling", "b.jpg")
-    assert "'Ship' (1 boxes)" in finding.message
+    assert finding.message == f"label {label!r} (1 box) is spelled like 'ship' (2 boxes), but for {difference}"
 
 
 def test_an_overhang_below_the_precision_of_relative_coordinates_is_clipped_without_a_finding():

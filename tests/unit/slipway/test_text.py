@@ -5,12 +5,20 @@ import pytest
 from slipway.text import (
     format_age,
     format_bytes,
+    format_count,
     format_duration,
     format_value,
     parse_timestamp,
     seconds_between,
     timestamp,
 )
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "text"), [(0, "finding", "0 findings"), (1, "finding", "1 finding"), (2, "box", "2 boxes")]
+)
+def test_a_number_has_its_noun_in_the_right_form(count, noun, text):
+    assert format_count(count, noun) == text
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,11 @@ def test_a_name_that_is_no_unicode_is_told(tmp_path):
         survey(folder)
 
 
-@pytest.mark.parametrize(("name", "says"), [("none", "no such folder"), ("empty", "no file in it")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("none", "no such folder"), ("empty", "no file in it"), ("file", "is a file; give")]
+)
 def test_a_folder_without_files_is_told(tmp_path, name, says):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match=says):
         survey(tmp_path / name)

@@ -9,6 +9,7 @@ from services.cli.screen.event_lines import event_lines, finding_line
         ({"file": "a.xml", "object": 2, "message": "no area"}, "a.xml: object 2: no area"),
         ({"file": "a.xml", "object": 2, "message": "object 2 has no area"}, "a.xml: object 2 has no area"),
         ({"file": "a.xml", "object": None, "message": "not XML"}, "a.xml: not XML"),
+        ({"file": "", "object": None, "message": "label 'x' has no box"}, "label 'x' has no box"),
         (
             {"file": "a.xml", "object": 2, "message": "a.xml: object 2 ('x') ends at 7"},
             "a.xml: object 2 ('x') ends at 7",

@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
+from slipway import keys
+from slipway.artifacts.dataset import IngestResult
 from slipway.artifacts.evaluation import CocoMetrics, Interval, ScoreIntervals
+from slipway.artifacts.json_io import write_document
+from slipway.artifacts.outcome import StageResult
 from slipway.run.pipeline import State
+from slipway.run.spec import RunSpec
+from slipway.store.folder import FolderStore
 from tests.fakes.stages import BEST
 
 from services.cli.local.runner import Outcome
-from services.cli.screen.summary import Paths, RunSummary, print_success
+from services.cli.screen.summary import Paths, RunSummary, print_success, summarize
 
 WARNING = "AP50 is 0.31, below 0.5: do not rely on this detector"
 
@@ -52,3 +58,14 @@ def test_intervals_follow_the_figures_and_are_in_the_last_event(capsys):
     )
     assert measured.event()["intervals"]["AP"] == {"low": 0.43, "high": 0.58}
     assert summary(0.5).event()["intervals"] is None
+
+
+def test_stage_whose_result_has_no_duration_counts_as_long_as_the_command_waited(tmp_path):
+    store, spec = FolderStore(tmp_path), RunSpec.model_validate({"dataset": {"source": "s"}, "until": "preprocess"})
+    write_document(
+        store, keys.result("ponds", "ingest"), IngestResult(dataset="datasets/ponds/0ff1ce", duration_sec=0.5)
+    )
+    write_document(store, keys.result("ponds", "preprocess"), StageResult())
+    outcome = Outcome(State.SUCCEEDED, durations={"ingest": 1.3, "preprocess": 8.5})
+    assert summarize(store, "ponds", spec, outcome).durations == {"ingest": 0.5, "preprocess": 8.5}
+    assert summarize(store, "ponds", spec, Outcome(State.SUCCEEDED)).durations == {"ingest": 0.5}

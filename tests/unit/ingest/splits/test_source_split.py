@@ -79,7 +79,7 @@ def test_image_in_two_lists_is_an_error_that_names_them(read):
 def test_listed_images_without_annotation_are_counted(read):
     (finding,) = read("ab", {"train": "a\ngone\nlost", "test": "b"}).findings
     assert (finding.code, finding.severity) == ("listed_without_annotation", "warning")
-    assert str(finding) == ("ImageSets/Main/train.txt: lists 2 images that have no annotation, 'gone' first; left out")
+    assert str(finding) == ("ImageSets/Main/train.txt: lists 2 images without annotation, 'gone' first; left out")
 
 
 def test_list_that_is_no_text_is_named(tmp_path, read):
@@ -193,7 +193,7 @@ def test_name_in_a_list_that_several_annotations_have_is_reported(read_files):
         ("listed_ambiguous", "ImageSets/Main/train.txt"),
     ]
     assert split.findings[1].message == (
-        "lists 1 names that several annotations have: 'frame_0' can be "
+        "lists 1 name that several annotations have: 'frame_0' can be "
         "Annotations/video1/frame_0.xml or Annotations/video2/frame_0.xml"
     )
 
@@ -287,7 +287,7 @@ def test_lists_that_contradict_the_folders_are_reported_and_the_folders_used(rea
     split = read_files(annotations, {"ImageSets/Main/train.txt": "a", "ImageSets/Main/test.txt": "b\nc"})
     assert split.split_of == expected
     assert [str(finding) for finding in split.findings] == [
-        "train/b.xml: ImageSets/Main puts 1 images into other splits than their folders do: this one into test; "
+        "train/b.xml: ImageSets/Main puts 1 image into other splits than folders do: this one into test; "
         "the folders were used: it is in train"
     ]
 

@@ -103,6 +103,7 @@ def test_faults_are_written_for_people():
     assert "Möwe ?.xml".encode() in faults.encode()
     assert parse_document(faults.encode(), "faults.json", Faults).root[0].object is None
     assert str(finding) == "Möwe \udcff.xml: is empty; redraw it"
+    assert str(Finding("label_not_in_split", "warning", "", None, "is absent", "add it")) == "is absent; add it"
 
 
 def test_a_finding_without_severity_is_refused():

@@ -1,6 +1,7 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +99,9 @@ def test_the_first_failure_ends_what_is_done_in_parallel():
 def test_open_store_refuses_an_unknown_scheme():
     with pytest.raises(InputError, match="'ftp://host/x': expected"):
         open_store("ftp://host/x")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system without folders of its users")
+def test_folder_that_cannot_be_made_is_named():
+    with pytest.raises(StoreRefused, match=r"/proc/outputs: no folder can be made here; choose another folder"):
+        FolderStore(Path("/proc/outputs")).write("a", b"1")
