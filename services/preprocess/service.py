@@ -23,7 +23,7 @@ from slipway.store.interface import ObjectStore
 
 from services.preprocess.csv_to_tfrecord import to_example
 from services.preprocess.tfrecord import frame
-from services.preprocess.xml_to_csv import box_table
+from services.preprocess.xml_to_csv import box_table, common_folder
 
 # The records' keys contain its digest: a new version makes new records beside the old ones.
 _RECIPE = {"format": "tf.Example for RetinaNet", "version": 1}
@@ -154,6 +154,7 @@ def _finish(folder: RecordFolder, run: str, shards: list[Shard]) -> PreprocessRe
 
 
 def _write_table(folder: RecordFolder, split: str, shards: list[Shard]) -> None:
-    tables = (box_table(folder.images(shard)) for shard in shards)
+    img_path = common_folder(image for shard in shards for image in folder.images(shard))
+    tables = (box_table(folder.images(shard), img_path) for shard in shards)
     rows = [table.to_csv(index=False, header=number == 0) for number, table in enumerate(tables)]
     folder.store.write(keys.table(folder.records, split), "".join(rows).encode(errors="surrogateescape"))
