@@ -1,8 +1,12 @@
 """Boxes drawn on a picture: one colour per class, readable on any background."""
 
 import colorsys
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import ImageDraw, ImageFont
@@ -28,6 +32,25 @@ _COLOURS: tuple[Colour, ...] = (
 )
 _GOLDEN_ANGLE = 0.381966  # of the circle
 
+# Fonts of operating systems, for labels with letters that Pillow's own font lacks: it has those of English alone.
+_SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "wqy-zenhei.ttc",
+    "wqy-microhei.ttc",
+    "NanumGothic.ttf",
+    "Arial Unicode.ttf",
+    "PingFang.ttc",
+    "AppleSDGothicNeo.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "meiryo.ttc",
+    "segoeui.ttf",
+)
+_NO_LETTER = "\U0010fffd"  # a private code point, for which every font draws its empty square
+_SCORE = re.compile(r" \d+%$")
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -52,12 +75,12 @@ def draw(image: "Image", marks: Iterable[Mark]) -> "Image":
     picture = image.copy()
     size = ImageSize(*picture.size)
     pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(max(9, round(min(size) / 32)))
+    font_size = max(9, round(min(size) / 32))
     marks = list(marks)[::-1]
     for mark in marks:
         _outline(pen, mark, size)
     for mark in marks:  # after all outlines: no line runs through a word
-        _write(pen, mark, font, size)
+        _write(pen, mark, font_size, size)
     return picture
 
 
@@ -83,15 +106,59 @@ def _outline(pen: ImageDraw.ImageDraw, mark: Mark, size: ImageSize) -> None:
     pen.rectangle((left, top, right, bottom), outline=colour(mark.class_id), width=max(1, round(min(size) / 180)))
 
 
-def _write(pen: ImageDraw.ImageDraw, mark: Mark, font: Font, size: ImageSize) -> None:
+def _write(pen: ImageDraw.ImageDraw, mark: Mark, font_size: int, size: ImageSize) -> None:
     """Write the text on a filled strip above the box, or inside where there is no room; never beyond the image."""
     if not mark.text:
         return
+    text, font = legible(mark, font_size)
     background = colour(mark.class_id)
-    left, top, right, bottom = pen.textbbox((0, 0), mark.text, font=font)
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 4, bottom - top + 4
     above = mark.box.ymin - height
     x = max(min(mark.box.xmin, size.width - width), 0)
     y = max(min(above if above >= 0 else mark.box.ymin, size.height - height), 0)
     pen.rectangle((x, y, x + width - 1, y + height - 1), fill=background)
-    pen.text((x + 2 - left, y + 2 - top), mark.text, fill=contrast(background), font=font)
+    pen.text((x + 2 - left, y + 2 - top), text, fill=contrast(background), font=font)
+
+
+def legible(mark: Mark, font_size: int) -> tuple[str, Font]:
+    """Return a mark's text and a font with all of its letters; the class id instead of the label if there is none."""
+    for font in _fonts(font_size):
+        if _has_letters(font, mark.text):
+            return mark.text, font
+    score = _SCORE.search(mark.text)
+    return f"class {mark.class_id}{score[0] if score else ''}", _default_font(font_size)
+
+
+def _fonts(size: int) -> Iterator[Font]:
+    """Yield Pillow's font, then those of matplotlib, which training needs anyway, and of the operating system."""
+    yield _default_font(size)
+    yield from filter(None, (_load_font(name, size) for name in (*_packaged_fonts(), *_SYSTEM_FONTS)))
+
+
+@lru_cache(maxsize=16)
+def _default_font(size: int) -> Font:
+    return ImageFont.load_default(size)
+
+
+@lru_cache(maxsize=256)
+def _load_font(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:  # the machine does not have it
+        return None
+
+
+@lru_cache(maxsize=1)
+def _packaged_fonts() -> tuple[str, ...]:
+    package = find_spec("matplotlib")
+    if package is None or package.origin is None:
+        return ()
+    return (str(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"),)
+
+
+def _has_letters(font: Font, text: str) -> bool:
+    """Check that no letter of the text is drawn as the square that stands for a letter which a font lacks."""
+    square = font.getmask(_NO_LETTER)
+    masks = (font.getmask(letter) for letter in set(text) if not letter.isspace())
+    return not any(mask.size == square.size and bytes(mask) == bytes(square) for mask in masks)

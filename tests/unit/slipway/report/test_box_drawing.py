@@ -1,10 +1,10 @@
 """Boxes on pictures."""
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from slipway.dataset.boxes import Box
-from slipway.report.box_drawing import Mark, colour, contrast, draw
+from slipway.report.box_drawing import Mark, colour, contrast, draw, legible
 
 
 def test_the_outline_has_the_colour_of_the_class_and_the_image_stays_as_it_was() -> None:
@@ -51,3 +51,21 @@ def test_text_is_black_on_light_and_white_on_dark(background: tuple[int, int, in
 @pytest.mark.parametrize("size", [(1, 1), (3, 900), (4000, 20)], ids=["a-pixel", "a-line", "a-strip"])
 def test_an_image_of_any_size_is_drawn_on(size: tuple[int, int]) -> None:
     assert draw(Image.new("RGB", size), [Mark(Box(0, 0, *size), 3, "cat 50%")]).size == size
+
+
+@pytest.mark.parametrize("text", ["cat", "cat 97%", "two words", ""])
+def test_letters_of_the_default_font_are_drawn_in_it(text):
+    drawn_text, font = legible(Mark(Box(1, 1, 9, 9), 3, text), 12)
+    assert (drawn_text, font.getname()) == (text, ImageFont.load_default(12).getname())
+
+
+@pytest.mark.parametrize("text", ["café 97%", "собака"])
+def test_letters_that_the_default_font_lacks_are_drawn_in_another(text):
+    drawn_text, font = legible(Mark(Box(1, 1, 9, 9), 3, text), 12)  # matplotlib's is part of the training's environment
+    assert drawn_text == text
+    assert font.getname() != ImageFont.load_default(12).getname()
+
+
+@pytest.mark.parametrize(("text", "expected"), [("\U000e1234 97%", "class 3 97%"), ("\ue123\ue124", "class 3")])
+def test_class_id_stands_for_a_label_that_no_font_can_draw(text, expected):
+    assert legible(Mark(Box(1, 1, 9, 9), 3, text), 12)[0] == expected
