@@ -3,10 +3,11 @@
 import hashlib
 import posixpath
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
-from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.boxes import ImageSize
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import read_file
 from slipway.errors import AnnotationError
@@ -14,11 +15,17 @@ from slipway.store.interface import ObjectStore
 
 from services.ingest.formats import Annotation, PendingAnnotation
 from services.ingest.images import BrokenImage
-from services.ingest.repair import Picture, read_picture, upright_box
-from services.ingest.source_layout import SourceLayout, UnmatchedAnnotation, stem, suffix
+from services.ingest.images.drawn_boxes import drawn_boxes
+from services.ingest.label_spelling import spelled_as
+from services.ingest.repair import Picture, read_picture
+from services.ingest.source_layout import JPEG_SUFFIXES, SourceLayout, UnmatchedAnnotation, stem, suffix
+from services.ingest.source_names import fold
 from services.ingest.validate import check_boxes
 
-_SUFFIXES = {"jpeg": {".jpg", ".jpeg", ".jpe"}, "png": {".png"}}
+_SUFFIXES = {"jpeg": JPEG_SUFFIXES, "png": {".png", ".apng"}}
+
+# Findings on boxes that cannot be used, or told from others: without them the image would be one of background.
+_REFUSES_IMAGE = {"drawn_on_another_size", "box_not_read"}
 
 
 @dataclass(frozen=True)
@@ -59,13 +66,28 @@ def read_annotation(
     except BrokenImage as error:
         action = "replace the image, or remove it with its xml"
         return _unusable(file, key, Finding(error.code, "error", key, None, str(error), action))
-    refused = {finding.object for finding in annotation.findings if finding.severity == "error"}
-    boxes, box_findings = check_boxes(_upright_boxes(annotation, picture), picture.size, labels, file, refused)
+    boxes, box_findings = _check_boxes(annotation, picture, labels)
+    findings = [*match_findings, *_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
+    findings += box_findings
+    if any(finding.code in _REFUSES_IMAGE for finding in box_findings):
+        return ImportedAnnotation(file, key, None, b"", findings)
     sha256 = hashlib.sha256(picture.content).hexdigest()
     image = AnnotatedImage(key, 0, sha256, picture.format, picture.size, tuple(boxes))
-    findings = [*match_findings, *_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
-    findings += [*annotation.findings, *box_findings]
     return ImportedAnnotation(file, key, image, picture.content, findings, annotation.split or annotation.shared_key)
+
+
+def _check_boxes(
+    annotation: Annotation, picture: Picture, labels: LabelMap | None
+) -> tuple[list[LabeledBox], list[Finding]]:
+    """Return the boxes that can be used, and all findings about them; some findings refuse the image as a whole."""
+    boxes, size_findings = drawn_boxes(annotation, picture)
+    findings = [*size_findings, *annotation.findings]
+    if any(finding.code in _REFUSES_IMAGE for finding in findings):
+        return [], findings  # what is wrong with the boxes follows from it
+    refused = {finding.object for finding in findings if finding.severity == "error"}
+    boxes = spelled_as(boxes, labels)
+    usable, box_findings = check_boxes(boxes, picture.size, labels, annotation.file, refused)
+    return usable, findings + box_findings
 
 
 def _unusable(file: str, key: str, finding: Finding) -> ImportedAnnotation:
@@ -80,6 +102,8 @@ def _report_malformed(file: str, error: AnnotationError) -> Finding:
 
 
 def _report_unmatched(annotation: Annotation, error: UnmatchedAnnotation) -> Finding:
+    if error.code == "image_unreadable":
+        return Finding(error.code, "error", annotation.file, None, str(error), "save it as JPEG or PNG")
     action = "add the image, correct its name in the annotation, or remove the annotation"
     if not annotation.shared_key:
         action = "add the image, correct <filename> or remove the xml"
@@ -118,25 +142,6 @@ def _has_size(key: str, size: ImageSize | None, source: ObjectStore) -> bool:
     return size in (picture.size, picture.raw_size)
 
 
-def _upright_boxes(annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]:
-    """Return the boxes in pixels of the upright picture.
-
-    They are turned with it when the annotation's size shows that they were drawn on the raw one.
-    """
-    if annotation.is_relative:
-        width, height = picture.size
-        return tuple(
-            replace(item, box=Box(*(value * side for value, side in zip(item.box, (width, height) * 2, strict=True))))
-            for item in annotation.boxes
-        )
-    if picture.orientation == 1 or annotation.size != picture.raw_size or picture.raw_size == picture.size:
-        return annotation.boxes
-    return tuple(
-        replace(labeled_box, box=upright_box(labeled_box.box, picture.raw_size, picture.orientation))
-        for labeled_box in annotation.boxes
-    )
-
-
 def _check_picture(key: str, picture: Picture) -> list[Finding]:
     """Report the changes that were made to the image file."""
     findings = [
@@ -157,15 +162,12 @@ def _check_picture(key: str, picture: Picture) -> list[Finding]:
 def _check_annotation(key: str, picture: Picture, annotation: Annotation) -> list[Finding]:
     """Report where the annotation contradicts its image, and which of the two was used."""
     findings = [_report_orientation(key, picture, annotation)] if picture.orientation != 1 else []
-    if annotation.size not in (picture.size, picture.raw_size) and (
-        annotation.size or suffix(annotation.file) == ".xml"
-    ):
-        size = f"{annotation.size.width} × {annotation.size.height}" if annotation.size else "nothing"
-        message = f"<size> says {size}, the image is {picture.size.width} × {picture.size.height}"
+    if annotation.size is None and suffix(annotation.file) == ".xml":
+        message = f"<size> says nothing, the image is {picture.size.width} × {picture.size.height}"
         action = "the image's own size was used"
         findings.append(Finding("size_mismatch", "warning", annotation.file, None, message, action))
     names = [name.replace("\\", "/") for name in (annotation.filename, annotation.second_filename) if name]
-    if names and stem(key).lower() not in [stem(name).lower() for name in names]:
+    if names and fold(stem(key)) not in [fold(stem(form)) for name in names for form in (name, unquote(name))]:
         message = f"<filename> says {annotation.filename!r}, which is not there"
         findings.append(Finding("filename_mismatch", "info", annotation.file, None, message, f"{key} was used"))
     return findings

@@ -21,6 +21,7 @@ from slipway.store.interface import ObjectStore
 from services.ingest.formats import ListedAnnotations, PendingAnnotation
 from services.ingest.formats.detection import choose_format, describe_damage, detect_formats, list_annotations
 from services.ingest.formats.source_file import SourceFile
+from services.ingest.label_spelling import unite_spellings
 from services.ingest.read_annotation import ImportedAnnotation, read_annotation
 from services.ingest.source_layout import SourceLayout, find_rival_annotations, stem
 from services.ingest.source_names import fold
@@ -78,7 +79,8 @@ def scan_source(source: ObjectStore, store: ObjectStore, spec: IngestSpec, label
     for key in sorted(set(layout.images) - set(image_keys.values())):
         findings.append(Finding("no_annotation", "info", key, None, "has no annotation", "left out"))
     split = annotated_split(split_names) or read_source_split(image_keys, files, source)
-    return ScannedSource(files, list(images.items()), split, findings, annotations.notes)
+    united_images, spelling_findings = unite_spellings(list(images.items()))
+    return ScannedSource(files, united_images, split, findings + spelling_findings, annotations.notes)
 
 
 def _list_annotations(

@@ -14,9 +14,11 @@ from urllib.parse import unquote
 from slipway.errors import AnnotationError
 
 from services.ingest.expected_folder import ExpectedFolder, Rank, SourceFolders
+from services.ingest.images.unreadable import UNREADABLE_SUFFIXES
 from services.ingest.source_names import fold
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+JPEG_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"}
+_IMAGE_SUFFIXES = JPEG_SUFFIXES | {".png", ".apng", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm"}
 
 
 class UnmatchedAnnotation(AnnotationError):
@@ -41,6 +43,7 @@ class SourceLayout:
       annotations: Keys of the XML files, sorted.
       images: Keys of the image files, sorted.
       by_name, by_stem: Image keys under their last name, whole and without suffix; both folded.
+      others: Keys of all other files under their last name, folded; pictures that cannot be read also under their stem.
     """
 
     annotations: tuple[str, ...]
@@ -48,6 +51,7 @@ class SourceLayout:
     by_name: Mapping[str, list[str]]
     by_stem: Mapping[str, list[str]]
     folders: SourceFolders
+    others: Mapping[str, list[str]]
 
     @classmethod
     def from_files(cls, files: Sequence[str]) -> "SourceLayout":
@@ -59,7 +63,7 @@ class SourceLayout:
             by_name[fold(posixpath.basename(key))].append(key)
             by_stem[fold(stem(key))].append(key)
         folders = SourceFolders.from_keys([key for key in files if suffix(key) not in _IMAGE_SUFFIXES], images)
-        return cls(annotations, images, by_name, by_stem, folders)
+        return cls(annotations, images, by_name, by_stem, folders, _other_files(files))
 
     def image_of(self, annotation: str, filename: str, hints: Sequence[str] = ()) -> str:
         """Return the image of an annotation: by the name that it gives, or by its own; in the folder that fits best.
@@ -80,7 +84,7 @@ class SourceLayout:
         by_own_name = _best(expected, self.by_stem.get(fold(stem(annotation)), ()), stem(annotation))
         images = by_filename or by_own_name or _best(expected, self.by_stem.get(fold(stem(name)), ()), stem(name))
         if not images:
-            raise UnmatchedAnnotation("image_missing", self._describe_missing(annotation, filename))
+            return self._other_image(expected, annotation, filename)
         is_contradicted = by_own_name and not set(images) & set(by_own_name)
         if is_contradicted and _place(expected, by_own_name[0]) <= _place(expected, images[0]):
             images = images + by_own_name
@@ -101,6 +105,20 @@ class SourceLayout:
     def _images_named(self, name: str) -> Sequence[str]:
         return self.by_name.get(fold(name), []) or self.by_name.get(fold(unquote(name)), [])
 
+    def _other_image(self, expected: ExpectedFolder, annotation: str, filename: str) -> str:
+        """Return the file of the annotation's name whose suffix is not that of an image; its content may be one."""
+        name = posixpath.basename(filename.replace("\\", "/"))
+        for form in (name, unquote(name), stem(name), stem(annotation)):
+            others = _best(expected, self.others.get(fold(form), ()), form) if form else []
+            unreadable = [key for key in others if suffix(key) in UNREADABLE_SUFFIXES]
+            if unreadable:
+                kind = suffix(unreadable[0]).lstrip(".").upper()
+                message = f"names the image {filename!r}: {unreadable[0]} is {kind}, which cannot be read"
+                raise UnmatchedAnnotation("image_unreadable", message)
+            if len(others) == 1 and form in (name, unquote(name)):
+                return others[0]
+        raise UnmatchedAnnotation("image_missing", self._describe_missing(annotation, filename))
+
     def _describe_missing(self, annotation: str, filename: str) -> str:
         message = f"names the image {filename!r}, which is not in the source"
         name = posixpath.basename(filename.replace("\\", "/"))
@@ -109,6 +127,16 @@ class SourceLayout:
             return message
         more = f" and {len(same_names) - 1} more of that name" if len(same_names) > 1 else ""
         return f"{message}: {same_names[0]}{more} belongs to another folder"
+
+
+def _other_files(files: Sequence[str]) -> dict[str, list[str]]:
+    others: dict[str, list[str]] = defaultdict(list)
+    for key in files:
+        if suffix(key) not in _IMAGE_SUFFIXES and suffix(key) != ".xml":
+            others[fold(posixpath.basename(key))].append(key)
+            if suffix(key) in UNREADABLE_SUFFIXES:
+                others[fold(stem(key))].append(key)
+    return others
 
 
 def find_rival_annotations(image_keys: Mapping[str, str], layout: SourceLayout) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,8 @@ from slipway.text import format_count
 _OVERHANG_PIXELS = 2.0
 _OVERHANG_SHARE = 0.01
 _PRECISION = 0.01  # pixels; shares of the image with six decimals are as exact in images of up to 10,000 pixels
+_SHARE_ROUNDING = 0.01
+_SMALLEST_SIDE = 1.0  # pixels
 
 
 def check_boxes(
@@ -35,11 +37,13 @@ def check_boxes(
     usable: list[LabeledBox] = []
     findings: list[Finding] = []
     earlier_boxes: set[tuple[str, Box]] = set()
+    has_shares = are_relative(boxes)
     for index, labeled_box in enumerate(boxes):
         if index in refused:
             continue
-        fault = _check_label(labeled_box, labels) or _check_box(labeled_box, size)
-        if fault is None or fault.code == "box_overhang":
+        fault = _check_label(labeled_box, labels) or (_check_share(labeled_box.box) if has_shares else None)
+        fault = fault or _check_box(labeled_box, size)
+        if fault is None or fault.is_usable:
             clipped_box = replace(labeled_box, box=clip(labeled_box.box, size))
             identity = (clipped_box.label, clipped_box.box)
             if identity in earlier_boxes:
@@ -53,12 +57,24 @@ def check_boxes(
     return usable, findings
 
 
+def are_relative(boxes: Sequence[LabeledBox]) -> bool:
+    """Check whether all boxes with an area lie between 0 and 1, which are shares of an image rather than pixels."""
+    sides = [side for labeled_box in boxes if not labeled_box.box.is_empty for side in labeled_box.box]
+    return bool(sides) and all(-_SHARE_ROUNDING <= side <= 1 + _SHARE_ROUNDING for side in sides)
+
+
+def overhangs_by_rounding(pixels: float, size: ImageSize) -> bool:
+    """Check whether a box leaves an image by no more than annotation tools round."""
+    return not pixels > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size))
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     code: str
     severity: Severity
     message: str
     action: str
+    is_usable: bool = False
 
 
 def _check_label(labeled_box: LabeledBox, labels: LabelMap | None) -> _Fault | None:
@@ -68,6 +84,14 @@ def _check_label(labeled_box: LabeledBox, labels: LabelMap | None) -> _Fault | N
         message = f"has a label that the label map lacks; it has {', '.join(labels.names)}"
         return _Fault("label_unknown", "error", message, "rename it or add the label")
     return None
+
+
+def _check_share(box: Box) -> _Fault | None:
+    if box.is_empty:
+        return None
+    corners = ", ".join(f"{tag}={side:g}" for tag, side in zip(Box._fields, box, strict=True))
+    message = f"has shares of the image instead of pixels: {corners}"
+    return _Fault("box_relative", "error", message, "write x times the image's width, and y times its height")
 
 
 def _check_box(labeled_box: LabeledBox, size: ImageSize) -> _Fault | None:
@@ -82,13 +106,19 @@ def _check_box(labeled_box: LabeledBox, size: ImageSize) -> _Fault | None:
     if box.is_empty:
         message = f"is {box.width:g} × {box.height:g} pixels at x={box.xmin:g}, y={box.ymin:g}"
         return _Fault("box_empty", "warning", message, "dropped: nothing can be learnt from it")
+    return _check_position(box, size)
+
+
+def _check_position(box: Box, size: ImageSize) -> _Fault | None:
     pixels = overhang(box, size)
-    if pixels < _PRECISION and not clip(box, size).is_empty:
-        return None
-    message = _farthest_side(box, size)
-    if clip(box, size).is_empty or pixels > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size)):
-        return _Fault("box_outside", "error", message, "redraw the box or fix <size> in the xml")
-    return _Fault("box_overhang", "warning", message, "clipped to the image")
+    if clip(box, size).is_empty or not overhangs_by_rounding(pixels, size):
+        return _Fault("box_outside", "error", _farthest_side(box, size), "redraw the box or fix <size> in the xml")
+    if pixels >= _PRECISION:
+        return _Fault("box_overhang", "warning", _farthest_side(box, size), "clipped to the image", is_usable=True)
+    if min(box.width, box.height) < _SMALLEST_SIDE:
+        message = f"is {box.width:g} × {box.height:g} pixels at x={box.xmin:g}, y={box.ymin:g}"
+        return _Fault("box_tiny", "warning", message, "kept: look at it", is_usable=True)
+    return None
 
 
 def _farthest_side(box: Box, size: ImageSize) -> str:

@@ -25,8 +25,8 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a pointer of Git LFS, not the file itself"),
 )
 # Files of cameras are TIFF files whose first picture is a small preview, so their content does not tell.
-RAW_SUFFIXES = frozenset({".cr2", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"})
-UNREADABLE_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".cr3", ".jp2", ".j2k", ".jxl", ".psd", ".svg"}
+_RAW_SUFFIXES = frozenset({".cr2", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"})
+UNREADABLE_SUFFIXES = _RAW_SUFFIXES | {".heic", ".heif", ".hif", ".cr3", ".jp2", ".j2k", ".jxl", ".psd", ".svg"}
 
 
 def describe_unreadable(content: bytes) -> str:

@@ -277,3 +277,44 @@ def test_folder_and_path_of_an_annotation_tell_which_image_is_meant(read_tree):
         annotation = xml(BOX.format("ship", *SQUARE)).replace("<size>", f"{tags}<size>")
         result = read_tree(annotation, one=(80, 48), two=(80, 48))
         assert (result.key, codes(result)) == ("two/a.jpg", [])
+
+
+def test_boxes_of_an_enlarged_image_are_scaled_with_it(read_pair):
+    result = read_pair(encode(scene()), xml(BOX.format("ship", 8, 4, 16, 12), size=(40, 24)))
+    assert codes(result) == [("boxes_scaled", "warning")]
+    assert result.image.boxes[0].box == Box(*SQUARE)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "code"),
+    [
+        pytest.param(
+            xml(f"<item>{BOX.format('ship', *SQUARE)}</item>".replace("object", "thing")), "box_not_read", id="tag"
+        ),
+        pytest.param(xml(BOX.format("ship", 10, 10, 20, 70), size=(60, 80)), "drawn_on_another_size", id="size"),
+    ],
+)
+def test_image_whose_boxes_are_not_known_is_left_out_instead_of_taken_for_background(read_pair, annotation, code):
+    result = read_pair(encode(scene()), annotation)
+    assert codes(result) == [(code, "error")]
+    assert result.image is None
+
+
+def test_box_with_a_fault_of_its_own_takes_no_other_with_it(read_pair):
+    two_names = BOX.format("dog</name><name>puppy", *SQUARE)
+    result = read_pair(encode(scene()), xml(two_names, BOX.format("ship", *SQUARE)))
+    assert codes(result) == [("name_ambiguous", "error")]
+    assert [labeled_box.label for labeled_box in result.image.boxes] == ["ship"]
+
+
+def test_label_in_another_unicode_form_is_that_of_the_label_map(read_pair):
+    labels = LabelMap(("caf\u00e9",))
+    result = read_pair(encode(scene()), xml(BOX.format("cafe&#x301;", *SQUARE)), labels=labels)
+    assert (result.image.boxes[0].label, result.findings) == ("caf\u00e9", [])
+
+
+def test_damaged_pixels_are_a_warning_and_kept(read_pair):
+    content = encode(Image.effect_noise((80, 48), 60).convert("RGB"))
+    result = read_pair(content[:-1000] + bytes(998) + content[-2:], xml())
+    assert codes(result) == [("image_damaged", "warning")]
+    assert result.image is not None

@@ -209,3 +209,26 @@ def test_annotations_of_one_folder_find_images_in_many():
     files = layout("xml/a.xml", "xml/b.xml", "xml/c.xml", "pics/a.jpg", "more/part2/b.jpg", "xml/extra/c.jpg")
     for name, image in {"a": "pics/a.jpg", "b": "more/part2/b.jpg", "c": "xml/extra/c.jpg"}.items():
         assert files.image_of(f"xml/{name}.xml", f"{name}.jpg") == image
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a.mpo", "a.avif", "a.ppm", "a.dib"])
+def test_every_suffix_of_a_format_that_is_read_is_an_image(name):
+    assert layout(name, "a.xml").image_of("a.xml", "a.jpg") == name
+
+
+@pytest.mark.parametrize("name", ["IMG_0001", "scan.dat", "a.jpg_large"])
+def test_file_that_is_named_exactly_is_taken_whatever_its_suffix_for_its_content_decides(name):
+    assert layout(name, "x.xml", "readme.txt").image_of("x.xml", name) == name
+
+
+@pytest.mark.parametrize("filename", ["IMG_0.HEIC", "IMG_0.jpg", ""])
+def test_picture_that_is_there_but_cannot_be_read_is_named(filename):
+    with pytest.raises(UnmatchedAnnotation, match=r"images/IMG_0\.HEIC is HEIC, which cannot be read") as error_info:
+        layout("images/IMG_0.HEIC", "xml/IMG_0.xml").image_of("xml/IMG_0.xml", filename)
+    assert error_info.value.code == "image_unreadable"
+
+
+def test_picture_that_was_converted_is_taken_instead_of_the_original():
+    files = layout("IMG_0.HEIC", "IMG_0.jpg", "IMG_0.xml", "IMG_1.CR2", "IMG_1.jpg", "IMG_1.xml")
+    assert files.image_of("IMG_0.xml", "IMG_0.HEIC") == "IMG_0.jpg"
+    assert files.image_of("IMG_1.xml", "IMG_1.jpg") == "IMG_1.jpg"

@@ -123,3 +123,25 @@ def test_an_overhang_below_the_precision_of_relative_coordinates_is_clipped_with
     boxes, findings = check_boxes([LabeledBox("ship", Box(-0.004, 0, 10, 48.009))], ImageSize(64, 48), None, "a.txt")
     assert [item.box for item in boxes] == [Box(0, 0, 10, 48)]
     assert findings == []
+
+
+def test_shares_of_the_image_instead_of_pixels_are_an_error_for_each_box():
+    boxes, findings = check((0.2, 0.5, 0.6, 0.8), (0, 0, 1, 1.005))
+    assert boxes == []
+    assert [(finding.code, finding.severity, finding.object) for finding in findings] == [
+        ("box_relative", "error", 0),
+        ("box_relative", "error", 1),
+    ]
+    assert "has shares of the image instead of pixels: xmin=0.2, ymin=0.5, xmax=0.6, ymax=0.8" in findings[0].message
+
+
+def test_one_tiny_box_among_others_is_kept_with_a_warning():
+    boxes, (finding,) = check((0.2, 0.5, 0.6, 0.8), (10, 10, 60, 80))
+    assert len(boxes) == 2
+    assert (finding.code, finding.severity, finding.object) == ("box_tiny", "warning", 0)
+    assert str(finding).endswith("is 0.4 × 0.3 pixels at x=0.2, y=0.5; kept: look at it")
+
+
+def test_boxes_without_area_at_the_origin_are_empty_and_no_shares():
+    _, (finding,) = check((0, 0, 0, 0))
+    assert finding.code == "box_empty"
