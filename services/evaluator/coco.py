@@ -3,17 +3,18 @@
 `faster-coco-eval` computes the same values as `pycocotools`, five to eight times as fast; a test compares the two.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from slipway.artifacts.evaluation import ClassScore, CocoMetrics, Curve, Curves
 from slipway.dataset.annotations import AnnotatedImage
-from slipway.dataset.boxes import Box, ImageSize
+from slipway.dataset.boxes import Box, ImageSize, iou
 from slipway.dataset.labels import LabelMap
 
 NAMES = tuple(str(field.alias) for field in CocoMetrics.model_fields.values())  # in the order of COCOeval's `stats`
+_IGNORED_IOU = 0.5
 _ALL_SIZES, _HUNDRED_DETECTIONS, _IOU_50 = 0, -1, 0  # indices of COCOeval's arrays
 
 
@@ -52,12 +53,14 @@ class GroundTruth:
     Attributes:
       sizes: Source id of each image to its size.
       filenames: Source id of each image to its name in the source folder.
+      difficult: Boxes that are marked as difficult. They count neither as found nor as missed.
     """
 
     labels: LabelMap
     sizes: Mapping[int, ImageSize]
     boxes: Sequence[TrueBox]
     filenames: Mapping[int, str] = field(default_factory=dict)
+    difficult: Sequence[TrueBox] = ()
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,44 @@ class Measurement:
 
 
 def ground_truth(images: Iterable[AnnotatedImage], labels: LabelMap) -> GroundTruth:
-    """Collect the annotated boxes of a split; the images are read once."""
+    """Collect the annotated boxes of a split; the images are read once.
+
+    If all boxes are difficult, they count like others: there would be nothing to measure.
+    """
     sizes: dict[int, ImageSize] = {}
     filenames: dict[int, str] = {}
     boxes: list[TrueBox] = []
+    difficult: list[TrueBox] = []
     for image in images:
         sizes[image.source_id], filenames[image.source_id] = image.size, image.filename
-        boxes += [TrueBox(image.source_id, labels.id(box.label), box.box) for box in image.boxes]
-    return GroundTruth(labels, sizes, boxes, filenames)
+        for box in image.boxes:
+            true_box = TrueBox(image.source_id, labels.id(box.label), box.box)
+            (difficult if box.difficult else boxes).append(true_box)
+    if not boxes:
+        boxes, difficult = difficult, []
+    return GroundTruth(labels, sizes, boxes, filenames, difficult)
+
+
+def without_difficult(truth: GroundTruth, detections: Iterable[Detection]) -> list[Detection]:
+    """Leave out detections of difficult objects: those that overlap none of their class more, and by at least 0.5.
+
+    Source: PASCAL VOC development kit 2012, `VOCevaldet.m`: a detection belongs to the object that it overlaps most,
+    and is not counted if that object is difficult. It is left out here at every IoU threshold.
+    """
+    if not truth.difficult:
+        return list(detections)
+    boxes_of: dict[tuple[int, int], list[tuple[Box, bool]]] = defaultdict(list)
+    for boxes, is_difficult in ((truth.boxes, False), (truth.difficult, True)):
+        for image_id, class_id, box in boxes:
+            boxes_of[image_id, class_id].append((box, is_difficult))
+    return [detection for detection in detections if not _is_of_difficult(detection, boxes_of)]
+
+
+def _is_of_difficult(detection: Detection, boxes_of: Mapping[tuple[int, int], Sequence[tuple[Box, bool]]]) -> bool:
+    boxes = boxes_of.get((detection.image_id, detection.class_id), ())
+    overlaps = [(iou(detection.box, box), not is_difficult) for box, is_difficult in boxes]
+    overlap, is_counted = max(overlaps, default=(0.0, True))  # of two equal overlaps, that of the box that counts
+    return overlap >= _IGNORED_IOU and not is_counted
 
 
 def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) -> Measurement:
@@ -97,6 +130,7 @@ def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) ->
     """
     from faster_coco_eval.core import COCO, COCOeval_faster
 
+    detections = without_difficult(truth, detections)
     coco = COCO(coco_dataset(truth))
     results = coco.loadRes(coco_results(detections or _one_empty_detection(truth)))
     evaluation = COCOeval_faster(coco, results, iouType="bbox")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from slipway.dataset.boxes import Box
 
-from services.evaluator.coco import Detection, GroundTruth, TrueBox
+from services.evaluator.coco import Detection, GroundTruth, TrueBox, without_difficult
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -55,13 +55,13 @@ class ImageMatches:
 def match_images(
     truth: GroundTruth, detections: Iterable[Detection], thresholds: Sequence[float] = COCO_IOUS
 ) -> list[ImageMatches]:
-    """Match the detections of every image of a split, in the order of source ids.
+    """Match the detections of every image of a split, in the order of source ids, but for those of difficult objects.
 
     Args:
       thresholds: IoU at which a detection matches a box, ascending; each is matched on its own.
     """
     detections_of, boxes_of = defaultdict(list), defaultdict(list)
-    for detection in detections:
+    for detection in without_difficult(truth, detections):
         detections_of[detection.image_id].append(detection)
     for box in truth.boxes:
         boxes_of[box.image_id].append(box)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,15 @@ from slipway.dataset.annotations import AnnotatedImage, LabeledBox
 from slipway.dataset.boxes import Box, ImageSize
 from slipway.dataset.labels import LabelMap
 
-from services.evaluator.coco import NAMES, Detection, coco_dataset, coco_results, ground_truth, measure
+from services.evaluator.coco import (
+    NAMES,
+    Detection,
+    coco_dataset,
+    coco_results,
+    ground_truth,
+    measure,
+    without_difficult,
+)
 
 LABELS = LabelMap(("buoy", "ship"))
 
@@ -117,3 +126,40 @@ def random_scene(draw):
 def _random_box(draw):
     xmin, ymin = draw.uniform(0, 150), draw.uniform(0, 60)
     return xmin, ymin, xmin + draw.uniform(8, 50), ymin + draw.uniform(8, 40)
+
+
+def with_difficult(number, *boxes, difficult):
+    """An image whose last boxes are difficult ones."""
+    easy = image(number, *boxes)
+    hard = tuple(replace(box, difficult=True) for box in image(number, *difficult).boxes)
+    return replace(easy, boxes=(*easy.boxes, *hard))
+
+
+def test_difficult_objects_count_neither_as_missed_nor_as_found():
+    images = [with_difficult(1, ("ship", SHIP), difficult=[("ship", (120, 10, 170, 60)), ("buoy", BUOY)])]
+    truth = ground_truth(images, LABELS)
+    found = detection(1, "ship", SHIP, 0.5)
+    for others in ([], [detection(1, "ship", (121, 10, 170, 60), 0.9), detection(1, "buoy", BUOY, 0.9)]):
+        measurement = measure(truth, [*others, found], loss=0)
+        assert measurement.metrics.by_name()["AP"] == pytest.approx(1.0)
+        assert [(score.label, score.boxes) for score in measurement.per_class] == [("buoy", 0), ("ship", 1)]
+
+
+@pytest.mark.parametrize(
+    ("label", "box", "is_counted"),
+    [
+        ("ship", (120, 10, 170, 60), False),
+        ("buoy", (120, 10, 170, 60), True),
+        ("ship", (150, 10, 200, 60), True),
+        ("ship", SHIP, True),
+    ],
+    ids=["on-it", "of-another-class", "loosely-beside-it", "on-another-object"],
+)
+def test_detections_of_difficult_objects_alone_are_left_out(label, box, is_counted):
+    truth = ground_truth([with_difficult(1, ("ship", SHIP), difficult=[("ship", (120, 10, 170, 60))])], LABELS)
+    assert len(without_difficult(truth, [detection(1, label, box, 0.9)])) == is_counted
+
+
+def test_difficult_objects_count_where_there_are_no_others():
+    truth = ground_truth([with_difficult(1, difficult=[("ship", SHIP)])], LABELS)
+    assert (len(truth.boxes), len(truth.difficult)) == (1, 0)

@@ -1,5 +1,7 @@
 """Matches of detections and annotated boxes, at several IoU thresholds."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.evaluator.test_coco import BUOY, LABELS, SHIP, detection, image
@@ -52,3 +54,11 @@ def test_only_the_hundred_best_detections_of_a_class_count():
 def test_boxes_without_area_match_nothing():
     empty = (5, 5, 5, 5)
     assert match([("ship", empty)], [detection(1, "ship", empty, 0.9)]).matches.tolist() == [[-1]]
+
+
+def test_detections_of_difficult_objects_match_nothing_and_are_not_counted():
+    difficult_ship = replace(image(1, ("ship", SHIP)).boxes[0], difficult=True)
+    images = [replace(image(1), boxes=(difficult_ship,)), image(2, ("ship", SHIP))]
+    detections = [detection(number, "ship", SHIP, 0.9) for number in (1, 2)]
+    matches = match_images(ground_truth(images, LABELS), detections, (0.5,))
+    assert [(len(one.detections), len(one.boxes)) for one in matches] == [(0, 0), (1, 1)]
