@@ -58,13 +58,14 @@ def _detect_group(files: Sequence[SourceFile], formats: Sequence[AnnotationForma
     """Recognize the files of one folder with one suffix.
 
     A file that is named after an image, and is not recognized or beyond the sample, has the format of its neighbours
-    if each image has a file in it: an empty file, or a damaged one, which is then reported as such.
+    if each image has a file in it: an empty file, or a damaged one, which is then reported as such. So has any XML
+    file beyond the sample, since VOC's reader reports every XML file that it cannot use.
     """
     usual_format: AnnotationFormat | None = None
     unrecognized_files = []
     for number, file in enumerate(files):
-        is_in_sample = number < _SAMPLE_FILES or usual_format is None or not file.has_image
-        format = _format_of(file, formats) if is_in_sample else usual_format
+        is_usual = number >= _SAMPLE_FILES and (file.has_image or usual_format is VOC)
+        format = usual_format if usual_format and is_usual else _format_of(file, formats)
         if format is None:
             unrecognized_files.append(file)
         else:

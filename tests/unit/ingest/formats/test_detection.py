@@ -18,6 +18,8 @@ from tests.fakes.annotation_files import (
     write_yolo,
 )
 
+from services.ingest.formats.detection import detect_formats
+from services.ingest.formats.source_file import SourceFile
 from services.ingest.service import ingest
 
 
@@ -146,3 +148,16 @@ def test_an_object_that_cannot_be_used_takes_no_other_with_it(source, run_ingest
     result = run_ingest(invalid="drop")
     assert result.counts["label_missing"] == 1
     assert sum(counts.boxes for counts in result.splits.values()) == len(document["annotations"]) - 1
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_of_many_files_only_a_sample_is_read_to_recognize_their_format(tmp_path, monkeypatch, has_image):
+    for number in range(100):
+        (tmp_path / f"{number:03}.xml").write_text("<annotation/>")
+    source = FolderStore(tmp_path)
+    keys_read = []
+    stream = source.stream
+    monkeypatch.setattr(source, "stream", lambda key, *range: keys_read.append(key) or stream(key, *range))
+    detected = detect_formats(SourceFile(f"{number:03}.xml", source, has_image) for number in range(100))
+    assert len(detected.files["voc"]) == 100
+    assert len(keys_read) == 32
