@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from slipway.artifacts.dataset import Finding
 from slipway.dataset.annotations import AnnotatedImage, LabeledBox
-from slipway.dataset.boxes import ImageSize
+from slipway.dataset.boxes import ImageSize, clip
 from slipway.dataset.labels import LabelMap
 from slipway.dataset.source_folder import read_file
 from slipway.errors import AnnotationError
@@ -85,9 +85,19 @@ def _check_boxes(
     if any(finding.code in _REFUSES_IMAGE for finding in findings):
         return [], findings  # what is wrong with the boxes follows from it
     refused = {finding.object for finding in findings if finding.severity == "error"}
-    boxes = spelled_as(boxes, labels)
+    boxes = spelled_as(_clip_turned(boxes, annotation, picture), labels)
     usable, box_findings = check_boxes(boxes, picture.size, labels, annotation.file, refused)
     return usable, findings + box_findings
+
+
+def _clip_turned(boxes: tuple[LabeledBox, ...], annotation: Annotation, picture: Picture) -> tuple[LabeledBox, ...]:
+    """Cut the bounds of turned boxes to the image: their corners often leave it, and no object is there."""
+    turned = {finding.object for finding in annotation.findings if finding.code == "box_turned"}
+    clipped_boxes = [clip(labeled_box.box, picture.size) for labeled_box in boxes]
+    return tuple(
+        replace(labeled_box, box=clipped) if index in turned and not clipped.is_empty else labeled_box
+        for index, (labeled_box, clipped) in enumerate(zip(boxes, clipped_boxes, strict=True))
+    )
 
 
 def _unusable(file: str, key: str, finding: Finding) -> ImportedAnnotation:
