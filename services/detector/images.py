@@ -4,9 +4,10 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from slipway.errors import InputError
@@ -18,6 +19,9 @@ from services.detector.detect import Detection
 _UNSAFE_FORMATS = {"EPS", "WMF"}
 _FAULTS = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 _JPEG_QUALITY = 90
+# Pictures that Pillow does not know: they are tried, so that the log names them instead of counting other files.
+_UNREADABLE_SUFFIXES = {".heic", ".heif", ".hif", ".jxl", ".cr3"}
+_DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits a pixel that cameras and scanners use
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,9 @@ def read_image(content: bytes, filename: str, limits: ImageLimits | None = None)
 
 def is_image_name(filename: str) -> bool:
     """Check by the suffix whether a file is meant to be an image."""
-    return (
-        Image.registered_extensions().get(PurePosixPath(filename).suffix.lower()) in set(Image.OPEN) - _UNSAFE_FORMATS
-    )
+    suffix = PurePosixPath(filename).suffix.lower()
+    is_known = Image.registered_extensions().get(suffix) in set(Image.OPEN) - _UNSAFE_FORMATS
+    return is_known or suffix in _UNREADABLE_SUFFIXES
 
 
 def drawn_names(filenames: Sequence[str]) -> dict[str, str]:
@@ -98,8 +102,16 @@ def _encode(image: Image.Image, file_format: Literal["JPEG", "PNG"]) -> bytes:
 def _upright_rgb(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip at 255
-        upright = Image.fromarray(np.clip(np.asarray(upright) // 256, 0, 255).astype(np.uint8))
+        upright = Image.fromarray(_eight_bits(np.asarray(upright)))
     return upright.convert("RGB")
+
+
+def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale grey pixels by the bits that they use, as ingest does with training images: 12 bits in 16 are common."""
+    highest = int(pixels.max(initial=0))
+    bits = next((depth for depth in _DEPTHS if highest < 2**depth), _DEPTHS[-1])
+    scaled: NDArray[np.uint8] = np.clip(pixels // 2 ** (bits - 8), 0, 255).astype(np.uint8)
+    return scaled
 
 
 def _unreadable(filename: str, reason: str) -> InputError:

@@ -64,7 +64,18 @@ def test_drawn_images_keep_their_folders_and_never_share_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_image"), [("a.JPG", True), ("a.webp", True), ("a.xml", False), ("a.eps", False), ("a", False)]
+    ("name", "is_image"),
+    [("a.JPG", True), ("a.webp", True), ("a.HEIC", True), ("a.xml", False), ("a.eps", False), ("a", False)],
 )
 def test_an_image_is_recognized_by_its_suffix(name: str, is_image: bool) -> None:
     assert is_image_name(name) is is_image
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0, 2048, 4095], [0, 128, 255]), ([0, 100, 200], [0, 100, 200])],
+    ids=["12-bits", "8-bits"],
+)
+def test_fewer_bits_in_sixteen_are_as_bright_as_in_training(values, expected):
+    content = encode(Image.fromarray(np.array([values], np.uint16)), "PNG")
+    assert np.asarray(read_image(content, "a.png"))[0, :, 0].tolist() == expected
