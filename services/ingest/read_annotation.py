@@ -20,7 +20,7 @@ from services.ingest.label_spelling import spelled_as
 from services.ingest.repair import Picture, read_picture
 from services.ingest.source_layout import JPEG_SUFFIXES, SourceLayout, UnmatchedAnnotation, stem, suffix
 from services.ingest.source_names import fold
-from services.ingest.validate import check_boxes
+from services.ingest.validate import check_boxes, words_for
 
 _SUFFIXES = {"jpeg": JPEG_SUFFIXES, "png": {".png", ".apng"}}
 
@@ -64,7 +64,7 @@ def read_annotation(
     try:
         picture = read_picture(read_file(source, key))
     except BrokenImage as error:
-        action = "replace the image, or remove it with its xml"
+        action = words_for(file, "replace the image, or remove it with its xml")
         return _unusable(file, key, Finding(error.code, "error", key, None, str(error), action))
     boxes, box_findings = _check_boxes(annotation, picture, labels)
     findings = [*match_findings, *_check_picture(key, picture), *_check_annotation(key, picture, annotation)]
@@ -114,9 +114,7 @@ def _report_malformed(file: str, error: AnnotationError) -> Finding:
 def _report_unmatched(annotation: Annotation, error: UnmatchedAnnotation) -> Finding:
     if error.code == "image_unreadable":
         return Finding(error.code, "error", annotation.file, None, str(error), "save it as JPEG or PNG")
-    action = "add the image, correct its name in the annotation, or remove the annotation"
-    if not annotation.shared_key:
-        action = "add the image, correct <filename> or remove the xml"
+    action = words_for(annotation.file, "add the image, correct <filename> or remove the xml")
     return Finding(error.code, "error", annotation.file, None, str(error), action)
 
 
@@ -178,7 +176,7 @@ def _check_annotation(key: str, picture: Picture, annotation: Annotation) -> lis
         findings.append(Finding("size_mismatch", "warning", annotation.file, None, message, action))
     names = [name.replace("\\", "/") for name in (annotation.filename, annotation.second_filename) if name]
     if names and fold(stem(key)) not in [fold(stem(form)) for name in names for form in (name, unquote(name))]:
-        message = f"<filename> says {annotation.filename!r}, which is not there"
+        message = f"{words_for(annotation.file, '<filename>')} says {annotation.filename!r}, which is not there"
         findings.append(Finding("filename_mismatch", "info", annotation.file, None, message, f"{key} was used"))
     return findings
 

@@ -1,6 +1,7 @@
 """The checks of boxes and of whole datasets: returns what can be trained on, and a finding for each fault."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from slipway.text import format_count
 # clipped; one that leaves it farther was drawn on another image.
 _OVERHANG_PIXELS = 2.0
 _OVERHANG_SHARE = 0.01
+_TAG = re.compile(r"<(name|size|filename|[xy]m(?:in|ax))>")
 _PRECISION = 0.01  # pixels; shares of the image with six decimals are as exact in images of up to 10,000 pixels
 _SHARE_ROUNDING = 0.01
 _SMALLEST_SIDE = 1.0  # pixels
@@ -52,9 +54,17 @@ def check_boxes(
                 usable.append(clipped_box)
             earlier_boxes.add(identity)
         if fault is not None:
-            message = f"object {index} ({labeled_box.label!r}) {fault.message}"
-            findings.append(Finding(fault.code, fault.severity, file, index, message, fault.action))
+            message = f"object {index} ({labeled_box.label!r}) {words_for(file, fault.message)}"
+            action = words_for(file, fault.action)
+            findings.append(Finding(fault.code, fault.severity, file, index, message, action))
     return usable, findings
+
+
+def words_for(file: str, text: str) -> str:
+    """Return a text on an XML file as it is; for a file of another format, without its tags and without its name."""
+    if file.lower().endswith(".xml"):
+        return text
+    return _TAG.sub(r"\1", text).replace("the xml", "the annotation").replace("its xml", "its annotation")
 
 
 def are_relative(boxes: Sequence[LabeledBox]) -> bool:

@@ -145,3 +145,17 @@ def test_one_tiny_box_among_others_is_kept_with_a_warning():
 def test_boxes_without_area_at_the_origin_are_empty_and_no_shares():
     _, (finding,) = check((0, 0, 0, 0))
     assert finding.code == "box_empty"
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("a.xml", "a.xml: object 0 ('') has no <name>; name it in the xml"),
+        ("a.json#1.jpg", "a.json#1.jpg: object 0 ('') has no name; name it in the annotation"),
+        ("annotations.xml#1.jpg", "annotations.xml#1.jpg: object 0 ('') has no name; name it in the annotation"),
+    ],
+    ids=["xml", "json", "shared xml"],
+)
+def test_a_message_on_another_format_names_no_tag_of_xml(file, message):
+    _, findings = check_boxes([LabeledBox("", Box(1, 1, 9, 9))], ImageSize(64, 48), None, file)
+    assert [str(finding) for finding in findings] == [message]
