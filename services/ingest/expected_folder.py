@@ -90,16 +90,14 @@ class ExpectedFolder:
     def excludes(self, image: str) -> bool:
         """Check whether the image belongs to another folder, and so to another annotation."""
         own, others = folders_of(self.annotation), folders_of(image)
-        if self.named:
-            return self.named not in others
-        if own == others:
-            return False
         own_names, other_names = set(own) - set(others), set(others) - set(own)
-        if self.hints & set(others):
+        if self.named and self.named not in others:
+            return True
+        if own == others or self.named in other_names or self.hints & other_names:
             return False
         if self.source.has_originals and any(map(is_derived, other_names)):
             return True
-        if self.hints and others:
+        if self.hints and others and self.hints.isdisjoint(others):
             return True
         pairs = self.source.paired_names
         return bool(own_names & pairs or (own_names and other_names & pairs))

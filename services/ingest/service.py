@@ -147,12 +147,15 @@ def _refuse_errors(findings: Sequence[Finding], params: StageParams, store: Obje
 
 
 def _explain(error: InputError, findings: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:
-    """Return an error's message behind the findings that are its cause, if there are any: errors, or else warnings."""
+    """Return an error's message behind the findings that are its cause, if there are any: errors, or else warnings.
+
+    The error's own advice is left out then, since it helps against the consequence only.
+    """
     causes = [finding for finding in findings if finding.severity == "error"]
     causes = causes or [finding for finding in findings if finding.severity == "warning"]
     if not causes:
         return str(error)
-    return f"{_write_faults(causes, params, store)}\nso {error}"
+    return f"{_write_faults(causes, params, store)}\nso {str(error).partition('; ')[0]}"
 
 
 def _write_faults(findings: Sequence[Finding], params: StageParams, store: ObjectStore) -> str:

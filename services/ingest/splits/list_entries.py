@@ -4,13 +4,14 @@ import csv
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from slipway.errors import InputError
 
 from services.ingest.source_names import fold, folder_names
 
 _SUFFIX = re.compile(r"\.(?:jpe?g|jpe|jfif|png|bmp|gif|tiff?|webp|xml|txt|json)\Z", re.IGNORECASE)
+_FLAGS = ("1", "0", "-1")  # whether an image shows a class
 _IMAGE_COLUMNS = ("filename", "file_name", "image", "image_path", "path", "file")
 
 
@@ -41,15 +42,16 @@ def _image_column(lines: Sequence[str]) -> Iterator[str]:
 class AnnotationIndex:
     """The annotations that the entries of lists may mean, by the names of their own files and of their images."""
 
-    def __init__(self, image_keys: Mapping[str, str]) -> None:
+    def __init__(self, image_keys: Mapping[str, str], folders: Collection[str] = ()) -> None:
         """Index the annotations.
 
         Args:
           image_keys: Annotation's key to its image's key.
+          folders: Names of all folders of the source: an entry in one of them is not an annotation in another.
         """
         self._paths: dict[str, tuple[str, ...]] = {key: (key, image) for key, image in image_keys.items()}
         self._by_name: dict[str, set[str]] = defaultdict(set)
-        self._folders: set[str] = set()
+        self._folders = set(folders)
         for key, paths in self._paths.items():
             for path in filter(None, paths):
                 name = posixpath.basename(path)
@@ -65,8 +67,8 @@ class AnnotationIndex:
         for text in _readings(entry):
             folder, name = posixpath.split(text)
             keys = self._by_name.get(fold(name)) or self._by_name.get(fold(_SUFFIX.sub("", name)), set())
-            if matches := self._in_folder(keys, folder):
-                return sorted(self._of_exact_name(matches, name))
+            if keys:
+                return sorted(self._of_exact_name(self._in_folder(keys, folder), name))
         return []
 
     def _in_folder(self, keys: Iterable[str], folder: str) -> list[str]:
@@ -89,13 +91,15 @@ class AnnotationIndex:
 
 
 def _readings(entry: str) -> Iterator[str]:
-    """Yield the paths that an entry may be: all of it, all but its last word, its first word, its last word."""
+    """Yield the paths that an entry may be: all of it, without VOC's flag, or one of several columns."""
     path = entry.replace("\\", "/").strip("\"'")
     yield path
-    first_words, _, _ = path.replace("\t", " ").rpartition(" ")
-    for text in (first_words, re.split(r"[\s,;]", path)[0], re.split(r"[\s,;]", path)[-1]):
-        if text:
-            yield text.strip().strip("\"'")
+    columns = path.split()
+    if columns[-1:] and columns[-1] in _FLAGS:
+        yield path.removesuffix(columns[-1]).strip()
+    if len(parts := re.split(r"[\t,;]", path)) > 1:
+        yield parts[0].strip().strip("\"'")
+    yield from (column for column in (columns[:1] + columns[-1:]) if _SUFFIX.search(column))
 
 
 def _common_end(one: str, other: str) -> int:

@@ -1,6 +1,6 @@
 """The source's own split: folders named after splits, or lists of images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class SourceSplit:
         return "test" in self.split_of.values()
 
 
-def read_source_split(image_keys: Mapping[str, str], files: Iterable[str], source: ObjectStore) -> SourceSplit:
+def read_source_split(image_keys: Mapping[str, str], files: Sequence[str], source: ObjectStore) -> SourceSplit:
     """Read the source's own split: from folders if train and another split are among them, otherwise from lists.
 
     Args:

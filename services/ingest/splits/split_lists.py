@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,6 +13,7 @@ from slipway.errors import InputError
 from slipway.store.interface import ObjectStore
 from slipway.text import format_count
 
+from services.ingest.expected_folder import folders_of
 from services.ingest.splits.list_entries import AnnotationIndex, read_entries
 from services.ingest.splits.split_names import TRAINVAL, list_split
 
@@ -59,7 +60,7 @@ class ListSplit:
     findings: list[Finding] = field(default_factory=list)
 
 
-def read_list_split(image_keys: Mapping[str, str], files: Iterable[str], source: ObjectStore) -> ListSplit:
+def read_list_split(image_keys: Mapping[str, str], files: Sequence[str], source: ObjectStore) -> ListSplit:
     """Read the split from lists: VOC's before others, `Main` before other tasks; lists of classes if all are such.
 
     Args:
@@ -70,10 +71,14 @@ def read_list_split(image_keys: Mapping[str, str], files: Iterable[str], source:
     """
     indexes: dict[str, AnnotationIndex] = {}
     findings: list[Finding] = []
-    for lists in _find_lists(files, image_keys):
+    kinds = _find_lists(files, image_keys)
+    folders = {name for key in files for name in folders_of(key)} if kinds else ()
+    for lists in kinds:
         plain = [item for item in lists if not item.rest]
         chosen = plain if _gives_split(plain) else [item for item in lists if item.split]
-        matches = {item: _match(item, image_keys, source, indexes) for item in chosen}
+        for root in {item.root for item in chosen} - indexes.keys():
+            indexes[root] = _index(root, image_keys, folders)
+        matches = {item: _match(item, source, indexes[item.root]) for item in chosen}
         fitting = {item: entries for item, entries in matches.items() if item.kind or _is_list(entries)}
         if _gives_split(fitting):
             return _merge(fitting)
@@ -102,22 +107,23 @@ def _gives_split(lists: Iterable[_SplitList]) -> bool:
     return bool(splits & {"train", TRAINVAL}) and len(splits - {TRAINVAL} | {"train"}) > 1
 
 
-def _match(
-    split_list: _SplitList, image_keys: Mapping[str, str], source: ObjectStore, indexes: dict[str, AnnotationIndex]
-) -> _Matches:
-    """Read a list, and find the annotations of its entries: those below its root, or any if there are none below it."""
-    root = split_list.root
-    if root not in indexes:
-        below = {key: image for key, image in image_keys.items() if key.startswith(root) or image.startswith(root)}
-        indexes[root] = AnnotationIndex(below or image_keys)
+def _index(root: str, image_keys: Mapping[str, str], folders: Collection[str]) -> AnnotationIndex:
+    """Return an index of the annotations below a folder, or of all if there are none below it."""
+    below = {key: image for key, image in image_keys.items() if key.startswith(root) or image.startswith(root)}
+    return AnnotationIndex(below or image_keys, folders)
+
+
+def _match(split_list: _SplitList, source: ObjectStore, index: AnnotationIndex) -> _Matches:
+    """Read a list, and find the annotations of its entries."""
     entries: list[str] = []
     with suppress(*(() if split_list.kind else (InputError,))):
         entries = read_entries(read_file(source, split_list.key), split_list.key)
-    return {entry: indexes[root].find(entry) for entry in entries}
+    return {entry: index.find(entry) for entry in entries}
 
 
 def _is_list(matches: _Matches) -> bool:
-    return sum(map(bool, matches.values())) > _LEAST_SHARE * len(matches)
+    image_count = sum(map(bool, matches.values()))
+    return image_count > 0 and image_count >= _LEAST_SHARE * len(matches)
 
 
 def _merge(matches: Mapping[_SplitList, _Matches]) -> ListSplit:

@@ -232,3 +232,10 @@ def test_picture_that_was_converted_is_taken_instead_of_the_original():
     files = layout("IMG_0.HEIC", "IMG_0.jpg", "IMG_0.xml", "IMG_1.CR2", "IMG_1.jpg", "IMG_1.xml")
     assert files.image_of("IMG_0.xml", "IMG_0.HEIC") == "IMG_0.jpg"
     assert files.image_of("IMG_1.xml", "IMG_1.jpg") == "IMG_1.jpg"
+
+
+@pytest.mark.parametrize(("filename", "hints"), [("new/5.jpg", []), ("5.jpg", ["/home/me/new"])])
+def test_folder_that_all_images_are_in_does_not_make_up_for_another(filename, hints):
+    files = layout("xml/dogs/new/5.xml", "xml/cats/new/4.xml", "images/cats/new/4.jpg", "images/cats/new/5.jpg")
+    with pytest.raises(UnmatchedAnnotation, match="belongs to another folder"):
+        files.image_of("xml/dogs/new/5.xml", filename, hints)

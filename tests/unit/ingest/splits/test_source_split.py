@@ -19,7 +19,7 @@ def read(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
         source = FolderStore(tmp_path)
-        return read_source_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, list_keys(source), source)
+        return read_source_split({f"{stem}.xml": f"{stem}.jpg" for stem in stems}, [*list_keys(source)], source)
 
     return read
 
@@ -58,7 +58,7 @@ def test_each_folder_of_a_collection_has_its_own_lists(tmp_path):
         for name, text in names.items():
             store.write(f"VOC{key}/ImageSets/Main/{name}.txt", text)
     places = {f"VOC{key}/{stem}.xml": "" for key in ("07", "12") for stem in "ab"}
-    assert read_source_split(places, list_keys(store), store).split_of == {
+    assert read_source_split(places, [*list_keys(store)], store).split_of == {
         "VOC07/a.xml": "train",
         "VOC07/b.xml": "test",
         "VOC12/a.xml": "test",
@@ -98,7 +98,7 @@ def read_files(tmp_path):
         for key, text in lists.items():
             store.write(key, text.encode())
         image_keys = {key: f"{images}/{key.rpartition('/')[2].removesuffix('.xml')}.jpg" for key in annotations}
-        return read_source_split(image_keys, list_keys(store), store)
+        return read_source_split(image_keys, [*list_keys(store)], store)
 
     return read_files
 
@@ -295,3 +295,15 @@ def test_lists_that_contradict_the_folders_are_reported_and_the_folders_used(rea
 def test_utf16_list_of_windows_is_read(tmp_path, read_files):
     (tmp_path / "train.txt").write_bytes("a\r\nb".encode("utf-16"))
     assert read_files(ABC, {"test.txt": "c"}).split_of == ABC_SPLIT
+
+
+def test_entry_in_a_folder_without_annotations_means_none_in_another(read_files):
+    lists = {"train.txt": "video 1/a.jpg\nvideo2/b", "test.txt": "video2/a.jpg\nvideo2/c", "video 1/a.jpg": ""}
+    split = read_files([f"video2/{name}.xml" for name in "abc"], lists, "video2")
+    assert split.split_of == {"video2/a.xml": "test", "video2/b.xml": "train", "video2/c.xml": "test"}
+
+
+def test_name_with_a_space_that_is_not_annotated_does_not_mean_its_first_word(read_files):
+    lists = {"ImageSets/Main/train.txt": "a\nb 4.jpg\nb 4\nimages/c 2.jpg 1", "ImageSets/Main/test.txt": "c"}
+    split = read_files(ABC, lists)
+    assert split.split_of == {"Annotations/a.xml": "train", "Annotations/c.xml": "test"}
