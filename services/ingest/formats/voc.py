@@ -83,11 +83,14 @@ def _read_object(item: "Element") -> tuple[list[LabeledBox], list[Note]]:
 
 def _unread_elements(root: "Element", file: str) -> Iterator[Finding]:
     """Report boxes and names where nothing was read, once for each kind of element that they stand in."""
-    parents = {child: parent for parent in root.iter() for child in parent}
-    shapes = Counter(
-        (element.tag, parents[element].tag) for element in root.iter() if element in parents and is_shape(element)
-    )
-    names = Counter(parents[name].tag for name in root.iter("name") if name in parents)
+    shapes: Counter[tuple[str, str]] = Counter()
+    names: Counter[str] = Counter()
+    for parent_element in root.iter():
+        for element in parent_element:
+            if element.tag == "name":
+                names[parent_element.tag] += 1
+            elif is_shape(element):
+                shapes[element.tag, parent_element.tag] += 1
     for (tag, parent), count in shapes.items():
         if parent == "part":
             yield Finding("parts_left_out", "info", file, None, f"has {count} <{tag}> of parts of objects", "left out")

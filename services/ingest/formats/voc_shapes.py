@@ -18,6 +18,7 @@ Note = tuple[str, Severity, str, str]  # code, severity, message and action of a
 
 _TURNED_CORNERS = ("cx", "cy", "w", "h", "angle")
 _SHAPES = ("robndbox", "polygon")
+_CORNERS = set(Box._fields)
 _ANGLES = ("rotation", "angle", "theta")  # tags in which tools write an angle without saying its unit
 _NO_BOX = Box(math.nan, math.nan, math.nan, math.nan)
 
@@ -27,6 +28,8 @@ def read_shapes(item: "Element") -> tuple[list[Box], list[Note]]:
 
     A coordinate that is absent, repeated or not a number is NaN. With a note of severity `error` no box can be used.
     """
+    if _is_plain(item):
+        return [Box(*(number(item.find("bndbox"), tag) for tag in Box._fields))], []
     rectangles = [child for child in item if is_rectangle(child)] or ([item] if is_rectangle(item) else [])
     others = [child for child in item if child.tag in _SHAPES and child not in rectangles]
     if rectangles:
@@ -41,9 +44,18 @@ def read_shapes(item: "Element") -> tuple[list[Box], list[Note]]:
     return [_NO_BOX], [("box_missing", "error", message, "draw one box for it, or remove it")]
 
 
+def _is_plain(item: "Element") -> bool:
+    """Check whether an object is as labelImg writes it, with one box and nothing else to look at: most are."""
+    nested = [child for child in item if len(child)]
+    if len(nested) != 1 or nested[0].tag != "bndbox" or len(nested[0]) != len(_CORNERS):
+        return False
+    has_shapes = any(child.tag in _SHAPES or child.tag in _ANGLES for child in item)
+    return not has_shapes and {child.tag for child in nested[0]} == _CORNERS
+
+
 def is_rectangle(element: "Element") -> bool:
     """Check whether an element holds corners, whatever its tag."""
-    return element.tag == "bndbox" or {"xmin", "ymin", "xmax", "ymax"} <= {child.tag for child in element}
+    return element.tag == "bndbox" or (len(element) >= len(_CORNERS) and {child.tag for child in element} >= _CORNERS)
 
 
 def is_shape(element: "Element") -> bool:
@@ -134,7 +146,8 @@ def _to_number(text: str) -> float:
 
 def texts(element: "Element", tag: str) -> list[str]:
     """Return the different texts of an element's children of this tag, in their order."""
-    return list(dict.fromkeys((child.text or "").strip() for child in element if child.tag == tag))
+    all_texts = [(child.text or "").strip() for child in element if child.tag == tag]
+    return all_texts if len(all_texts) < 2 else list(dict.fromkeys(all_texts))
 
 
 def _text(element: "Element", tag: str) -> str:
