@@ -2,10 +2,13 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Self
+
+from slipway.artifacts.dataset import Finding
+from slipway.text import format_count
 
 from services.ingest.source_names import fold, folder_names, holds_annotations, is_derived
 
@@ -128,3 +131,30 @@ def _distance(annotation: str, image: str) -> int:
 
 def _count_common(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def report_other_folders(image_keys: Mapping[str, str]) -> list[Finding]:
+    """Report, once for each pair of folders, annotations whose images lie in a folder of quite another name.
+
+    By their names alone, `drawn/a.xml` and `harbour/a.jpg` belong together as well as `dogs/a.xml` and `cats/a.jpg`.
+    A file of several images, whose key is followed by `#`, is for those of any folder.
+
+    Args:
+      image_keys: Annotation's key to its image's key, which is empty when there is none.
+    """
+    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for annotation, image in image_keys.items():
+        own, others = set(folders_of(annotation)), set(folders_of(image))
+        if image and "#" not in annotation and own - others and others - own:
+            pairs[posixpath.dirname(annotation), posixpath.dirname(image)].append(annotation)
+    return [
+        Finding(
+            "image_in_other_folder",
+            "info",
+            annotations[0],
+            None,
+            f"has its image in {image_folder}, a folder of another name ({format_count(len(annotations), 'image')})",
+            "used; if they do not belong together, name the folder in <filename>",
+        )
+        for (_, image_folder), annotations in pairs.items()
+    ]

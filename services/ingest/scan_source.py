@@ -18,6 +18,7 @@ from slipway.run.spec import IngestSpec
 from slipway.stage.progress import tracked
 from slipway.store.interface import ObjectStore
 
+from services.ingest.expected_folder import report_other_folders
 from services.ingest.formats import ListedAnnotations, PendingAnnotation
 from services.ingest.formats.detection import choose_format, describe_damage, detect_formats, list_annotations
 from services.ingest.formats.source_file import SourceFile
@@ -73,6 +74,7 @@ def scan_source(source: ObjectStore, store: ObjectStore, spec: IngestSpec, label
         split_names[annotation.file] = annotation.split_name
         if annotation.image is not None:
             images[annotation.file] = annotation.image
+    findings += report_other_folders(image_keys)
     for file, message in find_rival_annotations(image_keys, layout):
         images.pop(file, None)
         findings.append(Finding("annotated_twice", "error", file, None, message, "remove one of the two"))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.ingest.expected_folder import report_other_folders
 from services.ingest.source_layout import SourceLayout, UnmatchedAnnotation
 
 
@@ -239,3 +240,14 @@ def test_folder_that_all_images_are_in_does_not_make_up_for_another(filename, hi
     files = layout("xml/dogs/new/5.xml", "xml/cats/new/4.xml", "images/cats/new/4.jpg", "images/cats/new/5.jpg")
     with pytest.raises(UnmatchedAnnotation, match="belongs to another folder"):
         files.image_of("xml/dogs/new/5.xml", filename, hints)
+
+
+def test_images_in_folders_of_quite_another_name_are_reported_once_for_each_pair():
+    image_keys = {f"dogs/{name}.xml": f"cats/{name}.jpg" for name in "abc"}
+    image_keys |= {"xml/d.xml": "images/new/d.jpg", "train/labels/e.xml": "train/images/e.jpg", "gone/f.xml": ""}
+    (finding,) = report_other_folders(image_keys)
+    assert (finding.code, finding.severity) == ("image_in_other_folder", "info")
+    assert str(finding) == (
+        "dogs/a.xml: has its image in cats, a folder of another name (3 images); "
+        "used; if they do not belong together, name the folder in <filename>"
+    )
