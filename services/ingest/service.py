@@ -16,8 +16,8 @@ from slipway.events import event
 from slipway.metrics import stage_gauges
 from slipway.report.pages import data_report
 from slipway.run.names import slug
-from slipway.run.plan import initial_checkpoint, resolve
-from slipway.run.spec import DatasetSpec
+from slipway.run.plan import Plan, initial_checkpoint, resolve
+from slipway.run.spec import DatasetSpec, TrainSpec
 from slipway.stage.runner import StageParams, write_result
 from slipway.store.from_url import open_store
 from slipway.store.interface import ObjectStore
@@ -35,6 +35,8 @@ from services.ingest.manifest import (
     find_absent_labels,
     num_shards,
 )
+from services.ingest.pipeline_config.comparison import Counterparts, compare_config
+from services.ingest.pipeline_config.source_config import SourceConfig, read_source_config
 from services.ingest.scan_source import ScannedSource, scan_source
 from services.ingest.splits.assign import assign, wants_source_split
 from services.ingest.train_boxes import read_train_boxes
@@ -52,9 +54,8 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
         folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
-        boxes = read_train_boxes(store, manifest)
-        images = manifest.splits["train"].images
-        plan = resolve(spec.train, images, manifest.median_size, boxes, manifest.labels)
+        config = read_source_config(open_store(spec.dataset.source)) if spec.dataset.source else None
+        plan = _resolve_plan(spec.train, manifest, store, config)
         plan = weights.added_to(plan, manifest.labels) if weights else plan
         store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():
@@ -65,9 +66,24 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
             splits=manifest.splits,
             counts=manifest.counts,
             notes=manifest.notes,
+            pipeline_config=compare_config(config, Counterparts(plan, manifest.labels, manifest.splits))
+            if config
+            else None,
             duration_sec=round(time.monotonic() - start, 2),
         )
         return write_result(store, params.name, "ingest", result)
+
+
+def _resolve_plan(train: TrainSpec, manifest: DatasetManifest, store: ObjectStore, config: SourceConfig | None) -> Plan:
+    """Resolve the plan; of a config that is meant to train for fewer steps than the plan, they are taken over."""
+    images, boxes = manifest.splits["train"].images, read_train_boxes(store, manifest)
+    plan = resolve(train, images, manifest.median_size, boxes, manifest.labels)
+    if config is None or train.steps is not None or not 0 < config.num_steps < plan.steps:
+        return plan
+    shorter = train.model_copy(update={"steps": config.num_steps})
+    reason = f"num_steps of {config.file}, fewer than the {plan.steps} that would be chosen ({plan.reasons['steps']})"
+    plan = resolve(shorter, images, manifest.median_size, boxes, manifest.labels)
+    return plan.model_copy(update={"reasons": {**plan.reasons, "steps": reason}})
 
 
 def _prepare_weights(params: StageParams, store: ObjectStore) -> PreparedWeights | None:

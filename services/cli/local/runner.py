@@ -129,6 +129,8 @@ class Runner:
         if stage == "ingest" and status.code == EXIT_DONE:
             self.show(_choices_event(self.store, self.name))
             self.show(_findings_event(self.store, self.name))
+            if event := _config_event(self.store, self.name):
+                self.show(event)
         return status
 
     def _processes(self, stage: Stage, attempt: int, spec: RunSpec) -> StageProcesses:
@@ -169,6 +171,15 @@ def _choices_event(store: FolderStore, run: str) -> Event:
     plan = Plan.parse(store.read(key), key)
     choices = [{"field": name, **choice.content()} for name, choice in plan.choices.items()]
     return {"event": "choices", "stage": "ingest", "choices": choices}
+
+
+def _config_event(store: FolderStore, run: str) -> Event | None:
+    """Return the event with the source's pipeline config compared with the run; None if it has none."""
+    config = read_document(store, keys.result(run, "ingest"), IngestResult).pipeline_config
+    if config is None:
+        return None
+    fields = [{**field.content(), "outcome_text": field.outcome_text} for field in config.fields]
+    return {"event": "config", "stage": "ingest", "file": config.file, "fault": config.fault, "fields": fields}
 
 
 def _findings_event(store: FolderStore, run: str) -> Event:

@@ -28,6 +28,8 @@ def event_lines(event: Event) -> list[str]:
             lines = [_choice_line(**choice) for choice in choices]
         case {"event": "findings", "counts": counts, "findings": findings, "notes": notes, "report": report}:
             lines = [f"  {note}" for note in notes] + _finding_lines(counts, findings, report)
+        case {"event": "config", "file": file, "fault": fault, "fields": fields}:
+            lines = _config_lines(file, fault, fields)
         case {"event": "image_skipped", "reason": reason}:
             lines = [f"skipped {finding_line({**event, 'message': reason})}"]
         case {"event": "tflite_omitted", "reason": reason}:
@@ -74,6 +76,14 @@ def finding_line(finding: Mapping[str, Any]) -> str:
 def _choice_line(field: str, value: Any, reason: str) -> str:
     name = field if "." in field else field.replace("_", " ")  # a dotted key is Model Garden's, to be copied as it is
     return f"  {name} {format_value(value)}: {reason}"
+
+
+def _config_lines(file: str, fault: str, fields: Sequence[Event]) -> list[str]:
+    """Return a line for each field of a pipeline config, with its counterpart in the run."""
+    if fault:
+        return [f"  {file}: {fault}"]
+    lines = [f"    {row['field']} {row['value']}: {row['outcome_text']}; {row['reason']}" for row in fields]
+    return [f"  {file}:", *lines]
 
 
 def _finding_lines(counts: Mapping[str, int], findings: Sequence[Event], report: str) -> list[str]:

@@ -138,13 +138,51 @@ class Faults(RootModel[tuple[Finding, ...]], ArtifactModel):
         return json.dumps(self.content(), indent=1, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
+class ConfigField(ArtifactModel):
+    """A field of a pipeline config of the Object Detection API, and its counterpart in a run.
+
+    Attributes:
+      field: Dotted, without the parts that say nothing, such as `train_config.batch_size`.
+      outcome: `taken over`: the run has the value; `replaced`: it has another.
+      counterpart: The run's value; empty when there is none.
+    """
+
+    field: str
+    value: str
+    outcome: Literal["taken over", "replaced", "no counterpart"]
+    counterpart: str = ""
+    reason: str
+
+    @property
+    def outcome_text(self) -> str:
+        """The outcome with the run's value."""
+        if self.outcome == "replaced":
+            return f"replaced by {self.counterpart}"
+        return "has no counterpart" if self.outcome == "no counterpart" else self.outcome
+
+
+class ComparedConfig(ArtifactModel):
+    """The pipeline config of a source, compared with the run.
+
+    Attributes:
+      file: Its key in the source.
+      fields: Those that the tutorial edits, as far as the config has them.
+      fault: The reason why it was not compared; empty when it was.
+    """
+
+    file: str
+    fields: tuple[ConfigField, ...] = ()
+    fault: str = ""
+
+
 class IngestResult(StageResult):
-    """The dataset that a run uses; the other fields are copied from its manifest.
+    """The dataset that a run uses; labels, splits, counts and notes are copied from its manifest.
 
     Key: `runs/<run>/ingest/result.json`. Writer: ingest. Readers: every later stage, controller, command, retention.
 
     Attributes:
       dataset: The prefix of its keys, `datasets/<name>/<sha256>`.
+      pipeline_config: None if the source has none.
     """
 
     dataset: str
@@ -152,3 +190,4 @@ class IngestResult(StageResult):
     splits: Mapping[str, ManifestSplit] = {}
     counts: Mapping[str, int] = {}
     notes: tuple[str, ...] = ()
+    pipeline_config: ComparedConfig | None = None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from slipway.artifacts.dataset import DataReport, SplitCounts
+from slipway.artifacts.dataset import ComparedConfig, DataReport, SplitCounts
 from slipway.artifacts.error_analysis import ErrorAnalysis, kind_name
 from slipway.artifacts.evaluation import BestCheckpoint, Curve, Interval, MeasuredRow
 from slipway.artifacts.learning_curve import LearningCurve
@@ -48,6 +48,7 @@ class RunReport:
 
     Attributes:
       name: Name of the run.
+      config: The pipeline config of the source, compared with the run; None if there is none.
       progress: Any number of lines.
       metrics: A row for each measured checkpoint and split.
       curves: Label to precision-recall curve.
@@ -64,6 +65,7 @@ class RunReport:
     name: str
     data: DataReport | None = None
     plan: Plan | None = None
+    config: ComparedConfig | None = None
     progress: Sequence[ProgressLine] = ()
     metrics: Sequence[MeasuredRow] = ()
     best: BestCheckpoint | None = None

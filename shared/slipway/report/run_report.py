@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from slipway import keys
-from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.dataset import DataReport, IngestResult
 from slipway.artifacts.error_analysis import ErrorAnalysis
 from slipway.artifacts.evaluation import FEW_IMAGES, BestCheckpoint, Curves, MeasuredRow
 from slipway.artifacts.export import ExportManifest
@@ -47,6 +47,7 @@ def assemble(
         name=name,
         data=read_optional(store, keys.data_report(inputs.dataset, "json"), DataReport),
         plan=inputs.plan,
+        config=read_document(store, keys.result(name, "ingest"), IngestResult).pipeline_config,
         progress=read_lines(store, keys.progress(name), ProgressLine),
         metrics=read_lines(store, keys.metrics(name), MeasuredRow),
         best=best,

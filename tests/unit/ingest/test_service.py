@@ -25,6 +25,7 @@ from slipway.stage.runner import StageParams
 from slipway.store.folder import FolderStore
 from slipway.store.interface import list_keys
 from tests.fakes.checkpoints import preset_modules, write_checkpoint
+from tests.fakes.pipeline_configs import SSD_CONFIG
 
 from services.ingest.service import ingest
 from services.preprocess.service import preprocess
@@ -512,3 +513,47 @@ def test_weights_are_in_the_plan_with_their_digest(tmp_path, source, store):
 def test_weights_of_a_run_that_only_ingests_are_not_fetched(tmp_path, source, store):
     ingest(params(tmp_path, source, until="ingest", train={"initialCheckpoint": "run:ponds"}), store)
     assert Plan.parse(store.read(keys.plan("r"))).initial_checkpoint_sha256 is None
+
+
+def write_config(source, num_steps):
+    (source / "training").mkdir()
+    (source / "training/ssd.config").write_text(SSD_CONFIG.replace("200000", str(num_steps)))
+
+
+def steps_of(store):
+    choice = Plan.parse(store.read(keys.plan("r"))).choices["steps"]
+    return choice.value, choice.reason
+
+
+def test_num_steps_of_a_pipeline_config_do_not_lengthen_the_training(tmp_path, source, store):
+    write_config(source, 200000)
+    result = ingest(params(tmp_path, source), store)
+    steps, reason = steps_of(store)
+    assert steps < 200000 and "epochs" in reason
+    row = next(row for row in result.pipeline_config.fields if row.field == "train_config.num_steps")
+    assert (row.value, row.outcome_text) == ("200000", f"replaced by {steps}")
+
+
+def test_fewer_num_steps_than_the_plan_has_are_taken_over(tmp_path, source, store):
+    write_config(source, 40)
+    result = ingest(params(tmp_path, source), store)
+    steps, reason = steps_of(store)
+    assert steps == 40 and reason.startswith("num_steps of training/ssd.config, fewer than the ")
+    row = next(row for row in result.pipeline_config.fields if row.field == "train_config.num_steps")
+    assert row.outcome_text == "taken over"
+
+
+def test_steps_that_the_run_asks_for_win_over_a_pipeline_config(tmp_path, source, store):
+    write_config(source, 40)
+    ingest(params(tmp_path, source, train={"steps": 70}), store)
+    assert steps_of(store) == (70, "as asked")
+
+
+def test_a_pipeline_config_changes_nothing_in_the_dataset(tmp_path, source, store):
+    dataset = ingest(params(tmp_path, source), store).dataset
+    write_config(source, 40)
+    assert ingest(params(tmp_path, source, name="s"), store).dataset == dataset
+
+
+def test_a_source_without_a_pipeline_config_has_none_compared(tmp_path, source, store):
+    assert ingest(params(tmp_path, source), store).pipeline_config is None

@@ -56,3 +56,21 @@ def test_choices_are_shown_with_their_reasons_and_keys_of_model_garden_as_they_a
 
 def test_an_error_of_a_library_is_shown():
     assert event_lines({"event": "log", "level": "ERROR", "stage": "train", "message": "oh"}) == ["train: ERROR: oh"]
+
+
+def test_fields_of_a_pipeline_config_are_shown_with_their_counterparts():
+    fields = [
+        {"field": "ssd.num_classes", "value": "2", "outcome_text": "taken over", "reason": "two labels"},
+        {"field": "eval_config.max_evals", "value": "10", "outcome_text": "replaced by 9", "reason": "each checkpoint"},
+    ]
+    event = {"event": "config", "stage": "ingest", "file": "training/a.config", "fault": "", "fields": fields}
+    assert event_lines(event) == [
+        "  training/a.config:",
+        "    ssd.num_classes 2: taken over; two labels",
+        "    eval_config.max_evals 10: replaced by 9; each checkpoint",
+    ]
+
+
+def test_a_pipeline_config_that_was_not_read_is_shown_with_the_reason():
+    event = {"event": "config", "stage": "ingest", "file": "a.config", "fault": "is not text", "fields": []}
+    assert event_lines(event) == ["  a.config: is not text"]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from slipway.artifacts.dataset import DataReport
+from slipway.artifacts.dataset import ComparedConfig, ConfigField, DataReport
 from slipway.artifacts.evaluation import BestCheckpoint, CocoMetrics, Curve, MeasuredRow
 from slipway.artifacts.training import ProgressLine
 from slipway.report.pages import RunReport, SamplePictures, data_report, run_report, score
@@ -267,3 +267,17 @@ def test_sizes_are_a_bar_chart(sizes):
 
 def test_scores_have_two_decimals():
     assert score(0.8749) == "0.87"
+
+
+def test_a_pipeline_config_is_a_table_with_its_counterparts():
+    row = ConfigField(
+        field="train_config.num_steps", value="200000", outcome="replaced", counterpart="500", reason="54 <images>"
+    )
+    page = run_report(RunReport("r", config=ComparedConfig(file="training/ssd.config", fields=(row,))))
+    for text in ("training/ssd.config", "train_config.num_steps", "200000", "replaced by 500", "54 &lt;images&gt;"):
+        assert text in page
+
+
+def test_a_pipeline_config_that_was_not_read_is_named_with_the_reason():
+    page = run_report(RunReport("r", config=ComparedConfig(file="training/ssd.config", fault="is not text")))
+    assert "training/ssd.config" in page and "is not text" in page
