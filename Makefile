@@ -94,6 +94,9 @@ chart := charts/slipway
 kube := --kube-version 1.31.0
 render := helm template slipway $(chart) --namespace slipway --skip-tests $(kube)
 
+findings: $(ready)  ## Write the table of docs/findings.md
+	PYTHONPATH=.:shared $(bin)/python tests/findings_page.py docs/findings.md
+
 networks: $(ready)  ## Write the shapes of each preset's variables, with which initial checkpoints are compared
 	PYTHONPATH=.:shared $(bin)/python tests/networks.py
 

@@ -1,5 +1,6 @@
 """The pages, compared with the code: every option and setting is on a page, and everything that a page names exists."""
 
+import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -9,10 +10,12 @@ import typer.main
 from pydantic import BaseModel
 
 from slipway import errors
+from slipway.dataset.finding_kinds import finding_kinds
 from slipway.run.names import STAGES
 from slipway.run.presets import preset_names
 from slipway.run.spec import RunSpec
 from slipway.stage.settings import Settings
+from tests.findings_page import with_table
 
 from services.cli.local.run_request import FIELDS
 from services.cli.main import app
@@ -179,6 +182,51 @@ def test_every_step_of_a_service_is_named_in_the_readme_or_the_tutorial():
     for step in (*steps, "export", "parity", "model_card", "detect", "box_drawing"):
         (file,) = [*ROOT.glob(f"services/[!c]*/**/{step}.py"), *ROOT.glob(f"shared/slipway/report/{step}.py")]
         assert f"{file.relative_to(ROOT)})" in text
+
+
+def finding_codes(folder: Path) -> dict[str, set[str]]:
+    """Return the codes of findings that modules write, each with the severities that stand beside it."""
+    codes: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case (
+                    ast.Call(args=[ast.Constant(value=str(code)), ast.Constant(value=str(severity)), *_])
+                    | ast.Tuple(elts=[ast.Constant(value=str(code)), ast.Constant(value=str(severity)), *_])
+                ) if "_" in code and severity in ("error", "warning", "info"):
+                    codes.setdefault(code, set()).add(severity)
+                case ast.Call(
+                    func=ast.Name(id="BrokenImage" | "UnmatchedAnnotation"), args=[ast.Constant(value=code), *_]
+                ):
+                    codes.setdefault(code, set()).add("error")
+                case ast.Assign(targets=[ast.Name(id="code")], value=value):
+                    names = [part.value for part in ast.walk(value) if isinstance(part, ast.Constant)]
+                    codes |= {name: codes.get(name, set()) for name in names if isinstance(name, str)}
+    return codes
+
+
+def test_every_code_of_a_finding_has_a_kind_of_its_severities():
+    """A new code needs an entry in shared/slipway/dataset/finding_kinds.yaml, and then `make findings`."""
+    kinds, codes = finding_kinds(), finding_codes(ROOT / "services/ingest")
+    assert sorted(codes.keys() - kinds.keys()) == []
+    severities = {code: set(kinds[code].severity.split(", ")) for code in codes}
+    assert {code: written for code, written in codes.items() if not written <= severities[code]} == {}
+
+
+def test_every_kind_of_a_finding_is_one_that_ingest_writes():
+    literals = {
+        node.value
+        for path in (ROOT / "services/ingest").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    assert sorted(finding_kinds().keys() - literals) == []
+
+
+def test_the_table_of_findings_has_every_code():
+    """`make findings` writes it."""
+    page = (ROOT / "docs/findings.md").read_text()
+    assert page == with_table(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
