@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
@@ -21,6 +21,7 @@ from slipway.dataset.labels import LabelMap
 _SHARD_IMAGES = 500  # about 50 MB: a worker that ends early loses less than a minute's work; a store has few keys
 _TWO_SHARDS_FROM = 20  # images; a second worker for fewer takes longer to start than it saves
 _MOST_FINDINGS = 1000  # in the report; the counts are always of all
+_FINDINGS_OF_EACH_CODE = 5  # at least, so that each has an example
 _SIZE_EDGES = (0, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024)  # √area; COCO's small ends at 32, medium at 96
 _MOST_IMAGE_SIZES = 12
 
@@ -36,6 +37,7 @@ class Dataset:
       splits: `train`, `val` and `test`, as far as there are any.
       findings: Of the source, the splits and the labels.
       notes: Sentences on how the splits were chosen.
+      images_by_file: The images by the file that a finding names: their own, or that of their annotation.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Dataset:
     labels: LabelMap
     findings: Sequence[Finding]
     notes: Sequence[str]
+    images_by_file: Mapping[str, AnnotatedImage] = field(default_factory=dict)
 
     @property
     def images(self) -> list[AnnotatedImage]:
@@ -78,12 +81,23 @@ def build_report(dataset: Dataset, sha256: str) -> DataReport:
         sha256=sha256,
         labels=dataset.labels.names,
         splits={name: _count(split, dataset.labels) for name, split in dataset.splits.items()},
-        findings=tuple(sorted(dataset.findings, key=_gravity)[:_MOST_FINDINGS]),
+        findings=_gravest(dataset.findings),
         counts=count_by_code(dataset.findings),
         box_sizes=_box_sizes(images),
         image_sizes=tuple(ImageSizeCount(width=size.width, height=size.height, count=n) for size, n in sizes),
         notes=tuple(dataset.notes),
     )
+
+
+def _gravest(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return at most a thousand findings, the most severe first, among them a few of each code."""
+    numbers_of_code: Counter[str] = Counter()
+    few: list[Finding] = []
+    others: list[Finding] = []
+    for finding in sorted(findings, key=_gravity):
+        numbers_of_code[finding.code] += 1
+        (few if numbers_of_code[finding.code] <= _FINDINGS_OF_EACH_CODE else others).append(finding)
+    return tuple(sorted([*few, *others][:_MOST_FINDINGS], key=_gravity))
 
 
 def _gravity(finding: Finding) -> int:

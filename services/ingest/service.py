@@ -24,6 +24,7 @@ from slipway.store.interface import ObjectStore
 from slipway.store.sweep_lock import ingest_lock
 from slipway.weights.prepare import PreparedWeights, prepare_weights
 
+from services.ingest.images.finding_pictures import draw_findings
 from services.ingest.label_map import accepted_labels, choose_labels, read_given_label_map
 from services.ingest.manifest import (
     Dataset,
@@ -129,7 +130,8 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
     notes = [*scan.notes, *assignment.notes, *([choice.note] if choice.note else [])]
-    return _write_dataset(store, Dataset(name, splits, choice.labels, findings, notes))
+    images_by_file = dict(scan.images) | {image.filename: image for _, image in scan.images}
+    return _write_dataset(store, Dataset(name, splits, choice.labels, findings, notes, images_by_file))
 
 
 def _set_finding_metrics(counts_by_code: Mapping[str, Mapping[str, int]]) -> None:
@@ -209,8 +211,9 @@ def _write_dataset(store: ObjectStore, dataset: Dataset) -> str:
         store.write(keys.annotations(folder, *shard), lines)
     store.write(keys.label_map(folder), label_text)
     report = build_report(dataset, sha256)
+    pictures = list(draw_findings(dataset.findings, dataset.images_by_file, dataset.labels, store))
     write_document(store, keys.data_report(folder, "json"), report)
-    store.write(keys.data_report(folder, "html"), data_report(report).encode())
+    store.write(keys.data_report(folder, "html"), data_report(report, pictures).encode())
     write_document(store, keys.manifest(folder), build_manifest(dataset, sha256))
     counts = {f"{split}_images": len(images) for split, images in dataset.splits.items()}
     event("dataset_written", dataset=folder, classes=len(dataset.labels), findings=len(dataset.findings), **counts)

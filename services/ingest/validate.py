@@ -54,9 +54,7 @@ def check_boxes(
                 usable.append(clipped_box)
             earlier_boxes.add(identity)
         if fault is not None:
-            message = f"object {index} ({labeled_box.label!r}) {words_for(file, fault.message)}"
-            action = words_for(file, fault.action)
-            findings.append(Finding(fault.code, fault.severity, file, index, message, action))
+            findings.append(_report(fault, labeled_box, index, file))
     return usable, findings
 
 
@@ -76,6 +74,12 @@ def are_relative(boxes: Sequence[LabeledBox]) -> bool:
 def overhangs_by_rounding(pixels: float, size: ImageSize) -> bool:
     """Check whether a box leaves an image by no more than annotation tools round."""
     return not pixels > max(_OVERHANG_PIXELS, _OVERHANG_SHARE * max(size))
+
+
+def _report(fault: "_Fault", labeled_box: LabeledBox, index: int, file: str) -> Finding:
+    message = f"object {index} ({labeled_box.label!r}) {words_for(file, fault.message)}"
+    box = None if any(map(math.isnan, labeled_box.box)) else labeled_box.box
+    return Finding(fault.code, fault.severity, file, index, message, words_for(file, fault.action), box)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from slipway.artifacts.dataset import DataReport, Finding
+from slipway.report.finding_section import FindingGroup, finding_groups
 from slipway.text import format_count
 
 from services.cli.screen.event_lines import finding_line
 from services.cli.screen.tables import MOST_ROWS, new_table, plain_text, print_line
-
-_SEVERITIES = ("error", "warning", "info")
 
 
 def print_data_report(report: DataReport) -> None:
@@ -30,7 +29,7 @@ def print_data_report(report: DataReport) -> None:
 
 
 def print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
-    """Print the findings, the most severe first, and the number of each code if there are more than the screen shows.
+    """Print the kinds of findings with their counts, and then the findings, the most severe first.
 
     Args:
       counts: Of all findings, by code; `findings` may be the first thousand.
@@ -41,11 +40,24 @@ def print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> No
     if not total:
         print_line(console, "findings: none")
         return
-    findings = sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))
-    title = format_count(total, "finding")
-    table = new_table("severity", "code", "finding", title=title, has_numbers=False)
-    for finding in findings[:MOST_ROWS]:
+    groups = finding_groups(findings, counts, MOST_ROWS)
+    _print_kinds(groups, format_count(total, "finding"))
+    table = new_table("severity", "code", "finding", has_numbers=False)
+    for finding in (finding for group in groups for finding in group.shown):
         table.add_row(finding.severity, finding.code, plain_text(finding_line(asdict(finding))))
     console.print(table)
-    if total > MOST_ROWS:
-        print_line(console, "more: " + ", ".join(f"{count} {code}" for code, count in counts.items() if count))
+    row_count = sum(len(group.shown) for group in groups)
+    if total > row_count:
+        print_line(console, f"{row_count} of {format_count(total, 'finding')} are shown, some of each code")
+
+
+def _print_kinds(groups: Sequence[FindingGroup], title: str) -> None:
+    """Print one row for each code: its number, its consequence, and an example."""
+    from rich.console import Console
+
+    table = new_table("severity", "code", "count", "what follows, and an example", title=title, has_numbers=False)
+    for group in groups:
+        example = finding_line(asdict(group.shown[0])) if group.shown else ""
+        text = "\n".join(filter(None, (group.effect, example and f"e.g. {example}")))
+        table.add_row(group.severity, group.code, str(group.count), plain_text(text))
+    Console().print(table)

@@ -81,6 +81,7 @@ class Finding:
       object: Index of the drawn object in its file, from 0; None when it is about the whole file.
       message: The content of the file, and the content that was expected.
       action: The step that was taken, or that the user should take.
+      box: The object's box, (xmin, ymin, xmax, ymax) in pixels of the upright image; None where it is unknown.
     """
 
     code: str
@@ -89,6 +90,7 @@ class Finding:
     object: int | None
     message: str
     action: str
+    box: tuple[float, float, float, float] | None = None
 
     def __str__(self) -> str:
         place = f"{self.file}: " if self.file else ""

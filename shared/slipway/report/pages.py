@@ -18,7 +18,8 @@ from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
 from slipway.report.error_section import FailurePicture, error_section
-from slipway.report.sections import Chart, ClassRow, FindingGroup, measured
+from slipway.report.finding_section import FindingGroup, FindingPicture, finding_groups
+from slipway.report.sections import Chart, ClassRow, measured
 from slipway.run.plan import Plan
 from slipway.text import format_duration, format_value
 
@@ -94,12 +95,13 @@ class DataSection:
     classes: Sequence[ClassRow]
     sizes: Sequence[Chart]
     groups: Sequence[FindingGroup]
+    pictures: Sequence[FindingPicture]
     notes: Sequence[str]
 
 
-def data_report(report: DataReport) -> str:
-    """Write the page of a dataset."""
-    data = _data(report)
+def data_report(report: DataReport, pictures: Sequence[FindingPicture] = ()) -> str:
+    """Write the page of a dataset, with pictures of its gravest findings."""
+    data = _data(report, pictures)
     return _render("data_report.html", name=report.name, sentence=_data_sentence(data), data=data)
 
 
@@ -193,13 +195,14 @@ def _training_charts(report: RunReport) -> list[Chart]:
     return [chart for chart in (ap, *sections.training_charts(report.progress)) if chart]
 
 
-def _data(report: DataReport) -> DataSection:
+def _data(report: DataReport, pictures: Sequence[FindingPicture] = ()) -> DataSection:
     return DataSection(
         splits=report.splits,
         sha256=report.sha256,
         classes=sections.class_table(report.splits, report.labels),
         sizes=sections.size_charts(report),
-        groups=sections.finding_groups(report.findings, report.counts),
+        groups=finding_groups(report.findings, report.counts),
+        pictures=pictures,
         notes=report.notes,
     )
 

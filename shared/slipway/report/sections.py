@@ -4,18 +4,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slipway.artifacts.dataset import DataReport, Finding, SplitCounts
+from slipway.artifacts.dataset import DataReport, SplitCounts
 from slipway.artifacts.evaluation import ClassScore, Curve, MeasuredRow, ScoreIntervals
 from slipway.artifacts.learning_curve import LearningCurve
 from slipway.artifacts.training import ProgressLine
 from slipway.report.axes import Axis, Point, smooth
 from slipway.report.charts import MOST_COLOURS, Bar, Mark, Series, bar_chart, line_chart, small_line
 
-# A browser could not open a page with every finding of a broken dataset; the counts are always complete.
-MOST_FINDINGS = 200
 # Eight in a row make twelve rows; beyond that nobody compares curves by eye.
 MOST_CURVES = 96
-SEVERITIES = ("error", "warning", "info")
 METRICS = {
     "AP": "mean over IoU 0.50 to 0.95",
     "AP50": "IoU at least 0.5",
@@ -37,23 +34,6 @@ class Chart:
     svg: str
     legend: Sequence[str] = ()
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
-    """Findings of one code.
-
-    Attributes:
-      count: Number of all findings; `shown` holds those that the page has room for.
-      action: The action for all of them; empty when they differ, and each row then has its own.
-    """
-
-    code: str
-    severity: str
-    count: int
-    action: str
-    has_objects: bool
-    shown: Sequence[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +81,6 @@ def class_table(splits: Mapping[str, SplitCounts], labels: Sequence[str]) -> lis
     longest = max(map(sum, boxes.values()), default=0) or 1
     rows = [ClassRow(name, row, [100 * count / longest for count in row]) for name, row in boxes.items()]
     return sorted(rows, key=lambda row: -row.total)
-
-
-def finding_groups(findings: Iterable[Finding], counts: Mapping[str, int]) -> list[FindingGroup]:
-    """Group findings by code, the most severe first; small groups are shown whole, large ones share the rest."""
-    by_code: dict[str, list[Finding]] = {code: [] for code, count in counts.items() if count}
-    for finding in findings:
-        by_code.setdefault(finding.code, []).append(finding)
-    room, waiting, shown = MOST_FINDINGS, len(by_code), {}
-    for code in sorted(by_code, key=lambda code: len(by_code[code])):
-        shown[code] = by_code[code][: room // waiting]
-        room, waiting = room - len(shown[code]), waiting - 1
-    groups = [_group(code, all_of, shown[code], counts.get(code, 0)) for code, all_of in by_code.items()]
-    return sorted(groups, key=lambda group: (_rank(group.severity), -group.count))
 
 
 def training_charts(progress: Sequence[ProgressLine]) -> list[Chart]:
@@ -232,15 +199,3 @@ def _curve(curve: Curve) -> list[Point]:
     points = [(x, y) for x, y in pairs if measured(x) is not None and measured(y) is not None]
     last_index = max((index for index, (_, y) in enumerate(points) if y > 0), default=-2)
     return points[: last_index + 2]
-
-
-def _group(code: str, findings: Sequence[Finding], shown: Sequence[Finding], count: int) -> FindingGroup:
-    severity = min((finding.severity for finding in findings), key=_rank, default="info")
-    actions = {finding.action for finding in findings}
-    has_objects = any(finding.object is not None for finding in shown)
-    action = actions.pop() if len(actions) == 1 else ""
-    return FindingGroup(code, severity, max(count, len(findings)), action, has_objects, shown)
-
-
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity)

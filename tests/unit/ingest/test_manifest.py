@@ -80,3 +80,9 @@ def test_label_without_a_box_is_a_finding_in_each_split():
         "label 'buoy' has no box in train; it cannot be learnt; annotate more of it",
         "label 'buoy' has no box in test; it is not measured; annotate more of it",
     ]
+
+
+def test_report_has_examples_of_each_code_however_many_findings_are_graver():
+    findings = [finding("box_outside", "error")] * 1500 + [finding("box_tiny", "warning")] * 9
+    codes = [item.code for item in build_report(dataset(*findings), "d" * 64).findings]
+    assert (len(codes), codes.count("box_tiny"), codes[-1]) == (1000, 5, "box_tiny")

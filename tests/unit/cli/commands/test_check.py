@@ -7,7 +7,9 @@ def test_check_prints_splits_classes_and_findings(source, fake_stages, capsys):
     assert slipway("check", source, "--out", source.parent / "out") == 0
     out = capsys.readouterr().out
     assert "│ duck      │          3 │           7 │" in out
-    assert "a.xml: object 2: the box has no area" in out
+    assert "left out; nothing can be learnt from it" in out
+    assert "e.g. a.xml: object 2: the box has no area" in out
+    assert "│ warning  │ box_empty │ a.xml: object 2: the box has no area │" in out
     assert out.splitlines()[-1] == f"report: {source.parent}/out/datasets/ponds/0ff1ce/report.html"
 
 

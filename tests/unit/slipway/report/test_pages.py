@@ -6,9 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from slipway.artifacts.dataset import ComparedConfig, ConfigField, DataReport
+from slipway.artifacts.dataset import ComparedConfig, ConfigField, DataReport, Finding
 from slipway.artifacts.evaluation import BestCheckpoint, CocoMetrics, Curve, MeasuredRow
 from slipway.artifacts.training import ProgressLine
+from slipway.report.error_section import Rectangle
+from slipway.report.finding_section import FindingPicture
 from slipway.report.pages import RunReport, SamplePictures, data_report, run_report, score
 from tests.fakes.plans import small_plan
 from tests.unit.slipway.report.test_error_section import analysis, wrong_class
@@ -219,6 +221,17 @@ def test_thousands_of_findings_show_200_rows_and_every_count():
     text = Page(html).text
     assert "195 of 4,000 shown." in text
     assert text.index("image unreadable 5") < text.index("box empty 4,000")
+
+
+def test_data_page_has_a_table_of_kinds_with_their_effects_and_pictures_of_the_worst():
+    picture = FindingPicture(
+        Finding("box_empty", "warning", INJECTION, 0, INJECTION, ""), b"jpeg", Rectangle(1, 2, 3, 4)
+    )
+    html = data_report(data(findings=[finding("box_empty")], counts={"box_empty": 4000}), [picture])
+    assert "warning box empty 4,000 left out; nothing can be learnt from it a.xml: is empty" in Page(html).text
+    assert '<img src="data:image/jpeg;base64,anBlZw=="' in html
+    assert 'style="left:1.0%;top:2.0%;width:3.0%;height:4.0%"' in html
+    assert INJECTION not in html
 
 
 def test_action_is_said_once_where_all_findings_of_a_code_share_it():
