@@ -121,6 +121,26 @@ def check(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
 
 
 @app.command()
+def partition(  # noqa: PLR0913, PLR0917 (a command's parameters are its options)
+    folder: _Folder,
+    out: Annotated[Path, typer.Argument(help="Folder for train/ and test/; must be new or empty.")],
+    ratio: Annotated[float | None, typer.Option("-r", "--ratio", help="Share of the images for test.")] = None,
+    xml: Annotated[bool, typer.Option("-x", "--xml", help="Also write a Pascal VOC file for each image.")] = False,
+    seed: _Seed = None,
+    format: _Format = None,
+    invalid: _Invalid = None,
+    as_json: _Json = False,
+) -> None:
+    """Write images into folders train/ and test/, with the split that run would choose."""
+    from services.cli.local.run_request import RunRequest
+    from services.cli.partition.command import PartitionRequest
+    from services.cli.partition.command import partition as command
+
+    options = {"test_ratio": ratio, "seed": seed, "format": format, "invalid": invalid, "until": "ingest"}
+    raise typer.Exit(command(PartitionRequest(RunRequest(folder, options), out, xml), as_json))
+
+
+@app.command()
 def detect(
     model: Annotated[Path, typer.Argument(help="An export folder, or the folder or name of a run.")],
     images: Annotated[Path, typer.Argument(help="A folder of images, or one image.")],

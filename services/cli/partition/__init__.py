@@ -1,0 +1,1 @@
+"""`slipway partition`: the splits of a dataset as folders of files."""
