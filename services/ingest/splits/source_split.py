@@ -1,5 +1,6 @@
 """The source's own split: folders named after splits, or lists of images."""
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,8 +54,13 @@ def read_source_split(image_keys: Mapping[str, str], files: Sequence[str], sourc
 
 
 def _compare(folders: FolderSplit, lists: ListSplit) -> list[Finding]:
-    """Report images that lists put into another split than folders do."""
-    pairs = {key: (folders.split_of.get(key, "no split"), split) for key, split in lists.split_of.items()}
+    """Report images that lists put into another split than folders do, but for originals whose copies are in it."""
+    copies = {(posixpath.basename(key), split) for key, split in folders.split_of.items()}
+    pairs = {
+        key: (folders.split_of.get(key, "no split"), split)
+        for key, split in lists.split_of.items()
+        if key in folders.split_of or (posixpath.basename(key), split) not in copies
+    }
     different = [key for key, (folder_split, split) in pairs.items() if folder_split != split]
     if not different:
         return []

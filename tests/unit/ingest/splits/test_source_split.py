@@ -307,3 +307,15 @@ def test_name_with_a_space_that_is_not_annotated_does_not_mean_its_first_word(re
     lists = {"ImageSets/Main/train.txt": "a\nb 4.jpg\nb 4\nimages/c 2.jpg 1", "ImageSets/Main/test.txt": "c"}
     split = read_files(ABC, lists)
     assert split.split_of == {"Annotations/a.xml": "train", "Annotations/c.xml": "test"}
+
+
+def test_lists_that_name_the_copies_of_originals_beside_split_folders_agree_with_the_folders(read_files):
+    annotations = ["images/a.xml", "images/b.xml", "images/train/a.xml", "images/test/b.xml"]
+    split = read_files(annotations, {"train_labels.csv": "filename\na.jpg", "test_labels.csv": "filename\nb.jpg"})
+    assert (split.origin, split.findings) == ("the folders it came in", ())
+
+
+def test_lists_that_put_an_original_into_another_split_than_its_copy_are_reported(read_files):
+    annotations = ["images/a.xml", "images/b.xml", "images/train/a.xml", "images/test/b.xml"]
+    split = read_files(annotations, {"train_labels.csv": "filename\nb.jpg", "test_labels.csv": "filename\na.jpg"})
+    assert [finding.code for finding in split.findings] == ["split_not_used"]
