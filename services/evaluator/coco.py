@@ -15,7 +15,8 @@ from slipway.dataset.labels import LabelMap
 
 NAMES = tuple(str(field.alias) for field in CocoMetrics.model_fields.values())  # in the order of COCOeval's `stats`
 _IGNORED_IOU = 0.5
-_ALL_SIZES, _HUNDRED_DETECTIONS, _IOU_50 = 0, -1, 0  # indices of COCOeval's arrays
+_COCO_DETECTIONS = 100  # of one image
+_ALL_SIZES, _ALL_DETECTIONS, _IOU_50 = 0, -1, 0  # indices of COCOeval's arrays
 
 
 class TrueBox(NamedTuple):
@@ -134,6 +135,7 @@ def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) ->
     coco = COCO(coco_dataset(truth))
     results = coco.loadRes(coco_results(detections or _one_empty_detection(truth)))
     evaluation = COCOeval_faster(coco, results, iouType="bbox")
+    evaluation.params.maxDets = [1, 10, _most_detections(detections)]
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
@@ -145,6 +147,12 @@ def measure(truth: GroundTruth, detections: Sequence[Detection], loss: float) ->
         per_class=tuple(_class_scores(truth, evaluation.eval["precision"])),
         curves=_curves(truth, evaluation),
     )
+
+
+def _most_detections(detections: Iterable[Detection]) -> int:
+    """Return COCO's limit of detections of one image, raised where the detector gives more: all of them count."""
+    counts = Counter(detection.image_id for detection in detections)
+    return max(_COCO_DETECTIONS, *counts.values(), 0)
 
 
 def coco_dataset(truth: GroundTruth) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def _class_scores(truth: GroundTruth, precision: Any) -> Iterator[ClassScore]:
     boxes = Counter(annotation.class_id for annotation in truth.boxes)
     images = Counter(class_id for _, class_id in {(box.image_id, box.class_id) for box in truth.boxes})
     for index, label in enumerate(truth.labels.names):
-        of_class = precision[:, :, index, _ALL_SIZES, _HUNDRED_DETECTIONS]
+        of_class = precision[:, :, index, _ALL_SIZES, _ALL_DETECTIONS]
         yield ClassScore.model_validate(
             {
                 "label": label,
@@ -212,7 +220,7 @@ def _class_scores(truth: GroundTruth, precision: Any) -> Iterator[ClassScore]:
 
 def _curves(truth: GroundTruth, evaluation: Any) -> Curves:
     recall = tuple(round(float(value), 2) for value in evaluation.params.recThrs)
-    precision = evaluation.eval["precision"][_IOU_50, :, :, _ALL_SIZES, _HUNDRED_DETECTIONS]
+    precision = evaluation.eval["precision"][_IOU_50, :, :, _ALL_SIZES, _ALL_DETECTIONS]
     return Curves(
         {
             label: Curve(recall=recall, precision=tuple(round(float(value), 4) for value in precision[:, index]))

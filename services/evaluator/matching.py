@@ -1,6 +1,6 @@
 """Detections matched with annotated boxes as COCO does it: best first, each with the free box that it overlaps most."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 COCO_IOUS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
-_MAX_DETECTIONS = 100  # of a class in an image, as in COCO's AP
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,13 @@ def match_images(
     for box in truth.boxes:
         boxes_of[box.image_id].append(box)
     return [
-        _match_image(source_id, _best_of_each_class(detections_of[source_id]), boxes_of[source_id], thresholds)
+        _match_image(source_id, _best_first(detections_of[source_id]), boxes_of[source_id], thresholds)
         for source_id in sorted(truth.sizes)
     ]
 
 
-def _best_of_each_class(detections: Iterable[Detection]) -> list[Detection]:
-    """Sort the detections of an image, best first, and leave out those that COCO's limit leaves out."""
-    best_detections, counts = [], Counter[int]()
-    for detection in sorted(detections, key=lambda detection: -detection.score):
-        counts[detection.class_id] += 1
-        if counts[detection.class_id] <= _MAX_DETECTIONS:
-            best_detections.append(detection)
-    return best_detections
+def _best_first(detections: Iterable[Detection]) -> list[Detection]:
+    return sorted(detections, key=lambda detection: -detection.score)
 
 
 def _match_image(

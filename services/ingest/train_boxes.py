@@ -20,15 +20,22 @@ def read_train_boxes(store: ObjectStore, manifest: DatasetManifest) -> TrainBoxe
     """
     chance = random.Random(0)  # noqa: S311  # nothing is to be kept secret
     sample: list[TrainBox] = []
-    count, images_per_label = 0, Counter[str]()
+    count, most, images_per_label = 0, 0, Counter[str]()
     for key in manifest.annotation_keys("train"):
         for image in annotations.parse(store.read(key), key):
+            most = max(most, len(image.boxes))
             images_per_label.update({labeled_box.label for labeled_box in image.boxes})
             for box in _boxes(image):
                 place = count if count < _MOST_BOXES else chance.randrange(count + 1)
                 sample[place : place + 1] = [box] if place < _MOST_BOXES else []
                 count += 1
-    return TrainBoxes(sample, count, images_per_label)
+    return TrainBoxes(sample, count, images_per_label, max(most, _most_outside_train(store, manifest)))
+
+
+def _most_outside_train(store: ObjectStore, manifest: DatasetManifest) -> int:
+    """Return the number of boxes of the fullest image that is only measured; it needs as many detections."""
+    shards = [key for split in manifest.splits if split != "train" for key in manifest.annotation_keys(split)]
+    return max((len(image.boxes) for key in shards for image in annotations.parse(store.read(key), key)), default=0)
 
 
 def _boxes(image: AnnotatedImage) -> Iterator[TrainBox]:

@@ -94,6 +94,7 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
             "num_classes": num_labels + 1,
             "input_size": [plan.image_size, plan.image_size, 3],
             **(_anchors(plan.anchors) if plan.anchors else {}),
+            **_detections(plan),
         },
         "train_data": {
             "input_path": "train-*.tfrecord",
@@ -109,6 +110,10 @@ def _task(plan: Plan, num_labels: int, max_boxes: int) -> dict[str, Any]:
         },
         "export_config": {"output_normalized_coordinates": True},
     }
+
+
+def _detections(plan: Plan) -> dict[str, Any]:
+    return {"detection_generator": {"max_num_detections": plan.max_detections}} if plan.max_detections else {}
 
 
 def _anchors(anchors: Anchors) -> dict[str, Any]:

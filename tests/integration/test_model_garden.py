@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from slipway.errors import SpecError
+from slipway.run.from_data.anchor_coverage import TrainBoxes
 from slipway.run.model_garden import check_overrides, flatten, table
 from slipway.run.plan import resolve
 from slipway.run.presets import load_preset
@@ -65,6 +66,12 @@ def test_fields_of_a_run_are_applied_last():
     assert values[rate] == 0.01
     assert values["task.train_data.parser.aug_scale_min"] == load_preset("retinanet_resnet10_320").augment.scale[0]
     assert json.dumps(text)
+
+
+def test_detections_of_an_image_are_as_many_as_the_plan_has():
+    plan = resolve(TrainSpec(), 100, (640, 480), TrainBoxes(most_per_image=150))
+    generator = pipeline_config(plan, 2, 150, None).task.model.detection_generator
+    assert (generator.max_num_detections, generator.pre_nms_top_k) == (250, 1000)
 
 
 def test_preset_of_a_runs_own_makes_the_configuration():

@@ -19,7 +19,8 @@ class CocoMetrics(ArtifactModel):
     Attributes:
       ap: Mean precision over recall, at IoU 0.50 to 0.95.
       aps, apm, apl: AP of boxes under 32², up to 96², and above, in square pixels.
-      ar_max1, ar_max10, ar_max100: Recall with at most 1, 10 or 100 detections per image.
+      ar_max1, ar_max10, ar_max100: Recall with at most 1, 10 or 100 detections per image; the last with all that the
+        detector gives if these are more.
     """
 
     ap: float = Field(alias="AP")

@@ -14,6 +14,7 @@ from slipway.run.from_data.anchors import choose_anchors
 from slipway.run.from_data.augmentation import choose_augmentation
 from slipway.run.from_data.class_repeats import choose_class_repeats
 from slipway.run.from_data.input_size import choose_image_size
+from slipway.run.from_data.max_detections import choose_max_detections
 from slipway.run.model_garden import LEARNING_RATE
 from slipway.run.presets import Preset, load_preset, preset_names
 from slipway.run.spec import TrainSpec
@@ -46,6 +47,7 @@ class Plan(ArtifactModel):
       initial_checkpoint_sha256: Digest of the pretrained weights, as ingest checked them.
       initial_checkpoint_modules: Modules of the model that are restored from them: backbone, decoder, head.
       anchors: None in plans of older versions, whose runs have the preset's.
+      max_detections: Detections of one image at most; None in plans of older versions, whose runs have the preset's.
       class_repeats: Rare label to the number of times that its images are seen while others are seen once.
       overrides: Fields of Model Garden's configuration that the run or its own preset sets, by their dotted keys;
         applied last, and each a choice of its own in `resolved.yaml`.
@@ -64,6 +66,7 @@ class Plan(ArtifactModel):
     initial_checkpoint_sha256: str | None = None
     initial_checkpoint_modules: tuple[str, ...] | None = None
     anchors: Anchors | None = None
+    max_detections: int | None = None
     class_repeats: Mapping[str, float] = {}
     overrides: Mapping[str, Any] = {}
     augment_flip: bool = Augmentation().flip
@@ -141,6 +144,7 @@ def resolve(
         **_schedule(spec, preset, images),
         "initial_checkpoint": (initial_checkpoint, checkpoint_reason),
         "anchors": choose_anchors(spec, preset, image_size, initial_checkpoint, boxes),
+        "max_detections": choose_max_detections(spec, preset, boxes.most_per_image),
         "class_repeats": choose_class_repeats(boxes.images_per_label) if has_class_repeats else ({}, "as asked"),
         **{f"augment_{field}": choice for field, choice in augmentation.items()},
     }

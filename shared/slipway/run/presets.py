@@ -15,6 +15,7 @@ from slipway.run.model_garden import flatten, nest
 _FOLDER = resources.files("slipway.run") / "presets"
 _SUFFIX = ".yaml"
 # Source: tf-models-official, `official/vision/configs/retinanet.py`, `Anchor` and `RetinaNet`.
+_MAX_DETECTIONS = 100  # of one image, as Model Garden's MultilevelDetectionGenerator and TFLite have it
 _ANCHORS = {"min_level": 3, "max_level": 7, "anchor_size": 4.0, "num_scales": 3, "aspect_ratios": (0.5, 1.0, 2.0)}
 
 
@@ -74,6 +75,11 @@ class Preset:
     def has_feature_pyramid(self) -> bool:
         """Whether its configuration asks for an FPN, which makes any levels from those of the backbone."""
         return bool(self._section("model", "decoder").get("type") == "fpn")
+
+    @property
+    def max_detections(self) -> int:
+        """The number of detections that the detector gives of one image at most; Model Garden's where it names none."""
+        return int(self._section("model", "detection_generator").get("max_num_detections", _MAX_DETECTIONS))
 
     def model_input(self, size: int) -> ModelInput:
         """Return how images are brought to an input of this many pixels a side."""

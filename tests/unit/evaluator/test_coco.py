@@ -60,6 +60,13 @@ def test_half_of_the_boxes_found_is_half_the_recall():
     assert measurement.metrics.by_name()["AP50"] == pytest.approx(51 / 101)  # precision 1 at recalls 0.00 to 0.50
 
 
+def test_more_than_a_hundred_boxes_of_an_image_can_be_found():
+    boxes = [(x, y, x + 9, y + 9) for x in range(0, 190, 10) for y in range(0, 80, 10)]
+    truth = ground_truth([image(1, *(("ship", box) for box in boxes))], LABELS)
+    metrics = measure(truth, [detection(1, "ship", box, 0.9) for box in boxes], loss=0).metrics
+    assert (len(boxes), metrics.ap, metrics.ar_max100) == (152, pytest.approx(1.0), pytest.approx(1.0))
+
+
 def test_box_shifted_by_a_fifth_counts_for_ap50_but_not_for_ap75():
     truth = ground_truth([image(1, ("ship", SHIP))], LABELS)
     measurement = measure(truth, [detection(1, "ship", (20, 10, 70, 60), 0.9)], loss=0)  # IoU 40 / 60

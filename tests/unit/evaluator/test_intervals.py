@@ -19,6 +19,7 @@ def reference_ap(truth, detections):
 
     coco = COCO(coco_dataset(truth))
     evaluation = COCOeval_faster(coco, coco.loadRes(coco_results(detections)), iouType="bbox")
+    evaluation.params.maxDets = [1, 10, 1000]  # all of them count
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval["precision"][:, :, :, 0, -1].mean(axis=1).T

@@ -45,10 +45,11 @@ def test_a_detection_takes_the_free_box_that_it_overlaps_most():
     assert rows.matches[:, 0].tolist() == [1, 0]
 
 
-def test_only_the_hundred_best_detections_of_a_class_count():
-    detections = [detection(1, "ship", BUOY, 0.9)] * 100 + [detection(1, "ship", SHIP, 0.1)]
-    assert len(match([("ship", SHIP)], detections).detections) == 100
-    assert len(match([("ship", SHIP)], [*detections, detection(1, "buoy", BUOY, 0.1)]).detections) == 101
+def test_all_detections_of_an_image_count_best_first():
+    detections = [detection(1, "ship", SHIP, 0.1), *[detection(1, "ship", BUOY, 0.9)] * 150]
+    rows = match([("ship", SHIP)], detections)
+    assert len(rows.detections) == 151
+    assert rows.detections[-1].score == 0.1
 
 
 def test_boxes_without_area_match_nothing():

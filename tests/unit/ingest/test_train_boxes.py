@@ -23,7 +23,10 @@ def write(store, *shards):
     split = ManifestSplit(images=sum(map(len, shards)), boxes=0, shards=len(shards))
     splits = {"train": split, "test": split}
     manifest = DatasetManifest(name="a", sha256="0" * 64, labels=("b",), splits=splits, median_size=(200, 100))
+    measured_image = AnnotatedImage("t", 1, "0", "png", ImageSize(200, 100), (LabeledBox("b", Box(0, 0, 5, 5)),) * 3)
     for number, images in enumerate(shards):
+        measured = annotations.dump([measured_image])
+        store.write(keys.annotations(manifest.folder, "test", number, len(shards)), measured)
         lines = [
             AnnotatedImage("a", 1, "0", "png", ImageSize(200, 100), tuple(LabeledBox("b", Box(*box)) for box in boxes))
             for boxes in images
@@ -58,3 +61,8 @@ def test_image_with_several_boxes_of_a_label_counts_once(store):
 
 def test_split_without_boxes_gives_none(store):
     assert read_train_boxes(store, write(store, [[], []])).count == 0
+
+
+def test_fullest_image_of_any_split_is_counted(store):
+    assert read_train_boxes(store, write(store, [[(0, 0, 10, 10)] * 2])).most_per_image == 3
+    assert read_train_boxes(store, write(store, [[(0, 0, 10, 10)] * 150])).most_per_image == 150

@@ -84,11 +84,13 @@ class TrainBoxes:
       sample: All boxes, or as many as the plan needs, evenly from all images.
       count: Number of all boxes.
       images_per_label: Label to the number of images that have a box of it.
+      most_per_image: Number of boxes of the image that has the most, of all splits; 0 if it is unknown.
     """
 
     sample: Sequence[TrainBox] = ()
     count: int = 0
     images_per_label: Mapping[str, int] = field(default_factory=dict)
+    most_per_image: int = 0
 
 
 @dataclass(frozen=True)
