@@ -39,6 +39,7 @@ from services.ingest.manifest import (
 from services.ingest.pipeline_config.comparison import Counterparts, compare_config
 from services.ingest.pipeline_config.source_config import SourceConfig, read_source_config
 from services.ingest.scan_source import ScannedSource, scan_source
+from services.ingest.source_weights import add_weights, prepare_source_weights, with_weights
 from services.ingest.splits.assign import assign, wants_source_split
 from services.ingest.train_boxes import read_train_boxes
 from services.ingest.validate import check_dataset
@@ -51,13 +52,16 @@ def ingest(params: StageParams, store: ObjectStore) -> IngestResult:
     with ingest_lock(store, params.name):
         start = time.monotonic()
         spec = params.run.spec
-        weights = _prepare_weights(params, store)
-        folder = _existing_dataset(spec.dataset.ref, store) if spec.dataset.ref else _ingest_source(params, store)
+        weights, notes = _prepare_weights(params, store)
+        if spec.dataset.ref:
+            folder = _existing_dataset(spec.dataset.ref, store)
+        else:
+            folder = _ingest_source(params, store, notes)
         manifest = read_document(store, keys.manifest(folder), DatasetManifest)
         _set_finding_metrics(manifest.severities)
         config = read_source_config(open_store(spec.dataset.source)) if spec.dataset.source else None
-        plan = _resolve_plan(spec.train, manifest, store, config)
-        plan = weights.added_to(plan, manifest.labels) if weights else plan
+        plan = _resolve_plan(with_weights(spec.train, weights), manifest, store, config)
+        plan = add_weights(plan, weights, spec.train, manifest.labels) if weights else plan
         store.write(keys.plan(params.name), plan.dump())
         for split, counts in manifest.splits.items():
             stage_gauges.DATASET_IMAGES.set(counts.images, split=split)
@@ -87,13 +91,17 @@ def _resolve_plan(train: TrainSpec, manifest: DatasetManifest, store: ObjectStor
     return plan.model_copy(update={"reasons": {**plan.reasons, "steps": reason}})
 
 
-def _prepare_weights(params: StageParams, store: ObjectStore) -> PreparedWeights | None:
-    """Check the initial checkpoint, if the run trains from one, before any image is read."""
-    spec = params.run.spec
+def _prepare_weights(params: StageParams, store: ObjectStore) -> tuple[PreparedWeights | None, list[str]]:
+    """Check the initial checkpoint, if the run trains from one, before any image is read; return notes on it, too."""
+    spec, notes = params.run.spec, list[str]()
     preset, address = initial_checkpoint(spec.train)
+    if spec.train.initial_checkpoint is None and spec.dataset.source:
+        weights, notes = prepare_source_weights(spec.dataset.source, preset, store, params.scratch)
+        if weights:
+            return weights, notes
     if address is None or "train" not in spec.stages:
-        return None
-    return prepare_weights(address, preset, store, params.scratch)
+        return None, notes
+    return prepare_weights(address, preset, store, params.scratch), notes
 
 
 def _existing_dataset(ref: str, store: ObjectStore) -> str:
@@ -104,7 +112,7 @@ def _existing_dataset(ref: str, store: ObjectStore) -> str:
     return folder
 
 
-def _ingest_source(params: StageParams, store: ObjectStore) -> str:
+def _ingest_source(params: StageParams, store: ObjectStore, weight_notes: Sequence[str]) -> str:
     """Check the run's source, store it as a dataset, and return the prefix of the dataset's keys."""
     spec = params.run.spec
     source = _open_source(spec.dataset)
@@ -129,7 +137,7 @@ def _ingest_source(params: StageParams, store: ObjectStore) -> str:
     for code, count in count_by_code(findings).items():
         event("findings_counted", code=code, count=count)
     name = spec.dataset.name or slug(str(spec.dataset.source).rstrip("/").rpartition("/")[2])
-    notes = [*scan.notes, *assignment.notes, *([choice.note] if choice.note else [])]
+    notes = [*scan.notes, *assignment.notes, *([choice.note] if choice.note else []), *weight_notes]
     images_by_file = dict(scan.images) | {image.filename: image for _, image in scan.images}
     return _write_dataset(store, Dataset(name, splits, choice.labels, findings, notes, images_by_file))
 

@@ -86,7 +86,7 @@ def _compare_training(config: SourceConfig, run: Counterparts) -> Iterator[Confi
     yield from _compare_learning_rate(train.optimizer, plan)
     weights, reason = plan.initial_checkpoint or "none", plan.reasons.get("initial_checkpoint", "")
     if "fine_tune_checkpoint" in present:
-        text = f"a checkpoint of another network does not fit; {reason}; --initial-checkpoint chooses another"
+        text = f"a checkpoint must fit the preset; {reason}; --initial-checkpoint chooses another"
         yield _same_or_replaced("train_config.fine_tune_checkpoint", train.fine_tune_checkpoint, weights, text)
     for field in ("from_detection_checkpoint", "fine_tune_checkpoint_type"):
         if field in present:

@@ -557,3 +557,34 @@ def test_a_pipeline_config_changes_nothing_in_the_dataset(tmp_path, source, stor
 
 def test_a_source_without_a_pipeline_config_has_none_compared(tmp_path, source, store):
     assert ingest(params(tmp_path, source), store).pipeline_config is None
+
+
+def test_a_checkpoint_in_the_source_that_fits_the_preset_is_trained_from(tmp_path, source, store):
+    (source / "pre-trained-model").mkdir()
+    write_checkpoint(source / "pre-trained-model/ckpt-5", preset_modules("retinanet_resnet10_320"))
+    result = ingest(params(tmp_path, source, train={"preset": "retinanet_resnet10_320"}), store)
+    plan = Plan.parse(store.read(keys.plan("r")))
+    assert plan.initial_checkpoint == f"{source}/pre-trained-model/ckpt-5"
+    assert plan.reasons["initial_checkpoint"] == "in the source, and fits the preset"
+    assert store.stat(f"checkpoints/initial/{plan.initial_checkpoint_sha256}/ckpt-5.index")
+    assert result.notes[-1] == "The training begins from pre-trained-model/ckpt-5, which fits retinanet_resnet10_320."
+
+
+def test_a_checkpoint_in_the_source_that_does_not_fit_is_named_with_the_reason(tmp_path, source, store):
+    (source / "pre-trained-model").mkdir()
+    (source / "pre-trained-model/model.ckpt.index").write_bytes(b"a table of TensorFlow 1" * 9)
+    (source / "pre-trained-model/model.ckpt.data-00000-of-00001").write_bytes(b"weights")
+    result = ingest(params(tmp_path, source), store)
+    plan = Plan.parse(store.read(keys.plan("r")))
+    assert (plan.initial_checkpoint, plan.reasons["initial_checkpoint"]) == (
+        "imagenet-efficientnet-lite0",
+        "the preset's",
+    )
+    assert result.notes[-1].startswith("pre-trained-model/model.ckpt is not trained from: ")
+
+
+def test_weights_that_the_run_asks_for_win_over_a_checkpoint_in_the_source(tmp_path, source, store):
+    (source / "pre-trained-model").mkdir()
+    write_checkpoint(source / "pre-trained-model/ckpt-5", preset_modules("retinanet_resnet10_320"))
+    ingest(params(tmp_path, source, train={"initialCheckpoint": "scratch"}), store)
+    assert Plan.parse(store.read(keys.plan("r"))).initial_checkpoint is None
