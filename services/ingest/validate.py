@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +38,7 @@ def check_boxes(
     """
     usable: list[LabeledBox] = []
     findings: list[Finding] = []
-    earlier_boxes: set[tuple[str, Box]] = set()
+    labels_of: dict[Box, list[str]] = defaultdict(list)
     has_shares = are_relative(boxes)
     for index, labeled_box in enumerate(boxes):
         if index in refused:
@@ -47,15 +47,23 @@ def check_boxes(
         fault = fault or _check_box(labeled_box, size)
         if fault is None or fault.is_usable:
             clipped_box = replace(labeled_box, box=clip(labeled_box.box, size))
-            identity = (clipped_box.label, clipped_box.box)
-            if identity in earlier_boxes:
-                fault = _Fault("duplicate_box", "info", "is there twice", "the second was dropped")
-            else:
+            fault = _check_repeated(clipped_box.label, labels_of[clipped_box.box]) or fault
+            if clipped_box.label not in labels_of[clipped_box.box]:
                 usable.append(clipped_box)
-            earlier_boxes.add(identity)
+            labels_of[clipped_box.box].append(clipped_box.label)
         if fault is not None:
             findings.append(_report(fault, labeled_box, index, file))
     return usable, findings
+
+
+def _check_repeated(label: str, earlier_labels: Sequence[str]) -> "_Fault | None":
+    """Check whether an object has the box of an earlier one, with the same label or with another."""
+    if label in earlier_labels:
+        return _Fault("duplicate_box", "info", "is there twice", "the second was dropped")
+    if earlier_labels:
+        action = "both are kept; remove the wrong one, or only one of them can be found"
+        return _Fault("box_two_labels", "warning", f"has the box of an object {earlier_labels[0]!r}", action)
+    return None
 
 
 def words_for(file: str, text: str) -> str:

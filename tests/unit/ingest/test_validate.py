@@ -159,3 +159,14 @@ def test_boxes_without_area_at_the_origin_are_empty_and_no_shares():
 def test_a_message_on_another_format_names_no_tag_of_xml(file, message):
     _, findings = check_boxes([LabeledBox("", Box(1, 1, 9, 9))], ImageSize(64, 48), None, file)
     assert [str(finding) for finding in findings] == [message]
+
+
+def test_one_box_under_two_labels_is_kept_twice_with_a_warning():
+    objects = [LabeledBox(label, Box(5, 5, 30, 40)) for label in ("ship", "buoy", "ship")]
+    boxes, findings = check_boxes(objects, ImageSize(64, 48), None, "a.xml")
+    assert [box.label for box in boxes] == ["ship", "buoy"]
+    assert [(finding.code, finding.severity, finding.object) for finding in findings] == [
+        ("box_two_labels", "warning", 1),
+        ("duplicate_box", "info", 2),
+    ]
+    assert "object 1 ('buoy') has the box of an object 'ship'" in findings[0].message
