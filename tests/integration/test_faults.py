@@ -131,7 +131,7 @@ BAD = {
     "outside": (lambda folder: _pair(folder, _xml(xmax=90)), r"object 0 \('ship'\) ends at x=90, image width is 64"),
     "unreadable": (
         lambda folder: _pair(folder, _xml(), content=b"<html>"),
-        r"a\.jpg: is not an image that can be read",
+        r"a\.jpg: is a web page, which cannot be read",
     ),
 }
 

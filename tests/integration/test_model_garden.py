@@ -64,7 +64,10 @@ def test_fields_of_a_run_are_applied_last():
     assert values["task.train_data.parser.aug_type.type"] == "ssd_random_crop"
     assert values["trainer.optimizer_config.optimizer.type"] == "sgd"
     assert values[rate] == 0.01
-    assert values["task.train_data.parser.aug_scale_min"] == load_preset("retinanet_resnet10_320").augment.scale[0]
+    assert (
+        values["task.train_data.parser.aug_scale_min"]
+        == load_preset("retinanet_efficientnet_lite0_320").augment.scale[0]
+    )
     assert json.dumps(text)
 
 

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import RootModel
+from pydantic import Field, RootModel
 
 from slipway import keys
 from slipway.artifacts.outcome import StageResult
 from slipway.models import ArtifactModel
 
 Severity = Literal["error", "warning", "info"]
+FindingBox = Annotated[tuple[float, float, float, float] | None, Field(exclude_if=lambda box: box is None)]
 
 
 class SplitCounts(ArtifactModel):
@@ -90,7 +91,7 @@ class Finding:
     object: int | None
     message: str
     action: str
-    box: tuple[float, float, float, float] | None = None
+    box: FindingBox = None
 
     def __str__(self) -> str:
         place = f"{self.file}: " if self.file else ""

@@ -1,5 +1,6 @@
 """The report's section on findings as plain values: the kinds with their counts, the details, the pictures."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,16 @@ class FindingPicture:
     finding: Finding
     jpeg: bytes
     box: Rectangle | None
+
+    @property
+    def source(self) -> str:
+        """The picture as the `src` of an image in HTML."""
+        return data_url(self.jpeg)
+
+
+def data_url(jpeg: bytes) -> str:
+    """Return a picture as a URL that contains it."""
+    return f"data:image/jpeg;base64,{b64encode(jpeg).decode()}"
 
 
 def finding_groups(

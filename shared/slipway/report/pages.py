@@ -4,7 +4,6 @@ Names of files and classes are not trusted: every template escapes them, and the
 Content-Security-Policy forbids scripts and network access.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +17,7 @@ from slipway.artifacts.operating_point import MIN_BOXES
 from slipway.artifacts.training import ProgressLine
 from slipway.report import sections
 from slipway.report.error_section import FailurePicture, error_section
-from slipway.report.finding_section import FindingGroup, FindingPicture, finding_groups
+from slipway.report.finding_section import FindingGroup, FindingPicture, data_url, finding_groups
 from slipway.report.sections import Chart, ClassRow, measured
 from slipway.run.plan import Plan
 from slipway.text import format_duration, format_value
@@ -215,7 +214,7 @@ def _environment() -> "Environment":
     loader = PackageLoader("slipway.report")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"score": score, "duration": format_duration, "value": format_value}
-    pages.filters |= {"jpeg": _jpeg, "count": lambda n: f"{n:,}", "kind_name": kind_name}
+    pages.filters |= {"jpeg": data_url, "count": lambda n: f"{n:,}", "kind_name": kind_name}
     return pages
 
 
@@ -223,10 +222,6 @@ def _render(template: str, **values: Any) -> str:
     page = _environment().get_template(template).render(**values)
     # A file name that is not UTF-8 has lone surrogates here, which cannot be encoded.
     return page.encode(errors="replace").decode()
-
-
-def _jpeg(content: bytes) -> str:
-    return f"data:image/jpeg;base64,{b64encode(content).decode()}"
 
 
 def score(value: object) -> str:

@@ -134,7 +134,8 @@ def test_manifest_says_what_the_shards_hold(harbour, store, run_ingest):
 
 def test_result_tells_what_the_command_shows(harbour, run_ingest):
     result = run_ingest(harbour)
-    assert set(result.content()) == {"dataset", "labels", "splits", "counts", "notes", "duration_sec"}
+    names = {"dataset", "labels", "splits", "counts", "notes", "pipeline_config", "duration_sec"}
+    assert set(result.content()) == names
     assert result.notes == ("Partitioned with 10% test, stratified by class, seed 0.",)
 
 

@@ -46,7 +46,8 @@ def test_a_run_that_was_stopped_in_its_training_is_continued_there(store, fake_s
         store.delete(keys.result("harbour", stage))
     store.delete(keys.best("harbour"))
     events = []
-    assert run_local(load_run("harbour", store), store, events.append) == Outcome(State.SUCCEEDED)
+    outcome = run_local(load_run("harbour", store), store, events.append)
+    assert (outcome.state, list(outcome.durations)) == (State.SUCCEEDED, ["train", "export", "detect"])
     stages = [
         (event["event"], event["stage"]) for event in events if event["event"] in ("stage_skipped", "stage_begun")
     ]
