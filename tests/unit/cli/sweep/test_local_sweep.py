@@ -1,6 +1,7 @@
 """A sweep on this machine with fake stages: the n-th of five evaluations has an AP of n times the learning rate."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -50,13 +51,15 @@ def test_the_best_on_val_is_finished_and_another_is_stopped_early(source, out, s
     sweep = stored_sweep(out)
     best, second, worst = sweep.runs[1].run, sweep.runs[0].run, sweep.runs[2].run
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert [[*row[:4], row[5]] for row in rows] == [
+    assert [[*row[:4], row[5]] for row in rows[:2]] == [
         [best, "0.12", "0.600", "0.900", "chosen"],
         [second, "0.1", "0.500", "0.750", "trained"],
-        [worst, "0.02", "0.060", "0.090", "stopped early"],
     ]
+    (last_row,) = rows[2:]  # on a busy machine, it is stopped an evaluation later
+    assert [*last_row[:2], last_row[5]] == [worst, "0.02", "stopped early"]
     assert "run 2 of 3: learning rate 0.12" in lines
-    assert "stopped early: AP 0.060 at evaluation 3, clearly below the median 0.330 of 2 other runs" in lines
+    message = r"stopped early: AP 0\.\d+ at evaluation [345], clearly below the median 0\.\d+ of 2 other runs"
+    assert any(re.fullmatch(message, line) for line in lines)
     assert lines[-5:] == [
         "15% of the images are the val split, on which the best run is chosen: none was asked for.",
         "1 of 3 runs were stopped early",
