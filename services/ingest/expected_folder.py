@@ -38,8 +38,8 @@ class SourceFolders:
         pairs = [(names, image_names[name]) for name, names in annotation_names.items() if name in image_names]
         return cls(
             names=frozenset().union(*annotation_names.values(), *image_names.values()),
-            image_names=frozenset().union(*(others for _, others in pairs)),
-            paired_names=frozenset().union(*(names & others for names, others in pairs)),
+            image_names=frozenset().union(*(image_folders for _, image_folders in pairs)),
+            paired_names=frozenset().union(*(names & image_folders for names, image_folders in pairs)),
             has_originals=any(
                 stem(key) in annotation_names and not any(map(is_derived, folders_of(key))) for key in images
             ),
@@ -87,34 +87,37 @@ class ExpectedFolder:
 
     def nearest(self, images: Sequence[str]) -> Sequence[str]:
         """Return the images in folders of the same names, if there are any, otherwise all."""
-        own = folders_of(self.annotation)
-        return [key for key in images if own and folders_of(key) == own] or images
+        annotation_folders = folders_of(self.annotation)
+        return [key for key in images if annotation_folders and folders_of(key) == annotation_folders] or images
 
     def excludes(self, image: str) -> bool:
         """Check whether the image belongs to another folder, and so to another annotation."""
-        own, others = folders_of(self.annotation), folders_of(image)
-        own_names, other_names = set(own) - set(others), set(others) - set(own)
-        if self.named and self.named not in others:
+        annotation_folders, image_folders = folders_of(self.annotation), folders_of(image)
+        annotation_only, image_only = (
+            set(annotation_folders) - set(image_folders),
+            set(image_folders) - set(annotation_folders),
+        )
+        if self.named and self.named not in image_folders:
             return True
-        if own == others or self.named in other_names or self.hints & other_names:
+        if annotation_folders == image_folders or self.named in image_only or self.hints & image_only:
             return False
-        if self.source.has_originals and any(map(is_derived, other_names)):
+        if self.source.has_originals and any(map(is_derived, image_only)):
             return True
-        if self.hints and others and self.hints.isdisjoint(others):
+        if self.hints and image_folders and self.hints.isdisjoint(image_folders):
             return True
         pairs = self.source.paired_names
-        return bool(own_names & pairs or (own_names and other_names & pairs))
+        return bool(annotation_only & pairs or (annotation_only and image_only & pairs))
 
     def rank(self, image: str, name: str) -> Rank:
         """Return how far the image is from the expected folder, and its name from the expected one; less is better."""
-        own, others = folders_of(self.annotation), folders_of(image)
+        annotation_folders, image_folders = folders_of(self.annotation), folders_of(image)
         folder = posixpath.dirname(image)
         is_annotation_folder = holds_annotations(posixpath.basename(folder))
         is_beside = folder == posixpath.dirname(self.annotation) and not is_annotation_folder
         return (
-            int(not (is_beside or (own and own == others))),
-            int(bool(self.hints) and self.hints.isdisjoint(others)),
-            len(set(own) ^ set(others)),
+            int(not (is_beside or (annotation_folders and annotation_folders == image_folders))),
+            int(bool(self.hints) and self.hints.isdisjoint(image_folders)),
+            len(set(annotation_folders) ^ set(image_folders)),
             int(is_annotation_folder),
             _distance(self.annotation, image),
             int(name not in (posixpath.basename(image), posixpath.splitext(posixpath.basename(image))[0])),
@@ -144,8 +147,13 @@ def report_other_folders(image_keys: Mapping[str, str]) -> list[Finding]:
     """
     pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
     for annotation, image in image_keys.items():
-        own, others = set(folders_of(annotation)), set(folders_of(image))
-        if image and "#" not in annotation and own - others and others - own:
+        annotation_folders, image_folders = set(folders_of(annotation)), set(folders_of(image))
+        if (
+            image
+            and "#" not in annotation
+            and annotation_folders - image_folders
+            and image_folders - annotation_folders
+        ):
             pairs[posixpath.dirname(annotation), posixpath.dirname(image)].append(annotation)
     return [
         Finding(

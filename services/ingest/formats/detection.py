@@ -92,7 +92,7 @@ def _without_content(file: SourceFile) -> SourceFile:
 def choose_format(detected: DetectedFormats, name: str | None) -> AnnotationFormat:
     """Return the format that the run names, or the only one; VOC if there is none, whose reader reports every XML file.
 
-    A derived format counts only where there is no other.
+    A derived format is used only in a source without another format.
 
     Raises:
       InputError: There are several, or none of the named one.

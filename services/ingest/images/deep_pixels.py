@@ -42,7 +42,7 @@ def reduce_to_eight_bits(image: Image.Image) -> tuple[Image.Image, Note | None]:
     """Return a grey picture of 8 bits, and a note unless the upper eight of 16 bits were taken.
 
     Raises:
-      BrokenImage: It has pixels that are no numbers.
+      BrokenImage: A pixel is NaN or infinite.
     """
     low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
     if math.isnan(low) or math.isnan(high) or math.isinf(low) or math.isinf(high):

@@ -30,7 +30,7 @@ UNREADABLE_SUFFIXES = _RAW_SUFFIXES | {".heic", ".heif", ".hif", ".cr3", ".jp2",
 
 
 def describe_unreadable(content: bytes) -> str:
-    """Say which format a file has, or how it begins, and what to do."""
+    """Describe the format of a file, or its first bytes, and the step to take."""
     beginnings = (content[:32].lstrip().lower(), content[4:32].lower())
     for beginning, name in _BEGINNINGS:
         if any(text.startswith(beginning.lower()) for text in beginnings):

@@ -79,7 +79,7 @@ def _choose(key: str, split_groups: set[_Group]) -> str:
 
 
 def _resolve_trainval(split_of: Mapping[str, str]) -> dict[str, str]:
-    """Take trainval for train where there is no train; elsewhere its images are in no split."""
+    """Use trainval as train in a source without train; in a source with both, its images are in no split."""
     if "train" in split_of.values():
         return {key: split for key, split in split_of.items() if split != TRAINVAL}
     return {key: "train" if split == TRAINVAL else split for key, split in split_of.items()}
